@@ -1,0 +1,58 @@
+"""Samples -> what the input's sources emit at each step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.network import FloatArray, Network, Source
+from pynn_models.errors import SnnSsmError
+
+
+class InputError(SnnSsmError):
+    """Samples of the wrong shape, out of the input's range, or not finite."""
+
+
+def check_samples(network: Network, samples: NDArray[Any]) -> None:
+    """Raise :class:`InputError` unless ``samples`` (B, channels, steps) fit the network's input."""
+    source = network.source
+    expected = (source.channels, network.steps)
+    if samples.ndim != 3 or samples.shape[1:] != expected or len(samples) == 0:
+        raise InputError(
+            f"samples have shape {samples.shape}; the input {source.name!r} expects (B, channels, "
+            f"steps) = (B, {expected[0]}, {expected[1]}), B at least 1."
+        )
+    if not np.isfinite(samples).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(samples))[0])
+        raise InputError(
+            f"sample element {list(where)} is {samples[where]}; expected a finite number."
+        )
+    if source.bits:
+        bad = (samples < 0) | (samples >= 2**source.bits) | (samples != np.floor(samples))
+        if bad.any():
+            where = tuple(int(i) for i in np.argwhere(bad)[0])
+            raise InputError(
+                f"sample element {list(where)} is {samples[where]}; the input {source.name!r} "
+                f"expects integers of {source.bits} bits, 0 to {2**source.bits - 1}. "
+                "Quantise the samples as in training."
+            )
+
+
+def bit_planes(source: Source, samples: NDArray[Any]) -> NDArray[np.uint8]:
+    """``s[b, k, c bits + j] = bit j of p[b, c, k]``: (B, C, L) -> (B, L, C bits)."""
+    values = samples.transpose(0, 2, 1).astype(np.int64)[..., None]  # (B, L, C, 1)
+    planes = (values >> np.arange(source.bits)) & 1  # (B, L, C, bits)
+    return planes.reshape(*planes.shape[:2], -1).astype(np.uint8)
+
+
+def encode(network: Network, samples: NDArray[Any]) -> FloatArray | NDArray[np.uint8]:
+    """What each source emits at each step, (B, L, source size): spikes 0/1, or currents.
+
+    Raises :class:`InputError`.
+    """
+    check_samples(network, samples)
+    if network.source.encoding == "bits":
+        return bit_planes(network.source, samples)
+    return np.ascontiguousarray(samples.transpose(0, 2, 1), dtype=np.float64)

@@ -1,0 +1,24 @@
+"""What PyNN lacks to run state-space spiking networks: cells and connectors, a folder a backend.
+
+Importing this package imports no simulator.
+"""
+
+from pynn_models.cells import (
+    PARAMETERS,
+    VARIABLES,
+    CellParameterError,
+    Quantity,
+    StateSpaceCell,
+    propagator,
+)
+from pynn_models.errors import SnnSsmError
+
+__all__ = [
+    "PARAMETERS",
+    "VARIABLES",
+    "CellParameterError",
+    "Quantity",
+    "SnnSsmError",
+    "StateSpaceCell",
+    "propagator",
+]

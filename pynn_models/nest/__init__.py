@@ -1,0 +1,75 @@
+"""The NEST backend: the C++ model, its build, the PyNN cell type, dense projections.
+
+Importing this package imports neither NEST nor PyNN; asking it for a name that needs them does.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from pynn_models.nest.build import (
+    MODEL_NAME,
+    CacheNotWritableError,
+    CompilationError,
+    CompilerNotFoundError,
+    ModuleLoadError,
+    NestError,
+    NestNotInstalledError,
+    build_module,
+    cache_directory,
+    install,
+)
+
+if TYPE_CHECKING:
+    from pynn_models.nest.neuron import StateSpace, cell_type
+    from pynn_models.nest.projection import (
+        DenseConnector,
+        ProjectionError,
+        RawStaticSynapse,
+        inject_currents,
+        projection_weights,
+    )
+
+__all__ = [
+    "MODEL_NAME",
+    "CacheNotWritableError",
+    "CompilationError",
+    "CompilerNotFoundError",
+    "DenseConnector",
+    "ModuleLoadError",
+    "NestError",
+    "NestNotInstalledError",
+    "ProjectionError",
+    "RawStaticSynapse",
+    "StateSpace",
+    "build_module",
+    "cache_directory",
+    "cell_type",
+    "inject_currents",
+    "install",
+    "projection_weights",
+]
+
+_LAZY = {
+    "StateSpace": "neuron",
+    "cell_type": "neuron",
+    "DenseConnector": "projection",
+    "ProjectionError": "projection",
+    "RawStaticSynapse": "projection",
+    "inject_currents": "projection",
+    "projection_weights": "projection",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        module = importlib.import_module(f"{__name__}.{_LAZY[name]}")
+    except ImportError as error:
+        raise NestNotInstalledError(
+            f"{__name__}.{name} cannot be used ({error}); expected nest-simulator 3.10 and "
+            "PyNN 0.13. Install them: pip install 'snn-ssm[nest]'."
+        ) from error
+    return getattr(module, name)

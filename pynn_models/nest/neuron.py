@@ -1,0 +1,112 @@
+"""PyNN's view of the NEST state-space neuron. Imports PyNN: load it through `pynn_models.nest`."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyNN.nest.cells import NativeCellType
+from pyNN.parameters import ArrayParameter
+
+from pynn_models.cells import PARAMETERS, VARIABLES, CellParameterError, StateSpaceCell
+from pynn_models.nest.build import MODEL_NAME, install
+
+
+class StateSpace(NativeCellType):
+    """The neuron of `pynn_models.cells.StateSpaceCell` as a PyNN cell type for NEST::
+
+        x_n[k] = abar_n x_n[k-1] + u[k],  y[k] = Re(sum_n c_n x_n[k]) + d u[k],  spike: y > theta
+
+    where k = kernel step - first_step. For k < 0 input is thrown away and the state stays 0; with
+    period > 0 the modes are zeroed before step k whenever k % period == 0, so that samples of
+    `period` steps follow each other without a gap.
+
+    Parameters: as in `pynn_models.cells.PARAMETERS`. tau, omega, c_re and c_im are vectors: one
+    `ArrayParameter` for all cells, or a list of them, one a cell (`cell_type` makes these).
+    Both receptor names are the same receptor; the sign of an input is that of its weight.
+    Recordable: spikes, y, u. Spikes lie on the grid, whatever the spike precision set up.
+    `sim.reset()` leaves the modes as they are: stream samples with a period, or set up anew.
+    Make it after `sim.setup()`; if other populations come first, call `pynn_models.nest.install()`
+    right after the setup.
+    Raises: what `pynn_models.nest.install` raises; `nest.NESTErrors.BadProperty` for values.
+    """
+
+    nest_model = MODEL_NAME
+    default_parameters = {
+        "tau": ArrayParameter([]),
+        "omega": ArrayParameter([]),
+        "c_re": ArrayParameter([]),
+        "c_im": ArrayParameter([]),
+        "d": 0.0,
+        "theta": 1.0,
+        "bias": 0.0,
+        "first_step": 0,
+        "period": 0,
+    }
+    default_initial_values = {"y": 0.0, "u": 0.0}
+    recordable = ["spikes", "y", "u"]
+    units = {
+        "spikes": "ms",
+        **{name: quantity.unit for name, quantity in {**PARAMETERS, **VARIABLES}.items()},
+    }
+    receptor_types = ["excitatory", "inhibitory"]
+    standard_receptor_type = True
+    conductance_based = False
+    injectable = True
+    always_local = False
+    uses_parrot = False
+
+    def __init__(self, **parameters: Any) -> None:
+        # As early as can be: NEST loads no module once the network has a node.
+        install()
+        super().__init__(**parameters)
+
+    @property
+    def nest_name(self) -> dict[str, str]:
+        """The model's name in NEST, a spike precision; a property to notice a lost module.
+
+        PyNN asks while it creates the population. A `sim.setup()` since this cell type was made
+        has unloaded the module, and then this raises instead of an unknown model in NEST.
+        """
+        install()
+        return {"on_grid": MODEL_NAME, "off_grid": MODEL_NAME}
+
+
+def cell_type(cell: StateSpaceCell, first_step: int = 0, period: int = 0) -> StateSpace:
+    """A PyNN cell type with the parameters of `cell`, for a population of H neurons.
+
+    first_step: kernel step of reference step k = 0; period: steps of a sample, 0 for one sample.
+    Raises: `CellParameterError` for one of these that is no integer >= 0, and what `StateSpace`
+    raises.
+    """
+    parameters = {
+        "tau": _rows(cell.tau),
+        "c_re": _rows(cell.c_re),
+        "d": cell.d,
+        "theta": cell.theta,
+        "bias": cell.bias,
+        "first_step": _steps("first_step", first_step),
+        "period": _steps("period", period),
+    }
+    if cell.omega is not None and cell.c_im is not None:
+        parameters |= {"omega": _rows(cell.omega), "c_im": _rows(cell.c_im)}
+    return StateSpace(**parameters)
+
+
+def _steps(name: str, value: int) -> int:
+    if not isinstance(value, Integral) or value < 0:
+        raise CellParameterError(
+            f"cell_type: {name} is {value!r}, expected an integer number of steps >= 0. "
+            "Divide milliseconds by the timestep and round."
+        )
+    return int(value)
+
+
+def _rows(values: NDArray[np.float64]) -> NDArray[np.object_]:
+    # Filled one by one: numpy.array would look into the ArrayParameters.
+    rows = np.empty(len(values), dtype=object)
+    for index, row in enumerate(values):
+        rows[index] = ArrayParameter(row)
+    return rows

@@ -1,0 +1,39 @@
+"""Training of state-space spiking networks in PyTorch.
+
+Importing this package imports no torch: the deployment side reads configurations and checkpoints
+without it. The names that need torch are loaded at first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from snn_ssm.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig
+
+_LAZY = {
+    "Network": "snn_ssm.model",
+    "load_network": "snn_ssm.training",
+    "train": "snn_ssm.training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+__all__ = [
+    "Checkpoint",
+    "Config",
+    "ModelConfig",
+    "Network",
+    "TaskConfig",
+    "TrainingConfig",
+    "load_checkpoint",
+    "load_network",
+    "save_checkpoint",
+    "train",
+]

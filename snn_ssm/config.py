@@ -1,0 +1,225 @@
+"""Model and training configuration: frozen dataclasses <-> TOML. Imports no torch.
+
+A configuration file has three tables: ``[task]`` (what is learned), ``[model]`` (the network) and
+``[training]`` (how). Every key has a type and a range, checked when the dataclass is made, so a
+configuration that exists is valid.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tomllib
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tomli_w
+
+from pynn_models.errors import SnnSsmError
+
+T = TypeVar("T")
+
+MODE_INITS = ("s4d-lin", "s4d-inv", "s4d-legs", "s4d-real")
+DISCRETISATIONS = ("zoh", "bilinear")
+ENCODERS = ("linear", "embedding")
+NORMS = ("batch", "layer", "none")
+ACTIVATIONS = ("heaviside", "gelu")
+SURROGATES = ("fast-sigmoid", "arctan")
+MIXINGS = ("linear",)
+POOLINGS = ("mean", "last")
+
+
+class ConfigError(SnnSsmError):
+    """A configuration key is missing, unknown, of the wrong type or out of range."""
+
+
+def _require(condition: bool, where: str, found: object, expected: str) -> None:
+    if not condition:
+        raise ConfigError(
+            f"[{where}] is {found!r}; expected {expected}. Correct the configuration."
+        )
+
+
+def _one_of(where: str, found: str, allowed: tuple[str, ...]) -> None:
+    _require(found in allowed, where, found, "one of " + ", ".join(allowed))
+
+
+@dataclass(frozen=True)
+class TaskConfig:
+    """What is learned: the task's name, the length of one sample and the fixed pixel order.
+
+    ``permutation`` is empty for the natural order; otherwise step k of a sample is element
+    ``permutation[k]`` of the natural order.
+    """
+
+    name: str = "smnist"
+    steps: int = 784
+    permutation: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require(self.steps > 0, "task.steps", self.steps, "a positive number of steps")
+        if self.permutation:
+            _require(
+                sorted(self.permutation) == list(range(self.steps)),
+                "task.permutation",
+                f"{len(self.permutation)} entries",
+                f"each of 0..{self.steps - 1} once",
+            )
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network: encoder -> depth x [norm, layer, spike, mixing, dropout, residual] -> decoder.
+
+    ``inputs``: channels of the input (``linear`` encoder) or number of symbols (``embedding``).
+    ``input_bits``: width of an unsigned integer channel; 0 for real-valued input.
+    ``input_scale``: the factor applied to a channel before the encoder.
+    ``modes``: modes per channel; one complex mode stands for a conjugate pair.
+    """
+
+    inputs: int = 1
+    classes: int = 10
+    encoder: str = "linear"
+    input_bits: int = 8
+    input_scale: float = 1.0 / 255.0
+    channels: int = 64
+    depth: int = 4
+    modes: int = 16
+    mode_init: str = "s4d-lin"
+    discretisation: str = "zoh"
+    dt_min: float = 1e-3
+    dt_max: float = 1e-1
+    activation: str = "heaviside"
+    surrogate: str = "fast-sigmoid"
+    surrogate_slope: float = 25.0
+    mixing: str = "linear"
+    bidirectional: bool = False
+    norm: str = "batch"
+    prenorm: bool = True
+    dropout: float = 0.0
+    pooling: str = "mean"
+
+    def __post_init__(self) -> None:
+        for key in ("inputs", "classes", "channels", "depth", "modes"):
+            value = getattr(self, key)
+            _require(value > 0, f"model.{key}", value, "a positive integer")
+        _one_of("model.encoder", self.encoder, ENCODERS)
+        _one_of("model.mode_init", self.mode_init, MODE_INITS)
+        _one_of("model.discretisation", self.discretisation, DISCRETISATIONS)
+        _one_of("model.activation", self.activation, ACTIVATIONS)
+        _one_of("model.surrogate", self.surrogate, SURROGATES)
+        _one_of("model.mixing", self.mixing, MIXINGS)
+        _one_of("model.norm", self.norm, NORMS)
+        _one_of("model.pooling", self.pooling, POOLINGS)
+        _require(0 <= self.input_bits <= 16, "model.input_bits", self.input_bits, "0 to 16 bits")
+        _require(
+            math.isfinite(self.input_scale) and self.input_scale != 0,
+            "model.input_scale", self.input_scale, "a finite number other than 0",
+        )
+        _require(0 < self.dt_min <= self.dt_max < math.inf, "model.dt_min, dt_max",
+                 (self.dt_min, self.dt_max), "0 < dt_min <= dt_max")
+        _require(self.surrogate_slope > 0, "model.surrogate_slope", self.surrogate_slope,
+                 "a positive slope")
+        _require(0 <= self.dropout < 1, "model.dropout", self.dropout, "0 <= dropout < 1")
+
+    @property
+    def complex_modes(self) -> bool:
+        """Whether a mode rotates: S4D-Real has real modes, the other initialisations complex."""
+        return self.mode_init != "s4d-real"
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How the network is trained: AdamW, linear warm-up, cosine decay, gradient clipping."""
+
+    epochs: int = 20
+    batch_size: int = 64
+    rate: float = 1e-2
+    mode_rate: float = 2e-3
+    weight_decay: float = 0.01
+    warmup: float = 0.05
+    clip: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _require(self.epochs > 0, "training.epochs", self.epochs, "a positive integer")
+        _require(self.batch_size > 0, "training.batch_size", self.batch_size, "a positive integer")
+        for key in ("rate", "mode_rate", "clip"):
+            value = getattr(self, key)
+            _require(0 < value < math.inf, f"training.{key}", value, "a positive number")
+        _require(0 <= self.weight_decay < math.inf, "training.weight_decay", self.weight_decay,
+                 "0 or a positive number")
+        _require(0 <= self.warmup < 1, "training.warmup", self.warmup, "a fraction below 1")
+        _require(self.seed >= 0, "training.seed", self.seed, "0 or a positive integer")
+
+
+@dataclass(frozen=True)
+class Config:
+    """The three tables of a configuration file."""
+
+    task: TaskConfig = field(default_factory=TaskConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+
+def _coerce(value: Any, hint: Any, where: str) -> Any:
+    """``value`` as the type a field declares; TOML's integers are accepted where floats are."""
+    if dataclasses.is_dataclass(hint):
+        _require(isinstance(value, dict), where, value, "a table")
+        return from_dict(typing.cast(type, hint), value, where)
+    if typing.get_origin(hint) is tuple:
+        item = typing.get_args(hint)[0]
+        _require(isinstance(value, list | tuple), where, value, "an array")
+        return tuple(_coerce(v, item, f"{where}[{i}]") for i, v in enumerate(value))
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    ok = isinstance(value, hint) and not (hint is int and isinstance(value, bool))
+    _require(ok, where, value, f"a value of type {hint.__name__}")
+    return value
+
+
+def from_dict(cls: type[T], table: dict[str, Any], where: str = "") -> T:
+    """A configuration dataclass from a table of TOML; unknown keys are refused."""
+    hints = typing.get_type_hints(cls)
+    prefix = f"{where}." if where else ""
+    unknown = sorted(set(table) - set(hints))
+    if unknown:
+        raise ConfigError(
+            f"unknown configuration key {prefix}{unknown[0]}; known: {', '.join(sorted(hints))}."
+        )
+    return cls(**{k: _coerce(v, hints[k], prefix + k) for k, v in table.items()})
+
+
+def to_dict(config: Any) -> Any:
+    """The table of a configuration dataclass; tuples become arrays."""
+    if dataclasses.is_dataclass(config):
+        return {f.name: to_dict(getattr(config, f.name)) for f in dataclasses.fields(config)}
+    return list(config) if isinstance(config, tuple) else config
+
+
+def loads(text: str, source: str = "configuration") -> Config:
+    """A :class:`Config` from TOML text; raises :class:`ConfigError` naming ``source``."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{source} is not valid TOML: {error}. Correct the file.") from error
+    try:
+        return from_dict(Config, table)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from error
+
+
+def load(path: Path) -> Config:
+    """A :class:`Config` from a TOML file."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read configuration {path}: {error}.") from error
+    return loads(text, str(path))
+
+
+def dumps(config: Config) -> str:
+    """TOML text of a configuration; :func:`loads` returns the same configuration."""
+    return tomli_w.dumps(to_dict(config))

@@ -1,0 +1,107 @@
+"""Files that are whole or absent: hashes, atomic writes, arrays without pickle. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from pynn_models.errors import SnnSsmError
+
+
+class FileError(SnnSsmError):
+    """A file is missing, unreadable, truncated, altered, or stands where one should be written."""
+
+
+def sha256(data: bytes) -> str:
+    """The SHA-256 of ``data`` in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_bytes(path: Path, what: str) -> bytes:
+    """The content of a file; raises :class:`FileError` naming ``what`` it should be."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise FileError(f"cannot read {what} {path}: {reason}. Check the path.") from error
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write to a temporary name in the same directory, then rename: never half a file."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(name, 0o644)  # mkstemp's own mode shuts out the rest of a user's group
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def new_directory(path: Path, what: str) -> Path:
+    """Create a directory for output; one that exists and is not empty is refused."""
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        raise FileError(
+            f"the {what} {path} exists; nothing was written. Name a new directory or remove it."
+        )
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"cannot create the {what} {path}: {error.strerror}.") from error
+    return path
+
+
+def pack_arrays(
+    arrays: Mapping[str, NDArray[Any]], metadata: dict[str, str] | None = None
+) -> bytes:
+    """The bytes of a safetensors file."""
+    return save({k: np.asarray(v, order="C") for k, v in arrays.items()}, metadata)
+
+
+def read_arrays(
+    path: Path, what: str, digest: str | None = None
+) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Arrays and metadata of a safetensors file, after its SHA-256 was compared with ``digest``.
+
+    Raises :class:`FileError` for a file that is missing, truncated, altered or not safetensors.
+    """
+    data = read_bytes(path, what)
+    if digest is not None and sha256(data) != digest:
+        raise FileError(
+            f"{what} {path} was truncated or altered: its SHA-256 is {sha256(data)}, "
+            f"expected {digest}. Restore the file, or write it anew."
+        )
+    try:
+        with safe_open(path, framework="numpy") as stream:
+            arrays = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+            return arrays, dict(stream.metadata() or {})
+    except SafetensorError as error:
+        raise FileError(
+            f"{what} {path} is no valid safetensors file ({error}). Write it anew."
+        ) from error
+
+
+def require_finite(arrays: Mapping[str, NDArray[Any]], source: str) -> None:
+    """Raise :class:`FileError` naming the first NaN or infinite element."""
+    for name, array in arrays.items():
+        if array.dtype.kind not in "fc":
+            continue
+        bad = ~np.isfinite(array)
+        if bad.any():
+            index = tuple(int(i) for i in np.argwhere(bad)[0])
+            raise FileError(
+                f"{source}: {name}{list(index)} is {array[index]}; expected a finite number. "
+                "Training diverged or the file was altered: go back to an earlier checkpoint."
+            )
