@@ -44,7 +44,10 @@ class LoweringError(SnnSsmError):
 
 @dataclass(frozen=True, eq=False)
 class Affine:
-    """``sum_source M_source s_source + constant``: ``M`` (H, size of the source), (H,)."""
+    """``sum_source M_source s_source + constant``: ``M`` (H, size of the source), (H,).
+
+    The input counts with one coefficient a channel, (H, C), whatever its encoding.
+    """
 
     matrices: Mapping[str, FloatArray]
     constant: FloatArray
@@ -96,8 +99,8 @@ def state_space_cell(
     if not bool((np.isfinite(decay) & (decay < 0)).all()):
         h, n = (int(i) for i in np.argwhere(~(np.isfinite(decay) & (decay < 0)))[0])
         raise LoweringError(
-            f"blocks.{layer}.ssm: mode [{h}, {n}] has Re(lambda) = {decay[h, n]}; expected below "
-            "0, so that it leaks. Retrain with a lower training.mode_rate."
+            f"blocks.{layer}.ssm: mode [{h}, {n}] has Re(lambda) = {decay[h, n]}; expected a "
+            "finite number below 0, so that it leaks. Retrain with a lower training.mode_rate."
         )
     b, c = array("b"), array("c")[0]
     if model.complex_modes:
@@ -166,40 +169,27 @@ def _norm(arrays: Mapping[str, NDArray[Any]], layer: int) -> tuple[FloatArray, F
     return scale, bias - scale * mean
 
 
-def _input_matrix(
-    arrays: Mapping[str, NDArray[Any]], model: ModelConfig, source: Source
-) -> FloatArray:
-    """What one unit of each source adds to the stream, (H, source size)."""
-    weight = np.asarray(arrays["encoder.weight"], dtype=np.float64) * model.input_scale  # (H, C)
-    if source.encoding == "current":
-        return weight
-    powers = 2.0 ** np.arange(source.bits)
-    return (weight[:, :, None] * powers).reshape(len(weight), -1)  # (H, C bits)
-
-
 def _on_grid(form: Affine, source: Source, terms: float) -> Affine:
     """The form with every coefficient rounded so that float64 sums of it are exact in any order.
 
-    The largest sum of ``terms`` steps, R, bounds every partial sum; multiples of R / 2^52 below R
-    need no rounding. This is what makes simulators agree to the last bit, whichever order they
-    deliver spikes in; it moves a weight by less than R / 2^53.
+    R, the power of two at or above the largest sum of ``terms`` steps, bounds every partial sum,
+    and multiples of R / 2^52 up to 2 R need no rounding. This is what makes simulators agree to
+    the last bit, whichever order they deliver spikes in; it moves a coefficient by at most
+    R / 2^53. The input's coefficients, one a channel, become one a spike source here: bit j weighs
+    2^j times bit 0, so that both encodings give the same sums. (Real-valued channels are not on a
+    grid: for them no sum is exact.)
     """
     bound = np.abs(form.constant)
     for name, matrix in form.matrices.items():
-        peak = 2.0**source.bits if name == INPUT and source.encoding == "current" else 1.0
+        peak = 2.0**source.bits - 1 if name == INPUT and source.bits else 1.0
         bound = bound + np.abs(matrix).sum(axis=1) * peak
     top = float(bound.max()) * terms
     grid = 2.0 ** (math.ceil(math.log2(top)) - _MANTISSA) if top > 0 else 1.0
-    bits = source.encoding == "bits"
-    matrices = {}
-    for name, matrix in form.matrices.items():
-        if name == INPUT and bits:
-            # Bit j is rounded as 2^j times bit 0, so that both encodings give the same sums.
-            unit = np.rint(matrix[:, :: source.bits] / grid) * grid  # (H, C)
-            powers = 2.0 ** np.arange(source.bits)
-            matrices[name] = (unit[:, :, None] * powers).reshape(len(unit), -1)
-        else:
-            matrices[name] = np.rint(matrix / grid) * grid
+    matrices = {name: np.rint(m / grid) * grid for name, m in form.matrices.items()}
+    if source.encoding == "bits":
+        unit = matrices[INPUT]  # (H, C)
+        powers = 2.0 ** np.arange(source.bits)
+        matrices[INPUT] = (unit[:, :, None] * powers).reshape(len(unit), -1)  # (H, C bits)
     return Affine(matrices, np.rint(form.constant / grid) * grid)
 
 
@@ -242,7 +232,8 @@ def lower(
     names = [f"layer{i}" for i in range(model.depth)]
     latency = {name: (i + 1) * delay for i, name in enumerate([*names, READOUT])} | {INPUT: 0}
     encoder_bias = np.asarray(arrays["encoder.bias"], dtype=np.float64)
-    stream = Affine({INPUT: _input_matrix(arrays, model, source)}, encoder_bias)
+    encoder = np.asarray(arrays["encoder.weight"], dtype=np.float64) * model.input_scale  # (H, C)
+    stream = Affine({INPUT: encoder}, encoder_bias)
     populations: list[Population] = []
     projections: list[Projection] = []
     for i, name in enumerate(names):

@@ -159,6 +159,12 @@ class Network:
         for name in names:
             if names.count(name) > 1:
                 raise NetworkError(f"the name {name!r} is used twice; names must differ.")
+        for before, after in zip(self.populations, self.populations[1:], strict=False):
+            if after.latency < before.latency:
+                raise NetworkError(
+                    f"population {after.name!r}: latency {after.latency} comes after that of "
+                    f"{before.name!r}, {before.latency}; expected populations in order of latency."
+                )
         self._check_projections()
         if self.readout.population not in names[1:]:
             raise NetworkError(
@@ -184,6 +190,8 @@ class Network:
                     )
             if post == self.source.name:
                 raise NetworkError(f"{projection}: the input cannot be a target.")
+            if pre == self.readout.population:
+                raise NetworkError(f"{projection}: the readout never spikes; leave this out.")
             if (pre, post) in seen:
                 raise NetworkError(f"{projection}: stands twice; add the weights instead.")
             seen.add((pre, post))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,13 +27,14 @@ class Recording:
     """Spikes (B, L, H) bool and membranes (B, L, H) by population, latencies taken off.
 
     Step k of a sample is step k of the trained network, whichever backend it comes from.
-    ``timestep`` in ms.
+    ``timestep`` in ms. ``logits`` (B, classes) only from a backend that computes its own.
     """
 
     backend: str
     timestep: float
     spikes: dict[str, NDArray[np.bool_]]
     membranes: dict[str, FloatArray] = field(default_factory=dict)
+    logits: FloatArray | None = None
 
     def to_neo(self) -> neo.Block:
         """A Neo Block: a segment a sample, a spike train a neuron, a signal a membrane.
@@ -96,3 +98,14 @@ class Recording:
             else:
                 membranes[name] = array.astype(np.float64)
         return cls(metadata["backend"], float(metadata["timestep"]), spikes, membranes)
+
+
+def concatenate(parts: Sequence[Recording]) -> Recording:
+    """One recording of all samples; the parts are runs of one network on one backend."""
+    first = parts[0]
+    return Recording(
+        first.backend,
+        first.timestep,
+        {k: np.concatenate([p.spikes[k] for p in parts]) for k in first.spikes},
+        {k: np.concatenate([p.membranes[k] for p in parts]) for k in first.membranes},
+    )

@@ -10,6 +10,7 @@ bit. Delays shift a simulator's steps and nothing else; here they are already ta
 from __future__ import annotations
 
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numba
@@ -18,18 +19,18 @@ from numpy.typing import NDArray
 
 from export.inputs import encode
 from export.network import FloatArray, Network
-from export.recording import Recording
+from export.recording import Recording, concatenate
 from pynn_models.cells import StateSpaceCell, propagator
 
 _BATCH = 50  # samples at once: their spikes as float64 stay near the cache
 
 
-@numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def _complex_modes(u, ar, ai, cr, ci, d, theta, spikes, membrane):  # type: ignore[no-untyped-def]
     samples, steps, size = u.shape
     modes = ar.shape[0]
     keep = membrane.shape[0] > 0
-    for b in numba.prange(samples):
+    for b in range(samples):
         xr = np.zeros((modes, size))
         xi = np.zeros((modes, size))
         acc = np.empty(size)
@@ -49,12 +50,12 @@ def _complex_modes(u, ar, ai, cr, ci, d, theta, spikes, membrane):  # type: igno
                     membrane[b, k, h] = y
 
 
-@numba.njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def _real_modes(u, ar, cr, d, theta, spikes, membrane):  # type: ignore[no-untyped-def]
     samples, steps, size = u.shape
     modes = ar.shape[0]
     keep = membrane.shape[0] > 0
-    for b in numba.prange(samples):
+    for b in range(samples):
         x = np.zeros((modes, size))
         acc = np.empty(size)
         for k in range(steps):
@@ -84,9 +85,19 @@ def run_cell(
     rows = [np.ascontiguousarray(m.T) for m in (a_re, a_im, cell.c_re)]  # (N, H)
     if cell.c_im is not None:
         c_im = np.ascontiguousarray(cell.c_im.T)
-        _complex_modes(u, *rows, c_im, cell.d, cell.theta, spikes, trace)
+        arguments = (*rows, c_im, cell.d, cell.theta)
+        loop = _complex_modes
     else:
-        _real_modes(u, rows[0], rows[2], cell.d, cell.theta, spikes, trace)
+        arguments = (rows[0], rows[2], cell.d, cell.theta)
+        loop = _real_modes
+
+    def part(samples: slice) -> None:
+        loop(u[samples], *arguments, spikes[samples], trace[samples])
+
+    # Not numba's parallel loop: it sets the number of threads of NEST's OpenMP, which crashes NEST.
+    size = -(-len(u) // numba.config.NUMBA_NUM_THREADS)
+    with ThreadPoolExecutor(numba.config.NUMBA_NUM_THREADS) as threads:
+        list(threads.map(part, [slice(i, i + size) for i in range(0, len(u), size)]))
     return spikes, trace if membrane else None
 
 
@@ -98,20 +109,17 @@ def run(
     ``samples`` (B, channels, steps); each starts from rest. Raises ``InputError``.
     """
     encoded = encode(network, samples)  # (B, L, sources)
-    parts = [
-        _run_part(network, encoded[i : i + _BATCH], membranes)
-        for i in range(0, len(samples), _BATCH)
-    ]
-    spikes, traces = (
-        {name: np.concatenate([part[i][name] for part in parts]) for name in parts[0][i]}
-        for i in (0, 1)
+    return concatenate(
+        [
+            _run_part(network, encoded[i : i + _BATCH], membranes)
+            for i in range(0, len(samples), _BATCH)
+        ]
     )
-    return Recording("software", network.timestep, spikes, traces)
 
 
 def _run_part(
     network: Network, encoded: NDArray[Any], membranes: Collection[str]
-) -> tuple[dict[str, NDArray[np.bool_]], dict[str, FloatArray]]:
+) -> Recording:
     emitted: dict[str, FloatArray] = {network.source.name: encoded.astype(np.float64)}
     spikes: dict[str, NDArray[np.bool_]] = {}
     traces: dict[str, FloatArray] = {}
@@ -130,4 +138,4 @@ def _run_part(
             emitted[population.name] = fired.astype(np.float64)
         if trace is not None:
             traces[population.name] = trace
-    return spikes, traces
+    return Recording("software", network.timestep, spikes, traces)

@@ -116,7 +116,13 @@ def load_network(directory: Path) -> Network:
             f"{path} was altered: it is not the description that {ARRAYS_FILE} was written with. "
             "Export the network anew."
         )
-    return _rebuild(description, arrays)
+    try:
+        return _rebuild(description, arrays)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise StorageError(
+            f"{path} and {ARRAYS_FILE} lack a part of a network, or hold one of the wrong type "
+            f"({error!r}). Export the network anew."
+        ) from error
 
 
 def _rebuild(description: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Network:

@@ -41,7 +41,7 @@ from numpy.typing import NDArray
 
 from pynn_models.errors import SnnSsmError
 from snn_ssm import config as configuration
-from snn_ssm.config import Config, ModelConfig
+from snn_ssm.config import Config, ConfigError, ModelConfig
 from snn_ssm.files import (
     pack_arrays,
     read_arrays,
@@ -159,7 +159,10 @@ def load_checkpoint(directory: Path) -> Checkpoint:
             f"{path} has checkpoint schema {stamp.get('schema')!r}; this version reads {SCHEMA}. "
             "Install the version of snn-ssm that wrote it."
         )
-    config = configuration.from_dict(Config, table)
+    try:
+        config = configuration.from_dict(Config, table)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
     arrays, metadata = read_arrays(
         directory / MODEL_FILE, "checkpoint", str(stamp["model_sha256"])
     )

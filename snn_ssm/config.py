@@ -120,8 +120,8 @@ class ModelConfig:
         )
         _require(0 < self.dt_min <= self.dt_max < math.inf, "model.dt_min, dt_max",
                  (self.dt_min, self.dt_max), "0 < dt_min <= dt_max")
-        _require(self.surrogate_slope > 0, "model.surrogate_slope", self.surrogate_slope,
-                 "a positive slope")
+        _require(0 < self.surrogate_slope < math.inf, "model.surrogate_slope",
+                 self.surrogate_slope, "a positive slope")
         _require(0 <= self.dropout < 1, "model.dropout", self.dropout, "0 <= dropout < 1")
 
     @property

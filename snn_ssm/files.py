@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Mapping
@@ -66,8 +67,15 @@ def new_directory(path: Path, what: str) -> Path:
 def pack_arrays(
     arrays: Mapping[str, NDArray[Any]], metadata: dict[str, str] | None = None
 ) -> bytes:
-    """The bytes of a safetensors file."""
-    return save({k: np.asarray(v, order="C") for k, v in arrays.items()}, metadata)
+    """The bytes of a safetensors file: the same for the same content.
+
+    The library writes metadata in an order that changes from call to call; here it is sorted.
+    """
+    data = save({k: np.asarray(v, order="C") for k, v in arrays.items()}, metadata)
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8:start]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # the arrays stay aligned
+    return len(header).to_bytes(8, "little") + header + data[start:]
 
 
 def read_arrays(

@@ -101,7 +101,7 @@ def discretise(
     if not bool((real < 0).all()):
         h, n = (int(i) for i in (~(real < 0)).nonzero()[0])
         raise ModeError(
-            f"mode [{h}, {n}] has Re(lambda) = {float(real[h, n])!r}; expected below 0, so that "
+            f"mode [{h}, {n}] has Re(lambda) = {real[h, n].item()!r}; expected below 0, so that "
             "it decays. Lower the rate of the modes, or clamp the parameter a."
         )
     step = dt[:, None]  # (H, 1)

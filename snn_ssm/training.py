@@ -11,7 +11,7 @@ import json
 import math
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ STATE_FILE = "state.safetensors"
 METRICS_FILE = "metrics.json"
 MODE_PARAMETERS = ("a", "omega", "log_dt", "b")
 _SAVE_EVERY = 300.0  # seconds between two states within an epoch
+_NORM_SAMPLES = 4096  # enough that the batch norms' statistics are known to about 0.1 %
 
 
 class TrainingError(SnnSsmError):
@@ -67,7 +68,10 @@ class Progress:
 
 
 def rate_factor(step: int, total: int, warmup: float) -> float:
-    """``step/w`` for step < w = warmup total, then ``(1 + cos(pi (step-w)/(total-w)))/2``."""
+    """Warm-up and cosine decay, w = warmup total: the share of the peak rate at a step.
+
+    ``(step+1)/(w+1)`` for step < w, then ``(1 + cos(pi (step-w)/(total-w)))/2``.
+    """
     ramp = warmup * total
     if step < ramp:
         return (step + 1) / (ramp + 1)
@@ -115,6 +119,27 @@ def evaluate(
         correct += int((out.logits.argmax(-1).cpu() == label).sum())
         rates += [float(s.mean()) * len(p) for s in out.outputs]
     return {"accuracy": correct / len(samples), "rates": (rates / len(samples)).tolist()}
+
+
+@torch.no_grad()
+def settle_norms(network: Network, batches: Iterable[Tensor]) -> None:
+    """Set every batch norm's statistics to the average over ``batches`` (B, C, L).
+
+    While weights change fast, the running averages lag behind them, and a Heaviside network
+    forgives no shifted threshold: accuracy in evaluation can be half of that in training.
+    """
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d)]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain average over what follows
+    network.train()
+    for p in batches:
+        network(p)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 def load_network(checkpoint: Checkpoint | Path) -> Network:
@@ -188,7 +213,7 @@ class Run:
         loss = nn.functional.cross_entropy(out.logits, label.to(self.device))
         if not bool(torch.isfinite(loss)):
             raise TrainingError(
-                f"the loss is {float(loss)} in epoch {progress.epoch + 1}, batch "
+                f"the loss is {float(loss.detach())} in epoch {progress.epoch + 1}, batch "
                 f"{progress.batch + 1}. Lower training.rate or training.mode_rate; the last good "
                 f"state stays in {self.out}."
             )
@@ -207,11 +232,16 @@ class Run:
             a + b for a, b in zip(progress.rates or [0.0] * len(rates), weighted, strict=True)
         ]
 
+    def order(self, samples: Samples) -> NDArray[np.int64]:
+        """The order of the samples in the current epoch."""
+        generator = np.random.default_rng((self.config.training.seed, self.progress.epoch))
+        return generator.permutation(len(samples))
+
     def epoch(self, samples: Samples) -> None:
         """The rest of the current epoch, with a state saved every few minutes."""
         progress, training = self.progress, self.config.training
         batches = -(-len(samples) // training.batch_size)
-        order = np.random.default_rng((training.seed, progress.epoch)).permutation(len(samples))
+        order = self.order(samples)
         saved = time.monotonic()
         self.network.train()
         bar = tqdm(
@@ -238,10 +268,19 @@ class Run:
                     self.save_state()
                     saved = time.monotonic()
 
-    def finish_epoch(self, test: Samples) -> None:
-        """Evaluate, log, and move on to the next epoch."""
+    def settle(self, samples: Samples) -> None:
+        """Settle the norms on the first samples of the current epoch's order."""
+        order = self.order(samples)[:_NORM_SAMPLES]
+        with torch.random.fork_rng(devices=[]):  # dropout here must not shift what follows
+            part = Samples(samples.inputs[order], samples.labels[order])
+            batches = _batches(part, self.config.training.batch_size, np.arange(len(part)))
+            settle_norms(self.network, (p.to(self.device) for p, _ in batches))
+
+    def finish_epoch(self, samples: Samples, test: Samples) -> None:
+        """Settle the norms, evaluate, log, and move on to the next epoch."""
         progress = self.progress
         seen = progress.seen
+        self.settle(samples)
         metrics = evaluate(self.network, test, device=self.device)
         progress.epochs.append(
             {
@@ -256,9 +295,10 @@ class Run:
         )
         done = progress.epoch + 1
         self.progress = Progress(done, seconds=progress.seconds, epochs=progress.epochs)
-        self.save_state()
         save_checkpoint(self.out, to_checkpoint(self.network, self.config))
         write_atomic(self.out / METRICS_FILE, json.dumps(self.metrics(), indent=1).encode())
+        # Last: a run killed before this line does the end of the epoch again.
+        self.save_state()
 
     def metrics(self) -> dict[str, Any]:
         """What ``metrics.json`` holds."""
@@ -308,5 +348,5 @@ def train(
         run = Run(config, new_directory(out, "output directory"), device)
     while run.progress.epoch < config.training.epochs:
         run.epoch(train_samples)
-        run.finish_epoch(test_samples)
+        run.finish_epoch(train_samples, test_samples)
     return run.metrics()

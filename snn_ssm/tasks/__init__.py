@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from snn_ssm.tasks.base import DataError, Samples, Task
+from pathlib import Path
+
+from snn_ssm.config import TaskConfig
+from snn_ssm.tasks.base import DataError, Samples, Task, data_directory, read_samples
 from snn_ssm.tasks.mnist import PSMNIST, SMNIST
 
 TASKS: dict[str, Task] = {task.name: task for task in (SMNIST, PSMNIST)}
@@ -15,4 +18,24 @@ def get_task(name: str) -> Task:
     return TASKS[name]
 
 
-__all__ = ["TASKS", "DataError", "Samples", "Task", "get_task"]
+def load_samples(data: Path | None, split: str, task: TaskConfig) -> Samples:
+    """A task's samples from a data directory, or those of an ``.npz`` file.
+
+    ``data`` None: ``$SNN_SSM_DATA``. Raises :class:`DataError`.
+    """
+    path = data_directory(data)
+    if path.suffix == ".npz":
+        return read_samples(path)
+    return get_task(task.name).load(path, split, task)
+
+
+__all__ = [
+    "TASKS",
+    "DataError",
+    "Samples",
+    "Task",
+    "data_directory",
+    "get_task",
+    "load_samples",
+    "read_samples",
+]

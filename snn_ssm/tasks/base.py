@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -33,6 +34,27 @@ class Samples:
     def head(self, count: int | None) -> Samples:
         """The first ``count`` samples (all for None)."""
         return Samples(self.inputs[:count], self.labels[:count])
+
+
+def read_samples(path: Path) -> Samples:
+    """Samples from an ``.npz`` with ``inputs`` (B, C, L) and ``labels`` (B,); no pickle.
+
+    Raises :class:`DataError`.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            inputs, labels = stored["inputs"], stored["labels"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"{path} cannot be read as samples ({error}); expected an .npz file with the arrays "
+            "inputs (B, C, L) and labels (B,)."
+        ) from error
+    if inputs.ndim != 3 or labels.shape != inputs.shape[:1]:
+        raise DataError(
+            f"{path}: inputs have shape {inputs.shape} and labels {labels.shape}; expected "
+            "(B, C, L) and (B,)."
+        )
+    return Samples(inputs, labels.astype(np.int64))
 
 
 class Task(Protocol):

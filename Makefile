@@ -1,0 +1,48 @@
+# 'make demo' runs the main job, 'make test' the tests; each makes .venv and installs what it needs.
+PYTHON ?= python3
+VENV ?= .venv
+# PyPI's own Linux build of torch brings gigabytes of CUDA; this index has the CPU build.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+TORCH ?= torch==2.13.0
+BIN := $(VENV)/bin
+# NEST and BLAS threads that wait by spinning take the cores from each other.
+export OMP_WAIT_POLICY ?= passive
+
+.PHONY: demo test test-slow lint clean
+
+demo: $(VENV)/.demo
+	$(BIN)/snn-ssm demo
+
+test: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.test
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) demo
+
+$(VENV)/.venv:
+	@command -v g++ >/dev/null || command -v "$${CXX:-g++}" >/dev/null || { \
+	  echo "A C++ compiler is needed to build the NEST neuron: apt-get install g++" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or later is needed: make PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { \
+	  echo "Python's venv module is needed: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --retries 1 --extra-index-url $(TORCH_INDEX) $(TORCH)
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.venv setup.cfg
+	$(BIN)/pip install --quiet --editable '.[train,nest]'
+	touch $@
+
+$(VENV)/.test: $(VENV)/.demo
+	$(BIN)/pip install --quiet --editable '.[train,nest,dev]'
+	touch $@

@@ -1,0 +1,89 @@
+"""Names of backends -> functions that run a network and return a Recording."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from export.network import Network
+from export.recording import Recording
+from export.verify import Runner
+from pynn_models.errors import SnnSsmError
+
+BACKENDS = ("software", "nest")
+
+
+class UnknownBackendError(SnnSsmError):
+    """A backend by a name that there is none of."""
+
+
+def runner(name: str, network: Network) -> Runner:
+    """A function ``(samples, membranes) -> Recording`` for a backend that needs no checkpoint."""
+    if name == "software":
+        from export import software
+
+        return lambda samples, membranes: software.run(network, samples, membranes=membranes)
+    if name == "nest":
+        from export import pynn
+
+        return lambda samples, membranes: pynn.run(name, network, samples, membranes=membranes)
+    raise UnknownBackendError(
+        f"unknown backend {name!r}; there are {', '.join(BACKENDS)} (and torch in 'verify')."
+    )
+
+
+def torch_runner(checkpoint: Path, network: Network, method: str = "steps") -> Runner:
+    """The trained model itself as a runner; needs torch, which is imported here and not before.
+
+    ``method`` as in ``snn_ssm.reference.run_reference``.
+    """
+    try:
+        from snn_ssm.reference import run_reference
+    except ImportError as error:
+        raise UnknownBackendError(
+            f"the backend torch cannot be imported ({error}). "
+            "Install it: pip install 'snn-ssm[train]'."
+        ) from error
+    from snn_ssm.checkpoint import load_checkpoint
+
+    trained = load_checkpoint(checkpoint)
+    names = [p.name for p in network.layers]
+
+    def run(samples: NDArray[Any], membranes: Collection[str]) -> Recording:
+        reference = run_reference(trained, samples, method=method)
+        traces = dict(zip(names, reference.membranes, strict=True))
+        return Recording(
+            "torch",
+            network.timestep,
+            dict(zip(names, reference.spikes, strict=True)),
+            {name: traces[name] for name in membranes},
+            reference.logits,
+        )
+
+    return run
+
+
+def runners(
+    names: Sequence[str], network: Network, checkpoint: Path | None
+) -> tuple[dict[str, Runner], Runner | None]:
+    """The runners of several backends, in order, and, with torch among them, its convolution.
+
+    Raises :class:`UnknownBackendError` for an unknown name, one that stands twice, or torch
+    without a checkpoint.
+    """
+    found: dict[str, Runner] = {}
+    for name in names:
+        if name in found:
+            raise UnknownBackendError(f"the backend {name!r} stands twice; name each once.")
+        if name != "torch":
+            found[name] = runner(name, network)
+        elif checkpoint is None:
+            raise UnknownBackendError("the backend torch needs --checkpoint.")
+        else:
+            found[name] = torch_runner(checkpoint, network)
+    if checkpoint is None or "torch" not in found:
+        return found, None
+    return found, torch_runner(checkpoint, network, "convolution")

@@ -1,0 +1,289 @@
+"""The command line, ``snn-ssm``. Torch and the simulators are imported by the commands that
+need them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm import tqdm
+
+from pynn_models.errors import SnnSsmError
+
+if TYPE_CHECKING:
+    from export.network import Network
+    from snn_ssm.tasks import Samples
+
+
+class UsageError(SnnSsmError):
+    """Arguments that do not go together."""
+
+
+def _samples(network: Network, data: Path | None, count: int | None) -> Samples:
+    """The test samples of the task that a network was trained for."""
+    from snn_ssm.config import TaskConfig, from_dict
+    from snn_ssm.tasks import load_samples
+
+    if count is not None and count < 1:
+        raise UsageError(f"--samples is {count}; expected at least 1.")
+    task = from_dict(TaskConfig, dict(network.origin.get("task", {})), "task")
+    samples = load_samples(data, "test", task)
+    if count is not None and count > len(samples):
+        raise UsageError(f"--samples is {count}, but there are {len(samples)} test samples.")
+    return samples.head(count)
+
+
+def train(args: argparse.Namespace) -> int:
+    """``snn-ssm train``."""
+    from snn_ssm import config as configuration
+    from snn_ssm import training
+    from snn_ssm.tasks import data_directory, get_task, load_samples
+
+    task = get_task(args.task)
+    config = configuration.load(args.config) if args.config else task.config()
+    if config.task.name != task.name:
+        raise UsageError(f"--config is for task {config.task.name!r}, not {task.name!r}.")
+    if args.download:
+        task.download(data_directory(args.data))
+    metrics = training.train(
+        config,
+        load_samples(args.data, "train", config.task),
+        load_samples(args.data, "test", config.task),
+        args.out or Path("runs") / task.name,
+        device=args.device,
+        resume=args.resume,
+    )
+    print(f"test accuracy {metrics['test_accuracy']:.2%}, {metrics['parameters']} parameters")
+    return 0
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    """``snn-ssm evaluate``: the trained model by convolution."""
+    from snn_ssm import training
+    from snn_ssm.checkpoint import load_checkpoint
+    from snn_ssm.tasks import load_samples
+
+    checkpoint = load_checkpoint(args.checkpoint)
+    samples = load_samples(args.data, "test", checkpoint.config.task)
+    found = training.evaluate(training.load_network(checkpoint), samples)
+    rates = ", ".join(f"{rate:.3f}" for rate in found["rates"])
+    print(f"accuracy {found['accuracy']:.2%} on {len(samples)} samples; spike rate {rates}")
+    return 0
+
+
+def export(args: argparse.Namespace) -> int:
+    """``snn-ssm export``."""
+    from export.lower import lower
+    from export.storage import save_network
+    from snn_ssm.checkpoint import load_checkpoint
+
+    checkpoint = load_checkpoint(args.checkpoint)
+    network = lower(checkpoint, encoding=args.input, timestep=args.timestep)
+    save_network(network, args.network)
+    neurons = sum(p.size for p in network.populations)
+    synapses = sum(p.weights.size for p in network.projections)
+    print(f"{args.network}: {neurons} neurons, {synapses} synapses")
+    return 0
+
+
+def inspect(args: argparse.Namespace) -> int:
+    """``snn-ssm inspect``."""
+    from export.inspection import describe
+    from export.storage import load_network
+
+    print(describe(load_network(args.network)))
+    return 0
+
+
+def run(args: argparse.Namespace) -> int:
+    """``snn-ssm run``: class by class, from the spikes and from the readout population."""
+    from export.backends import runner
+    from export.readout import accumulated_logits, logits
+    from export.recording import concatenate
+    from export.storage import load_network
+
+    network = load_network(args.network)
+    samples = _samples(network, args.data, args.samples)
+    execute = runner(args.backend, network)
+    readout = network.readout.population
+    correct = np.zeros(2, np.int64)
+    recordings = []
+    with tqdm(total=len(samples), desc=args.backend) as bar:
+        for start in range(0, len(samples), args.batch):
+            part = samples.inputs[start : start + args.batch]
+            labels = samples.labels[start : start + args.batch]
+            recording = execute(part, [readout])
+            for i, scores in enumerate(
+                (logits(network, part, recording), accumulated_logits(network, recording))
+            ):
+                correct[i] += int((scores.argmax(axis=1) == labels).sum())
+            if args.out:
+                recordings.append(recording)
+            bar.update(len(part))
+    host, population = correct / len(samples)
+    print(
+        f"accuracy {host:.2%} from spike counts, {population:.2%} from the population "
+        f"{readout!r}, {len(samples)} samples"
+    )
+    if args.out:
+        concatenate(recordings).save(args.out)
+    return 0
+
+
+def _verify(network: Network, args: argparse.Namespace) -> dict[str, Any]:
+    from export.backends import runners
+    from export.verify import verify
+
+    names = [name.strip() for name in args.backends.split(",")]
+    compared, convolution = runners(names, network, args.checkpoint)
+    samples = _samples(network, args.data, args.samples)
+    with tqdm(total=len(samples), desc="verify") as bar:
+        return verify(
+            network,
+            samples.inputs,
+            samples.labels,
+            compared,
+            convolution=convolution,
+            progress=bar.update,
+        )
+
+
+def verify(args: argparse.Namespace) -> int:
+    """``snn-ssm verify``; exit status 1 where a compared row does not hold."""
+    from export.inspection import verification_table
+    from export.storage import load_network
+    from export.verify import holds
+    from snn_ssm.files import write_atomic
+
+    result = _verify(load_network(args.network), args)
+    print(verification_table(result))
+    if args.json:
+        write_atomic(args.json, json.dumps(result, indent=1).encode())
+    return 0 if holds(result) else 1
+
+
+def report(args: argparse.Namespace) -> int:
+    """``snn-ssm report``: verify, then write the page."""
+    from export.demo import write_page
+    from export.storage import load_network
+
+    network = load_network(args.network)
+    result = _verify(network, args)
+    samples = _samples(network, args.data, args.samples)
+    names = list(result["backends"])
+    write_page(args.out, network, args.checkpoint, samples, names, result)
+    print(f"wrote {args.out}")
+    return 0
+
+
+def demo(args: argparse.Namespace) -> int:
+    """``snn-ssm demo``."""
+    from export.demo import run_demo
+
+    return run_demo(args.out, args.samples)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="snn-ssm",
+        description="Train state-space spiking networks, run them as PyNN networks, and prove "
+        "that what runs is what was trained.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, function: Any, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(function=function)
+        return command
+
+    def data(command: argparse.ArgumentParser, samples: bool = True) -> None:
+        command.add_argument(
+            "--data", type=Path, metavar="DIR",
+            help="directory of the data sets, or an .npz of inputs and labels "
+            "(default: $SNN_SSM_DATA)",
+        )
+        if samples:
+            command.add_argument(
+                "--samples", type=int, metavar="N", help="the first N test samples (default: all)"
+            )
+
+    def backends(command: argparse.ArgumentParser) -> None:
+        command.add_argument(
+            "--backends", default="torch,software,nest", metavar="A,B,...",
+            help="the first is the reference (default: %(default)s)",
+        )
+
+    command = add("train", train, "train a network")
+    command.add_argument("task", metavar="TASK", help="smnist or psmnist")
+    command.add_argument("--config", type=Path, metavar="F", help="TOML (default: the task's own)")
+    data(command, samples=False)
+    command.add_argument("--download", action="store_true", help="fetch missing data files first")
+    command.add_argument("--out", type=Path, metavar="DIR", help="default: runs/TASK")
+    command.add_argument("--device", default="cpu", metavar="D", help="torch device")
+    command.add_argument("--resume", action="store_true", help="continue a killed run in --out")
+
+    command = add("evaluate", evaluate, "accuracy and spike rate of a checkpoint")
+    command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    data(command, samples=False)
+
+    command = add("export", export, "lower a checkpoint to a network of populations")
+    command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    command.add_argument("network", type=Path, metavar="NETWORK", help="a new directory")
+    command.add_argument("--input", default="bits", choices=["bits", "current"])
+    command.add_argument("--timestep", type=float, default=1.0, metavar="MS")
+
+    command = add("inspect", inspect, "populations, projections, latency, synapses, ranges")
+    command.add_argument("network", type=Path, metavar="NETWORK")
+
+    command = add("run", run, "run a network and classify the test samples")
+    command.add_argument("network", type=Path, metavar="NETWORK")
+    command.add_argument("--backend", default="software", metavar="software|nest")
+    data(command)
+    command.add_argument("--out", type=Path, metavar="F", help="write spikes as safetensors")
+    command.set_defaults(batch=100)
+
+    command = add("verify", verify, "compare backends spike for spike")
+    command.add_argument("network", type=Path, metavar="NETWORK")
+    command.add_argument("--checkpoint", type=Path, metavar="C")
+    backends(command)
+    data(command)
+    command.add_argument("--json", type=Path, metavar="F")
+
+    command = add("report", report, "verify, and write a page of figures")
+    command.add_argument("network", type=Path, metavar="NETWORK")
+    command.add_argument("--checkpoint", type=Path, metavar="C", required=True)
+    backends(command)
+    data(command)
+    command.add_argument("--out", type=Path, metavar="F.html", required=True)
+
+    command = add("demo", demo, "the main job on shipped data and a shipped checkpoint")
+    command.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR")
+    command.add_argument("--samples", type=int, default=200, metavar="N")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 done, 1 a comparison failed, 2 refused (the reason on stderr)."""
+    args = _parser().parse_args(argv)
+    os.environ.setdefault("PYNEST_QUIET", "1")
+    # PyNN calls parts of NEST that NEST calls deprecated; a user can do nothing about it.
+    warnings.filterwarnings("ignore", module=r"(nest|pyNN)\.")
+    try:
+        return int(args.function(args))
+    except SnnSsmError as error:
+        print(f"snn-ssm: {type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("snn-ssm: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

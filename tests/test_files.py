@@ -1,0 +1,171 @@
+"""Files are whole or absent: atomic writes, new directories, arrays without pickle, hashes."""
+
+import os
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from pynn_models import SnnSsmError
+from snn_ssm import files
+from snn_ssm.files import (
+    FileError,
+    new_directory,
+    pack_arrays,
+    read_arrays,
+    read_bytes,
+    require_finite,
+    sha256,
+    write_atomic,
+)
+
+arrays = st.dictionaries(
+    st.text("abc.", min_size=1, max_size=8),
+    hnp.arrays(
+        st.sampled_from([np.float64, np.float32, np.int64, np.uint8]),
+        hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(original=arrays, metadata=st.dictionaries(st.text("xyz", min_size=1), st.text(max_size=20)))
+def test_arrays_there_and_back_bit_for_bit(tmp_path_factory, original, metadata):
+    path = tmp_path_factory.mktemp("arrays") / "a.safetensors"
+    data = pack_arrays(original, metadata)
+    write_atomic(path, data)
+    found, found_metadata = read_arrays(path, "arrays", sha256(data))
+    assert found_metadata == metadata and set(found) == set(original)
+    for name, array in original.items():
+        assert found[name].dtype == array.dtype and found[name].shape == array.shape
+        assert found[name].tobytes() == array.tobytes()
+
+
+def test_arrays_in_another_memory_order_keep_their_values(tmp_path):
+    original = np.asfortranarray(np.arange(6.0).reshape(2, 3))
+    for array in (original, original.T, original[:, ::2], original[::-1]):
+        write_atomic(tmp_path / "a", pack_arrays({"a": array}))
+        assert (read_arrays(tmp_path / "a", "arrays")[0]["a"] == array).all()
+
+
+def test_the_same_content_is_the_same_file():
+    metadata = {name: name for name in "qwertyuiop"}
+    content = {"b": np.arange(3), "a": np.ones(2, np.float32)}
+    backwards = dict(reversed(content.items())), dict(reversed(metadata.items()))
+    assert {pack_arrays(content, metadata) for _ in range(20)} == {pack_arrays(*backwards)}
+
+
+def test_sha256_is_the_standards():
+    assert sha256(b"abc").startswith("ba7816bf8f01cfea414140de5dae2223")
+
+
+@pytest.mark.parametrize("cut", [1, 8, 100])
+def test_a_truncated_file(tmp_path, cut):
+    path = tmp_path / "a.safetensors"
+    data = pack_arrays({"a": np.arange(50.0)})
+    path.write_bytes(data[:-cut])
+    with pytest.raises(FileError, match=r"my arrays .*a\.safetensors was truncated or altered"):
+        read_arrays(path, "my arrays", sha256(data))
+    with pytest.raises(FileError, match="is no valid safetensors file"):
+        read_arrays(path, "my arrays")
+
+
+def test_an_altered_file(tmp_path):
+    path = tmp_path / "a.safetensors"
+    data = pack_arrays({"a": np.arange(50.0)})
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(FileError) as caught:
+        read_arrays(path, "arrays", sha256(data))
+    message = str(caught.value)
+    assert sha256(data) in message and sha256(path.read_bytes()) in message
+    assert "Restore the file" in message
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x04K\x01.", b"PK\x03\x04", b"{" * 40])
+def test_what_is_no_safetensors_file(tmp_path, content):
+    (tmp_path / "a").write_bytes(content)
+    with pytest.raises(FileError, match="arrays .* is no valid safetensors file"):
+        read_arrays(tmp_path / "a", "arrays")
+
+
+def test_a_missing_file_and_a_directory(tmp_path):
+    with pytest.raises(FileError, match=r"cannot read network .*none: No such file or directory"):
+        read_bytes(tmp_path / "none", "network")
+    with pytest.raises(FileError, match="cannot read network .*: Is a directory"):
+        read_bytes(tmp_path, "network")
+    with pytest.raises(FileError, match=r"cannot read network .*none"):
+        read_arrays(tmp_path / "none", "network")
+
+
+def test_an_atomic_write_replaces_the_file_and_leaves_nothing_else(tmp_path):
+    path = tmp_path / "f"
+    for content in (b"one", b"two"):
+        write_atomic(path, content)
+        assert path.read_bytes() == content
+    assert [p.name for p in tmp_path.iterdir()] == ["f"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("function", ["replace", "fsync"])
+@pytest.mark.parametrize("error", [OSError("no space left"), KeyboardInterrupt()])
+def test_an_interrupted_write_leaves_the_old_file_and_no_other(
+    tmp_path, monkeypatch, function, error
+):
+    path = tmp_path / "f"
+    path.write_bytes(b"old")
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(files.os, function, fail)
+    with pytest.raises(type(error)):
+        write_atomic(path, b"new")
+    monkeypatch.undo()
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["f"]
+
+
+def test_the_file_appears_only_when_it_is_whole(tmp_path, monkeypatch):
+    path, seen = tmp_path / "f", []
+    replace = os.replace
+
+    def watch(source, target):
+        seen.append((path.exists(), Path(source).parent, Path(source).read_bytes()))
+        replace(source, target)
+
+    monkeypatch.setattr(files.os, "replace", watch)
+    write_atomic(path, b"whole")
+    assert seen == [(False, tmp_path, b"whole")]
+
+
+def test_a_new_directory(tmp_path):
+    path = new_directory(tmp_path / "a" / "b", "output directory")
+    assert path.is_dir()
+    assert new_directory(path, "output directory") == path  # empty: nothing can be lost
+    (path / "f").write_text("mine")
+    with pytest.raises(FileError, match=r"the output directory .*b exists; nothing was written"):
+        new_directory(path, "output directory")
+    with pytest.raises(FileError, match=r"output directory .*f exists"):
+        new_directory(path / "f", "output directory")
+    with pytest.raises(FileError, match=r"cannot create the output directory .*Not a directory"):
+        new_directory(path / "f" / "g", "output directory")
+    assert (path / "f").read_text() == "mine"
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_value_that_is_not_finite_is_named_with_its_place(bad):
+    array = np.zeros((2, 3), np.float32)
+    array[1, 2] = bad
+    with pytest.raises(FileError, match=rf"here: b\[1, 2\] is {bad}; expected a finite number"):
+        require_finite({"a": np.zeros(3), "n": np.array([1]), "b": array}, "here")
+    with pytest.raises(FileError, match=r"b\[\] is"):
+        require_finite({"b": np.array(bad)}, "here")
+
+
+def test_errors_are_the_projects_own():
+    assert issubclass(FileError, SnnSsmError)

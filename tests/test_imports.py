@@ -1,0 +1,175 @@
+"""The import rules of the house (who may import whom), read from the sources."""
+
+import ast
+import os
+import subprocess
+import sys
+
+import pytest
+
+from conftest import ROOT
+
+SIMULATORS = {"nest", "pyNN", "spynnaker", "spinnaker"}
+TORCH_FREE = {"snn_ssm", "snn_ssm.config", "snn_ssm.checkpoint", "snn_ssm.files", "snn_ssm.tasks"}
+# Loaded through pynn_models.nest when one of their names is first used.
+IMPORTS_NEST = {"pynn_models/nest/neuron.py", "pynn_models/nest/projection.py"}
+# The commands that train or compare with the trained model: inside functions only.
+REACHES_TRAINING = {"export/cli.py", "export/backends.py"}
+
+
+def sources(package):
+    return sorted(
+        path.relative_to(ROOT).as_posix() for path in (ROOT / package).rglob("*.py")
+    )
+
+
+def is_type_checking(node):
+    return isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+
+
+def imports(path):
+    """(module, whether inside a function) of every import; those for type checkers left out."""
+    found = set()
+    package = path.removesuffix(".py").split("/")[:-1]
+
+    def visit(node, inside):
+        if is_type_checking(node):
+            for other in node.orelse:
+                visit(other, inside)
+            return
+        if isinstance(node, ast.Import):
+            found.update((alias.name, inside) for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            found.add((module, inside))
+            found.update((f"{module}.{alias.name}", inside) for alias in node.names)
+        inside = inside or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for child in ast.iter_child_nodes(node):
+            visit(child, inside)
+
+    visit(ast.parse((ROOT / path).read_text(encoding="utf-8")), False)
+    return found
+
+
+def modules(path):
+    """Imports that are modules of this repository or top-level packages, names resolved."""
+    result = set()
+    for name, inside in imports(path):
+        parts = name.split(".")
+        if parts[0] in ("snn_ssm", "export", "pynn_models"):
+            while len(parts) > 1 and not (
+                (ROOT / "/".join(parts)).is_dir() or (ROOT / ("/".join(parts) + ".py")).is_file()
+            ):
+                parts.pop()  # a name within a module
+        result.add((".".join(parts), inside))
+    return result
+
+
+def roots(path):
+    return {(name.split(".")[0], inside) for name, inside in imports(path)}
+
+
+def test_the_reader_sees_every_kind_of_import(tmp_path, monkeypatch):
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / "m.py").write_text(
+        "import a.b, c as d\nfrom e import f\nfrom . import g\nfrom .h import i\n"
+        "if TYPE_CHECKING:\n    import never\nelse:\n    import j\n"
+        "def k():\n    import l\nclass M:\n    import n\n    def o(self):\n        from q import r\n"
+    )
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    found = imports("p/m.py")
+    outside = {name for name, inside in found if not inside}
+    assert outside == {"a.b", "c", "e", "e.f", "p", "p.g", "p.h", "p.h.i", "j", "n"}
+    assert {name for name, inside in found if inside} == {"l", "q", "q.r"}
+
+
+def test_every_package_is_read():
+    for package in ("snn_ssm", "export", "pynn_models"):
+        assert len(sources(package)) > 4
+
+
+@pytest.mark.parametrize("path", sources("export") + sources("pynn_models"))
+def test_only_snn_ssm_imports_torch(path):
+    assert "torch" not in {name for name, _ in roots(path)}
+
+
+@pytest.mark.parametrize("path", sources("export"))
+def test_export_uses_only_the_torch_free_part_of_snn_ssm(path):
+    used = {m for m in modules(path) if m[0].split(".")[0] == "snn_ssm"}
+    for module, inside in used:
+        allowed = module in TORCH_FREE or module.startswith("snn_ssm.tasks.")
+        lazily = inside and path in REACHES_TRAINING
+        assert allowed or lazily, f"{path} imports {module}"
+
+
+@pytest.mark.parametrize("path", sources("snn_ssm"))
+def test_the_torch_free_part_imports_no_torch(path):
+    module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    if module in TORCH_FREE or module.startswith("snn_ssm.tasks"):
+        assert "torch" not in {name for name, _ in roots(path)}
+        for other, _ in modules(path):
+            if other.startswith("snn_ssm"):
+                assert other in TORCH_FREE or other.startswith("snn_ssm.tasks"), other
+    else:  # what is not torch-free is so for a reason
+        needs = {"torch"} | {m for m, _ in modules(path) if m.startswith("snn_ssm")}
+        assert needs & ({"torch"} | {n for n, _ in modules(path)})
+
+
+@pytest.mark.parametrize("path", sources("snn_ssm"))
+def test_snn_ssm_does_not_import_export(path):
+    assert "export" not in {name for name, _ in roots(path)}
+
+
+@pytest.mark.parametrize("path", sources("pynn_models"))
+def test_pynn_models_imports_neither_side(path):
+    assert not {"snn_ssm", "export"} & {name for name, _ in roots(path)}
+
+
+@pytest.mark.parametrize("path", [p for d in ("snn_ssm", "export", "pynn_models") for p in sources(d)])
+def test_simulators_are_imported_inside_functions(path):
+    if path in IMPORTS_NEST:
+        return
+    outside = {name for name, inside in roots(path) if not inside}
+    assert not outside & SIMULATORS, f"{path} imports {outside & SIMULATORS}"
+
+
+@pytest.mark.parametrize("path", sources("snn_ssm"))
+def test_training_uses_no_simulator(path):
+    assert not {name for name, _ in roots(path)} & SIMULATORS
+
+
+def loaded_after(statement):
+    """The top-level modules that a fresh interpreter holds after ``statement``."""
+    code = f"{statement}\nimport sys\nprint(*sorted({{m.split('.')[0] for m in sys.modules}}))"
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    return set(result.stdout.split())
+
+
+def test_importing_the_packages_loads_neither_torch_nor_a_simulator():
+    loaded = loaded_after(
+        "import export.lower, export.software, export.pynn, export.storage, export.inputs, "
+        "export.readout, export.recording, snn_ssm, snn_ssm.tasks, pynn_models.nest"
+    )
+    assert {"export", "snn_ssm", "pynn_models", "numpy"} <= loaded
+    assert not loaded & {"torch", *SIMULATORS}
+
+
+def test_the_side_that_trains_loads_no_simulator():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    loaded = loaded_after("import snn_ssm.training")
+    assert "torch" in loaded and not loaded & {"export", *SIMULATORS}
+
+
+def test_the_lazy_names_of_snn_ssm_are_all_there():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    import snn_ssm
+
+    for name in snn_ssm.__all__:
+        assert getattr(snn_ssm, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = snn_ssm.nothing

@@ -1,0 +1,319 @@
+"""Training: it learns, a killed run continues to the same result, and what it refuses."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+from pynn_models import SnnSsmError  # noqa: E402
+from snn_ssm import training  # noqa: E402
+from snn_ssm.checkpoint import load_checkpoint  # noqa: E402
+from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig  # noqa: E402
+from snn_ssm.files import FileError, read_arrays  # noqa: E402
+from snn_ssm.model import Network  # noqa: E402
+from snn_ssm.tasks import Samples  # noqa: E402
+from snn_ssm.training import (  # noqa: E402
+    METRICS_FILE,
+    STATE_FILE,
+    Run,
+    TrainingError,
+    evaluate,
+    load_network,
+    parameter_groups,
+    rate_factor,
+    train,
+)
+
+STEPS = 12
+
+
+def toy(count, seed):
+    """Which half of the sequence is brighter."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, count)
+    inputs = rng.integers(0, 8, (count, 1, STEPS))
+    for sample, label in zip(inputs, labels, strict=True):
+        sample[:, label * STEPS // 2 : (label + 1) * STEPS // 2] += 6
+    return Samples(inputs.astype(np.uint8), labels.astype(np.int64))
+
+
+def config_of(**changes):
+    model = {
+        "classes": 2, "channels": 8, "depth": 2, "modes": 2, "input_bits": 4,
+        "input_scale": 1 / 16, "dt_min": 0.05, "dt_max": 0.5, "dropout": 0.2,
+    }
+    train_config = {"epochs": 3, "batch_size": 16, "rate": 2e-2, "seed": 3}
+    names = set(ModelConfig.__dataclass_fields__)
+    return Config(
+        TaskConfig("toy", STEPS),
+        ModelConfig(**(model | {k: v for k, v in changes.items() if k in names})),
+        TrainingConfig(**(train_config | {k: v for k, v in changes.items() if k not in names})),
+    )
+
+
+TRAIN, TEST = toy(70, 0), toy(40, 1)  # the last batch of an epoch is a short one
+
+
+def without_times(value):
+    """Metrics with what depends on the machine's speed left out."""
+    if isinstance(value, dict):
+        return {k: without_times(v) for k, v in value.items() if k != "seconds"}
+    return [without_times(v) for v in value] if isinstance(value, list) else value
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """An uninterrupted run: its directory and metrics."""
+    out = tmp_path_factory.mktemp("finished") / "run"
+    return out, train(config_of(), TRAIN, TEST, out)
+
+
+def assert_same_run(out, metrics, finished):
+    expected_out, expected_metrics = finished
+    assert without_times(metrics) == without_times(expected_metrics)
+    stored = json.loads((out / METRICS_FILE).read_text())
+    assert without_times(stored) == without_times(expected_metrics)
+    found, expected = load_checkpoint(out), load_checkpoint(expected_out)
+    assert found.config == expected.config
+    for name, array in expected.arrays.items():
+        assert found.arrays[name].tobytes() == array.tobytes(), name
+    one, two = (read_arrays(d / STATE_FILE, "state")[0] for d in (out, expected_out))
+    assert set(one) == set(two)
+    for name in one:
+        assert one[name].tobytes() == two[name].tobytes(), name
+
+
+def interrupt(monkeypatch, owner, name, call):
+    """Raise KeyboardInterrupt in the ``call``-th call of ``owner.name``, before its work."""
+    original, calls = getattr(owner, name), []
+
+    def wrapped(*args, **kwargs):
+        calls.append(None)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, wrapped)
+
+
+def test_the_loss_falls_and_the_problem_is_learned(finished):
+    _, metrics = finished
+    losses = [epoch["loss"] for epoch in metrics["epochs"]]
+    assert losses == sorted(losses, reverse=True) and losses[-1] < 0.7 * losses[0]
+    assert metrics["test_accuracy"] > 0.9
+    assert [epoch["epoch"] for epoch in metrics["epochs"]] == [1, 2, 3]
+    assert all(0 < rate < 1 for rate in metrics["spike_rates"])
+
+
+def test_the_checkpoint_is_the_network_that_was_evaluated(finished):
+    out, metrics = finished
+    network = load_network(out)
+    assert not network.training
+    again = evaluate(network, TEST)
+    assert again["accuracy"] == metrics["test_accuracy"]
+    assert again["rates"] == pytest.approx(metrics["spike_rates"], rel=1e-12)
+    assert metrics["parameters"] == sum(p.numel() for p in network.parameters())
+
+
+def test_a_seed_determines_the_result_and_another_changes_it(finished, tmp_path):
+    metrics = train(config_of(), TRAIN, TEST, tmp_path / "again")
+    assert_same_run(tmp_path / "again", metrics, finished)
+    other = train(config_of(seed=4), TRAIN, TEST, tmp_path / "other")
+    assert other["epochs"][0]["loss"] != metrics["epochs"][0]["loss"]
+
+
+# 5 batches an epoch: within the first, at its end, within the second, the very last.
+@pytest.mark.parametrize("call", [2, 4, 6, 8, 15])
+def test_a_run_killed_within_an_epoch_continues_to_the_same_result(
+    finished, tmp_path, monkeypatch, call
+):
+    monkeypatch.setattr(training, "_SAVE_EVERY", -1.0)  # a state after every batch
+    interrupt(monkeypatch, Run, "step", call)
+    out = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train(config_of(), TRAIN, TEST, out)
+    monkeypatch.undo()
+    torch.manual_seed(99)  # the random state must come from the file
+    metrics = train(config_of(), TRAIN, TEST, out, resume=True)
+    assert_same_run(out, metrics, finished)
+
+
+def test_a_state_of_an_earlier_batch_does(finished, tmp_path, monkeypatch):
+    # States stand only at the ends of epochs: the killed epoch's batches are done again.
+    interrupt(monkeypatch, Run, "step", 9)
+    out = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train(config_of(), TRAIN, TEST, out)
+    monkeypatch.undo()
+    metrics = train(config_of(), TRAIN, TEST, out, resume=True)
+    assert_same_run(out, metrics, finished)
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+@pytest.mark.parametrize("name", ["evaluate", "save_checkpoint", "write_atomic"])
+def test_a_run_killed_between_epochs_continues_to_the_same_result(
+    finished, tmp_path, monkeypatch, name, epoch
+):
+    monkeypatch.setattr(training, "_SAVE_EVERY", math.inf)
+    # write_atomic is called twice an epoch, for the metrics and for the state.
+    for call in (2 * epoch - 1, 2 * epoch) if name == "write_atomic" else (epoch,):
+        out = tmp_path / f"run{call}"
+        with monkeypatch.context() as patch:
+            interrupt(patch, training, name, call)
+            with pytest.raises(KeyboardInterrupt):
+                train(config_of(), TRAIN, TEST, out)
+        resume = (out / STATE_FILE).exists()
+        if not resume:  # killed before the first state: nothing to resume, nothing worth keeping
+            assert epoch == 1
+            continue
+        metrics = train(config_of(), TRAIN, TEST, out, resume=True)
+        assert_same_run(out, metrics, finished)
+
+
+def test_a_run_killed_twice(finished, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "_SAVE_EVERY", -1.0)
+    out = tmp_path / "run"
+    for resume, call in ((False, 4), (True, 5)):
+        with monkeypatch.context() as patch:
+            interrupt(patch, Run, "step", call)
+            with pytest.raises(KeyboardInterrupt):
+                train(config_of(), TRAIN, TEST, out, resume=resume)
+    metrics = train(config_of(), TRAIN, TEST, out, resume=True)
+    assert_same_run(out, metrics, finished)
+
+
+def test_resuming_a_finished_run_changes_nothing(finished):
+    out, metrics = finished
+    before = {p.name: p.read_bytes() for p in out.iterdir()}
+    assert without_times(train(config_of(), TRAIN, TEST, out, resume=True)) == without_times(metrics)
+    assert {p.name: p.read_bytes() for p in out.iterdir()} == before
+
+
+@pytest.mark.parametrize("changes", [{"rate": 1e-3}, {"channels": 9}, {"epochs": 4}])
+def test_another_configuration_cannot_resume(finished, changes):
+    out, _ = finished
+    before = (out / STATE_FILE).read_bytes()
+    with pytest.raises(TrainingError, match=r"was trained with another configuration\. Resume wit"):
+        train(config_of(**changes), TRAIN, TEST, out, resume=True)
+    assert (out / STATE_FILE).read_bytes() == before
+
+
+def test_nothing_to_resume(tmp_path):
+    with pytest.raises(FileError, match=r"nothing to resume in .*: it has no state\.safetensors"):
+        train(config_of(), TRAIN, TEST, tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("cut", [1, 5000])
+def test_a_truncated_state(finished, tmp_path, cut):
+    data = (finished[0] / STATE_FILE).read_bytes()
+    (tmp_path / STATE_FILE).write_bytes(data[:-cut])
+    with pytest.raises(FileError, match=r"training state .* is no valid safetensors file"):
+        train(config_of(), TRAIN, TEST, tmp_path, resume=True)
+
+
+def test_an_output_directory_that_exists(finished):
+    out, _ = finished
+    before = {p.name: p.read_bytes() for p in out.iterdir()}
+    with pytest.raises(FileError, match=r"the output directory .* exists; nothing was written"):
+        train(config_of(), TRAIN, TEST, out)
+    assert {p.name: p.read_bytes() for p in out.iterdir()} == before
+
+
+def test_a_loss_that_diverges(tmp_path, monkeypatch):
+    forward, calls = Network.forward, []
+
+    def diverge(self, p):
+        out = forward(self, p)
+        calls.append(None)
+        return out._replace(logits=out.logits * math.nan) if len(calls) == 8 else out
+
+    monkeypatch.setattr(training, "_SAVE_EVERY", -1.0)
+    monkeypatch.setattr(Network, "forward", diverge)
+    # Without norms and so without settling: calls are 5 batches, 1 evaluation, and again.
+    with pytest.raises(TrainingError) as caught:
+        train(config_of(norm="none"), TRAIN, TEST, tmp_path / "run")
+    message = str(caught.value)
+    assert "the loss is nan in epoch 2, batch 2." in message
+    assert "Lower training.rate or training.mode_rate" in message
+    arrays, metadata = read_arrays(tmp_path / "run" / STATE_FILE, "state")
+    assert json.loads(metadata["progress"])["batch"] == 1  # the last good state
+    assert all(np.isfinite(v).all() for v in arrays.values() if v.dtype.kind == "f")
+
+
+def test_a_rate_out_of_all_bounds_is_reported(tmp_path):
+    with pytest.raises(SnnSsmError, match=r"Lower (the rate of the modes|training\.rate)"):
+        train(config_of(rate=1e30, mode_rate=1e30, clip=1e30), TRAIN, TEST, tmp_path / "run")
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.05, 0.5, 0.9])
+@pytest.mark.parametrize("total", [1, 2, 10, 1000])
+def test_the_rate_rises_to_its_peak_and_falls_to_nothing(total, warmup):
+    factors = [rate_factor(step, total, warmup) for step in range(total)]
+    assert all(0 < f <= 1 for f in factors)
+    peak = math.ceil(warmup * total)
+    ramp, decay = factors[:peak], factors[peak:]
+    assert ramp == sorted(ramp) and decay == sorted(decay, reverse=True)
+    if len(ramp) > 2:  # linear
+        assert np.diff(ramp) == pytest.approx([ramp[1] - ramp[0]] * (len(ramp) - 1), rel=1e-9)
+    if total == 1000:
+        assert max(factors) > 0.999 and factors[-1] < 2e-3 / (1 - warmup) ** 2
+        middle = (peak + total) // 2
+        assert factors[middle] == pytest.approx(0.5, abs=0.02)
+
+
+def test_every_parameter_is_in_one_group():
+    config = TrainingConfig(rate=0.3, mode_rate=0.1, weight_decay=0.7)
+    for changes in ({}, {"mode_init": "s4d-real"}, {"encoder": "embedding"}, {"norm": "none"}):
+        network = Network(replace(config_of().model, **changes))
+        groups = parameter_groups(network, config)
+        names = {id(p): name for name, p in network.named_parameters()}
+        grouped = [[names.pop(id(p)) for p in group["params"]] for group in groups]
+        assert names == {}  # every one, and none twice
+        modes, plain, decayed = (set(n.split(".")[-1] for n in group) for group in grouped)
+        rotates = set() if changes.get("mode_init") == "s4d-real" else {"omega"}
+        assert modes == {"a", "log_dt", "b"} | rotates
+        assert plain - {"weight"} == {"bias", "d"}
+        assert all(".norm." in n for n in grouped[1] if n.endswith("weight"))
+        assert decayed == {"c", "weight"}
+        assert [g["peak"] for g in groups] == [0.1, 0.3, 0.3]
+        assert [g["weight_decay"] for g in groups] == [0.0, 0.0, 0.7]
+
+
+def test_only_the_decaying_group_decays(tmp_path):
+    """With a gradient of zero AdamW moves a parameter by its decay alone."""
+    config = config_of(weight_decay=0.5, warmup=0.0, mode_rate=0.01, rate=0.02)
+    run = Run(config, tmp_path, "cpu")
+    before = {k: v.detach().clone() for k, v in run.network.named_parameters()}
+    for group in run.optimiser.param_groups:
+        group["lr"] = group["peak"]
+        for parameter in group["params"]:
+            parameter.grad = torch.zeros_like(parameter)
+    run.optimiser.step()
+    for name, value in run.network.named_parameters():
+        decays = name.rsplit(".", 1)[-1] in ("c", "weight") and ".norm." not in name
+        factor = 1 - 0.02 * 0.5 if decays else 1.0
+        assert torch.allclose(value, before[name] * factor, rtol=1e-6, atol=0), name
+
+
+def test_evaluation_does_not_depend_on_the_batch(finished):
+    network = load_network(finished[0])
+    whole, parts = evaluate(network, TEST, 40), evaluate(network, TEST, 7)
+    assert whole["accuracy"] == parts["accuracy"]
+    assert whole["rates"] == pytest.approx(parts["rates"], rel=1e-6)
+
+
+def test_settled_norms_hold_the_statistics_of_the_samples():
+    network = Network(config_of(depth=1, dropout=0.0).model)
+    batches = [torch.from_numpy(TRAIN.inputs[i : i + 10]) for i in range(0, 70, 10)]
+    momentum = network.blocks[0].norm.momentum
+    training.settle_norms(network, batches)
+    norm = network.blocks[0].norm
+    with torch.no_grad():
+        h = torch.stack([network.encode(p).transpose(0, 1).flatten(1) for p in batches])
+    assert torch.allclose(norm.running_mean, h.mean(-1).mean(0), rtol=1e-4, atol=1e-6)
+    assert torch.allclose(norm.running_var, h.var(-1).mean(0), rtol=1e-4, atol=1e-6)
+    assert norm.momentum == momentum and int(norm.num_batches_tracked) == 7
