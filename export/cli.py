@@ -85,7 +85,9 @@ def export(args: argparse.Namespace) -> int:
     from snn_ssm.checkpoint import load_checkpoint
 
     checkpoint = load_checkpoint(args.checkpoint)
-    network = lower(checkpoint, encoding=args.input, timestep=args.timestep)
+    network = lower(
+        checkpoint, cells=args.cells, encoding=args.input, timestep=args.timestep
+    )
     save_network(network, args.network)
     neurons = sum(p.size for p in network.populations)
     synapses = sum(p.weights.size for p in network.projections)
@@ -236,6 +238,9 @@ def _parser() -> argparse.ArgumentParser:
     command = add("export", export, "lower a checkpoint to a network of populations")
     command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
     command.add_argument("network", type=Path, metavar="NETWORK", help="a new directory")
+    command.add_argument(
+        "--cells", choices=["native", "stock"], help="default: what the model was trained for"
+    )
     command.add_argument("--input", default="bits", choices=["bits", "current"])
     command.add_argument("--timestep", type=float, default=1.0, metavar="MS")
 

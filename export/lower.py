@@ -36,6 +36,7 @@ INPUT = "input"
 READOUT = "readout"
 _BATCH_NORM_EPS = 1e-5  # torch.nn.BatchNorm1d's default, which the model uses
 _MANTISSA = 52
+DECAY_GRID = 2.0**15  # of training's stock cells: decays are exp(-n / 2^15)
 
 
 class LoweringError(SnnSsmError):
@@ -133,7 +134,12 @@ def state_space_cell(
     )
 
 
-def _check_lowers(model: ModelConfig) -> None:
+def _check_lowers(model: ModelConfig, cells: str | None) -> None:
+    if cells == "stock" and model.cells != "stock":
+        raise LoweringError(
+            "blocks.0.ssm: the model has native cells, which IF_curr_exp cannot be. Export it "
+            "with --cells native, or train with model.cells = \"stock\"."
+        )
     if model.bidirectional:
         raise LoweringError(
             "blocks.0.ssm: a bidirectional layer sees the future and cannot run step by step. "
@@ -214,59 +220,114 @@ def _accumulator(classes: int, pooling: str, bias: FloatArray) -> StateSpaceCell
     )
 
 
+def _stock_layer(
+    stream: Affine, arrays: Mapping[str, NDArray[Any]], model: ModelConfig, layer: int,
+    timestep: float,
+) -> tuple[Affine, StateSpaceCell]:
+    """The input and the cell of a layer whose batch norm ``g x + t`` is on the membrane.
+
+    ``g x + t > 0`` is ``sign(g) x > -t/|g|``: the sign goes into the weights, the rest into the
+    threshold. The decay is ``exp(-n / 2^15)`` with the integer n that training used.
+    """
+    norm = _norm(arrays, layer)
+    if norm is None or not bool((norm[0] != 0).all()):
+        raise LoweringError(
+            f"blocks.{layer}.norm: a scale of 0 leaves a neuron without input. Retrain, or prune "
+            "the channel."
+        )
+    scale, shift = norm
+    with np.errstate(over="ignore"):
+        rate = np.exp(np.asarray(arrays[f"blocks.{layer}.ssm.a"], dtype=np.float64))
+    if not bool(np.isfinite(rate).all()):
+        raise LoweringError(
+            f"blocks.{layer}.ssm: a decay overflows. Retrain with a lower training.mode_rate."
+        )
+    n = np.maximum(np.rint(rate * DECAY_GRID), 1.0)
+    size = model.channels
+    cell = StateSpaceCell(
+        tau=timestep * (DECAY_GRID / n)[:, None],
+        c_re=np.ones((size, 1)),
+        d=np.zeros(size),
+        theta=-shift / np.abs(scale),
+        bias=np.zeros(size),
+    )
+    return stream.scaled(np.sign(scale), np.zeros(size)), cell
+
+
+def _native_layer(
+    stream: Affine, arrays: Mapping[str, NDArray[Any]], model: ModelConfig, layer: int,
+    timestep: float, source: Source,
+) -> tuple[Affine, StateSpaceCell]:
+    """The input and the cell of a layer, pre- or post-norm."""
+    norm = _norm(arrays, layer)
+    before = stream.scaled(*norm) if norm and model.prenorm else stream
+    before = _on_grid(before, source, 1)
+    return before, state_space_cell(arrays, model, layer, before.constant, timestep)
+
+
+def _dense(
+    arrays: Mapping[str, NDArray[Any]], prefix: str, outputs: int
+) -> tuple[FloatArray, FloatArray]:
+    """Weight and bias of a linear map in float64; a bias that the model lacks is 0."""
+    weight = np.asarray(arrays[f"{prefix}.weight"], dtype=np.float64)
+    return weight, np.asarray(arrays.get(f"{prefix}.bias", np.zeros(outputs)), dtype=np.float64)
+
+
 def lower(
-    checkpoint: Checkpoint, *, encoding: str = "bits", timestep: float = 1.0, delay: int = 1
+    checkpoint: Checkpoint,
+    *,
+    cells: str | None = None,
+    encoding: str = "bits",
+    timestep: float = 1.0,
+    delay: int = 1,
 ) -> Network:
     """The network of a checkpoint: ``u_l = E_l p + sum_{i<l} M_{l,i} s_i + beta_l``.
 
-    ``encoding``: ``bits`` or ``current``; ``timestep`` in ms; ``delay``: steps a layer (the
-    simulator's minimum). Layer l has latency (l + 1) delay; thresholds are 0.
+    ``cells``: ``native`` or ``stock`` (None: what the model was trained for); ``encoding``:
+    ``bits`` or ``current``; ``timestep`` in ms; ``delay``: steps a layer (the simulator's
+    minimum). Layer l has latency (l + 1) delay.
     Raises :class:`LoweringError` for a model that does not lower, ``NetworkError`` for an
     impossible timestep or encoding, ``CheckpointError`` for arrays that do not fit.
     Source: arXiv 2401.00955, section 2, with the batch norms folded.
     """
     model, arrays = checkpoint.config.model, checkpoint.arrays
-    _check_lowers(model)
+    _check_lowers(model, cells)
     check_arrays(arrays, model, "checkpoint")
+    timestep = _positive(timestep)
     source = Source(INPUT, encoding, model.inputs, model.input_bits)
     names = [f"layer{i}" for i in range(model.depth)]
     latency = {name: (i + 1) * delay for i, name in enumerate([*names, READOUT])} | {INPUT: 0}
-    encoder_bias = np.asarray(arrays["encoder.bias"], dtype=np.float64)
-    encoder = np.asarray(arrays["encoder.weight"], dtype=np.float64) * model.input_scale  # (H, C)
-    stream = Affine({INPUT: encoder}, encoder_bias)
+    encoder, constant = _dense(arrays, "encoder", model.channels)  # (H, C), (H,)
+    stream = Affine({INPUT: encoder * model.input_scale}, constant)
     populations: list[Population] = []
     projections: list[Projection] = []
     for i, name in enumerate(names):
-        norm = _norm(arrays, i)
-        before = stream.scaled(*norm) if norm and model.prenorm else stream
-        before = _on_grid(before, source, 1)
-        cell = state_space_cell(arrays, model, i, before.constant, _positive(timestep))
+        if model.cells == "stock":
+            before, cell = _stock_layer(stream, arrays, model, i, timestep)
+            before = _on_grid(before, source, 1)
+        else:
+            before, cell = _native_layer(stream, arrays, model, i, timestep, source)
         populations.append(Population(name, cell, latency[name]))
         projections += _projections(before, name, latency)
-        weight, bias = (
-            np.asarray(arrays[f"blocks.{i}.mixing.{leaf}"], dtype=np.float64)
-            for leaf in ("weight", "bias")
-        )
-        stream = stream.plus(name, weight, bias)
-        if norm and not model.prenorm:
+        stream = stream.plus(name, *_dense(arrays, f"blocks.{i}.mixing", model.channels))
+        norm = _norm(arrays, i)
+        if norm and model.cells == "native" and not model.prenorm:
             stream = stream.scaled(*norm)
-    weight, bias = (
-        np.asarray(arrays[f"decoder.{leaf}"], dtype=np.float64) for leaf in ("weight", "bias")
-    )
     steps = checkpoint.config.task.steps
     terms = steps if model.pooling == "mean" else 1
-    logits = _on_grid(stream.mapped(weight, bias), source, terms)
+    logits = _on_grid(stream.mapped(*_dense(arrays, "decoder", model.classes)), source, terms)
     accumulator = _accumulator(model.classes, model.pooling, logits.constant)
     populations.append(Population(READOUT, accumulator, latency[READOUT]))
     projections += _projections(logits, READOUT, latency)
     return Network(
-        timestep=float(timestep),
+        timestep=timestep,
         steps=steps,
         source=source,
         populations=tuple(populations),
         projections=tuple(projections),
         readout=Readout(READOUT, model.pooling),
         origin={"task": to_dict(checkpoint.config.task), "parameters": _count(checkpoint)},
+        cells=cells or model.cells,
     )
 
 
@@ -276,7 +337,7 @@ def _positive(timestep: float) -> float:
             f"timestep is {timestep} ms; expected a positive number. "
             "Give --timestep in milliseconds, for example 1.0."
         )
-    return timestep
+    return float(timestep)
 
 
 def _count(checkpoint: Checkpoint) -> int:

@@ -22,6 +22,7 @@ from pynn_models.errors import SnnSsmError
 FloatArray = NDArray[np.float64]
 ENCODINGS = ("bits", "current")
 POOLINGS = ("mean", "last")
+CELLS = ("native", "stock")
 
 
 class NetworkError(SnnSsmError):
@@ -136,7 +137,9 @@ class Readout:
 class Network:
     """The whole: ``timestep`` in ms, ``steps`` of one sample, and where it came from.
 
-    Populations are in order of latency, so that every projection goes forward.
+    Populations are in order of latency, so that every projection goes forward. ``cells``:
+    ``native``, or ``stock``, where every spiking cell is one that PyNN's ``IF_curr_exp`` can be:
+    one real mode, c = 1, d = 0, no bias (its constant is in the threshold).
     """
 
     timestep: float
@@ -146,6 +149,7 @@ class Network:
     projections: tuple[Projection, ...]
     readout: Readout
     origin: dict[str, Any] = field(default_factory=dict)
+    cells: str = "native"
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.timestep) and self.timestep > 0):
@@ -166,6 +170,7 @@ class Network:
                     f"{before.name!r}, {before.latency}; expected populations in order of latency."
                 )
         self._check_projections()
+        self._check_cells()
         if self.readout.population not in names[1:]:
             raise NetworkError(
                 f"readout: there is no population {self.readout.population!r}; "
@@ -176,6 +181,24 @@ class Network:
                 f"readout {self.readout.population!r}: a finite threshold; expected inf, since an "
                 "accumulator is read by its membrane and must not spike."
             )
+        for projection in self.projections:
+            if projection.source == self.readout.population:
+                raise NetworkError(f"{projection}: the readout never spikes; leave this out.")
+
+    def _check_cells(self) -> None:
+        if self.cells not in CELLS:
+            raise NetworkError(f"cells {self.cells!r} are unknown; use one of {', '.join(CELLS)}.")
+        if self.cells == "native":
+            return
+        for population in self.layers:
+            cell = population.cell
+            plain = cell.n_modes == 1 and not cell.is_complex and bool((cell.c_re == 1).all())
+            if not (plain and not cell.d.any() and not cell.bias.any()):
+                raise NetworkError(
+                    f"population {population.name!r}: its cell is none that IF_curr_exp can be; "
+                    "expected one real mode, c = 1, d = 0, no bias. Train with model.cells = "
+                    "\"stock\", or use native cells."
+                )
 
     def _check_projections(self) -> None:
         latencies = {self.source.name: 0} | {p.name: p.latency for p in self.populations}
@@ -190,8 +213,6 @@ class Network:
                     )
             if post == self.source.name:
                 raise NetworkError(f"{projection}: the input cannot be a target.")
-            if pre == self.readout.population:
-                raise NetworkError(f"{projection}: the readout never spikes; leave this out.")
             if (pre, post) in seen:
                 raise NetworkError(f"{projection}: stands twice; add the weights instead.")
             seen.add((pre, post))

@@ -200,14 +200,17 @@ class Built:
         return rows.reshape(self.samples, self.network.steps, -1)
 
 
-def build(sim: Any, network: Network, samples: NDArray[Any]) -> Built:
+def build(sim: Any, network: Network, samples: NDArray[Any] | None = None) -> Built:
     """The network as PyNN objects of the simulator ``sim``, with ``samples`` as its input.
 
-    ``sim`` is a PyNN backend module after ``setup``; ``samples`` (B, channels, steps).
+    ``sim`` is a PyNN backend module after ``setup``; ``samples`` (B, channels, steps), or None for
+    one sample's time of silence, into which a script sends input of its own.
     Populations keep the network's names as labels, so a script can add its own projections.
     Raises :class:`BackendError`, ``InputError``, and what the backend's cells raise.
     """
     backend = _backend(sim.__name__)
+    if samples is None:
+        samples = np.zeros((1, network.source.channels, network.steps))
     emitted = encode(network, samples)  # (B, L, sources)
     backend.prepare(sim, network)
     offset = min(p.delay for p in network.projections)  # devices are early enough from here on

@@ -31,6 +31,7 @@ SCHEMA = 1
 NETWORK_FILE = "network.json"
 ARRAYS_FILE = "arrays.safetensors"
 _CELL_ARRAYS = ("tau", "omega", "c_re", "c_im", "d", "theta", "bias")
+_COMPLEX_ONLY = ("omega", "c_im")
 
 
 class StorageError(SnnSsmError):
@@ -61,6 +62,7 @@ def _describe(network: Network) -> dict[str, Any]:
             "pooling": network.readout.pooling,
         },
         "origin": network.origin,
+        "cells": network.cells,
     }
 
 
@@ -130,7 +132,9 @@ def _rebuild(description: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Ne
     for entry in description["populations"]:
         prefix = f"populations.{entry['name']}."
         parameters = {
-            leaf: arrays[prefix + leaf] for leaf in _CELL_ARRAYS if prefix + leaf in arrays
+            leaf: arrays[prefix + leaf]
+            for leaf in _CELL_ARRAYS
+            if leaf not in _COMPLEX_ONLY or prefix + leaf in arrays
         }
         populations.append(
             Population(entry["name"], StateSpaceCell(**parameters), entry["latency"])
@@ -152,4 +156,5 @@ def _rebuild(description: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Ne
         projections=tuple(projections),
         readout=Readout(**description["readout"]),
         origin=description["origin"],
+        cells=description["cells"],
     )

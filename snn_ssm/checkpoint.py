@@ -23,6 +23,9 @@ name                                  shape            meaning
 ``decoder.weight``, ``.bias``         (K, H), (K,)     logits from the pooled residual stream
 ====================================  ===============  ============================================
 
+With ``cells = "stock"`` a layer has ``blocks.i.ssm.a`` (H,), ``log(n / 2^15)`` of the decay
+``exp(-round(n) / 2^15)``, and nothing else; encoder and mixing have no bias.
+
 ``config.toml`` holds the configuration and, in ``[checkpoint]``, the schema version and the
 SHA-256 of ``model.safetensors``, whose metadata in turn holds that of the configuration: an
 altered file of either kind is found before it is used.
@@ -73,20 +76,26 @@ def expected_shapes(model: ModelConfig) -> dict[str, tuple[int, ...]]:
     h, n, c = model.channels, model.modes, model.inputs
     pair = (2,) if model.complex_modes else ()
     directions = 2 if model.bidirectional else 1
+    stock = model.cells == "stock"
     shapes: dict[str, tuple[int, ...]] = {}
     if model.encoder == "embedding":
         shapes["encoder.weight"] = (c, h)
     else:
-        shapes.update({"encoder.weight": (h, c), "encoder.bias": (h,)})
+        shapes["encoder.weight"] = (h, c)
+        if not stock:
+            shapes["encoder.bias"] = (h,)
     for i in range(model.depth):
         ssm, norm = f"blocks.{i}.ssm", f"blocks.{i}.norm"
-        shapes.update({f"{ssm}.a": (h, n), f"{ssm}.log_dt": (h,), f"{ssm}.d": (h,)})
+        shapes[f"blocks.{i}.mixing.weight"] = (h, h)
+        if stock:
+            shapes[f"{ssm}.a"] = (h,)
+        else:
+            shapes.update({f"{ssm}.a": (h, n), f"{ssm}.log_dt": (h,), f"{ssm}.d": (h,)})
+            shapes[f"{ssm}.b"] = (h, n, *pair)
+            shapes[f"{ssm}.c"] = (directions, h, n, *pair)
+            shapes[f"blocks.{i}.mixing.bias"] = (h,)
         if model.complex_modes:
             shapes[f"{ssm}.omega"] = (h, n)
-        shapes[f"{ssm}.b"] = (h, n, *pair)
-        shapes[f"{ssm}.c"] = (directions, h, n, *pair)
-        shapes[f"blocks.{i}.mixing.weight"] = (h, h)
-        shapes[f"blocks.{i}.mixing.bias"] = (h,)
         if model.norm in ("batch", "layer"):
             shapes.update({f"{norm}.weight": (h,), f"{norm}.bias": (h,)})
         if model.norm == "batch":

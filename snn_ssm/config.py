@@ -21,6 +21,7 @@ from pynn_models.errors import SnnSsmError
 
 T = TypeVar("T")
 
+CELLS = ("native", "stock")
 MODE_INITS = ("s4d-lin", "s4d-inv", "s4d-legs", "s4d-real")
 DISCRETISATIONS = ("zoh", "bilinear")
 ENCODERS = ("linear", "embedding")
@@ -77,6 +78,9 @@ class ModelConfig:
     ``input_bits``: width of an unsigned integer channel; 0 for real-valued input.
     ``input_scale``: the factor applied to a channel before the encoder.
     ``modes``: modes per channel; one complex mode stands for a conjugate pair.
+    ``cells``: ``native`` state-space cells, or ``stock``: one real mode a neuron and nothing a
+    simulator's ``IF_curr_exp`` lacks (no feedthrough, no constant through the mode, the batch norm
+    on the membrane, decays on the grid of SpiNNaker's), so that no cell of our own is needed.
     """
 
     inputs: int = 1
@@ -86,6 +90,7 @@ class ModelConfig:
     input_scale: float = 1.0 / 255.0
     channels: int = 64
     depth: int = 4
+    cells: str = "native"
     modes: int = 16
     mode_init: str = "s4d-lin"
     discretisation: str = "zoh"
@@ -106,6 +111,7 @@ class ModelConfig:
             value = getattr(self, key)
             _require(value > 0, f"model.{key}", value, "a positive integer")
         _one_of("model.encoder", self.encoder, ENCODERS)
+        _one_of("model.cells", self.cells, CELLS)
         _one_of("model.mode_init", self.mode_init, MODE_INITS)
         _one_of("model.discretisation", self.discretisation, DISCRETISATIONS)
         _one_of("model.activation", self.activation, ACTIVATIONS)
@@ -123,6 +129,14 @@ class ModelConfig:
         _require(0 < self.surrogate_slope < math.inf, "model.surrogate_slope",
                  self.surrogate_slope, "a positive slope")
         _require(0 <= self.dropout < 1, "model.dropout", self.dropout, "0 <= dropout < 1")
+        if self.cells == "stock":
+            fixed = {
+                "mode_init": "s4d-real", "modes": 1, "norm": "batch", "bidirectional": False,
+                "encoder": "linear", "discretisation": "zoh",
+            }
+            for key, value in fixed.items():
+                _require(getattr(self, key) == value, f"model.{key}", getattr(self, key),
+                         f"{value!r} with cells = \"stock\"")
 
     @property
     def complex_modes(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,8 @@ from snn_ssm import kernel, modes
 from snn_ssm.config import ModelConfig
 from snn_ssm.mixing import LinearMixing
 from snn_ssm.spiking import heaviside
+
+DECAY_GRID = 2.0**15  # SpiNNaker computes a decay from an s16.15 exponent
 
 
 class Output(NamedTuple):
@@ -83,6 +85,43 @@ class StateSpaceLayer(nn.Module):
         return kernel.convolve(u, ks[0], self.d)
 
 
+class _RoundThrough(torch.autograd.Function):
+    """Rounding whose gradient is that of the identity."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return torch.round(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+        return grad
+
+
+class StockLayer(nn.Module):
+    """``x[k] = abar x[k-1] + u[k]``, ``y = x``, ``abar = exp(-n / 2^15)``, n a positive integer.
+
+    What one synaptic current of ``IF_curr_exp`` does, whose decay on SpiNNaker is a function of the
+    integer n. The one parameter, ``a`` (H,), is ``log(n / 2^15)`` before rounding; rounding passes
+    its gradient through. The time constants start log-uniform in 1/dt_max to 1/dt_min steps.
+    """
+
+    def __init__(self, config: ModelConfig, generator: torch.Generator) -> None:
+        super().__init__()
+        rate = modes.init_log_dt(config.channels, config.dt_min, config.dt_max, generator)
+        self.a = nn.Parameter(rate.float())
+
+    def discrete(self) -> DiscreteModes:
+        """``abar`` (H, 1), ``g`` = 1, ``d`` = 0, in float64."""
+        n = _RoundThrough.apply(torch.exp(self.a.double()) * DECAY_GRID).clamp(min=1)  # (H,)
+        abar = torch.exp(-n / DECAY_GRID)[:, None]  # (H, 1)
+        return DiscreteModes(abar, torch.ones_like(abar)[None], torch.zeros_like(n))
+
+    def forward(self, u: Tensor) -> Tensor:
+        """The layer as a convolution, in the precision of ``u``: (B, H, L) -> (B, H, L)."""
+        abar, g, d = self.discrete()
+        return kernel.convolve(u, kernel.kernel(abar, g[0], u.shape[-1]).to(u.dtype), d.to(u.dtype))
+
+
 class ChannelLayerNorm(nn.LayerNorm):
     """A layer norm over the channels of each step: (B, H, L) -> (B, H, L)."""
 
@@ -94,22 +133,32 @@ _NORMS = {"batch": nn.BatchNorm1d, "layer": ChannelLayerNorm, "none": lambda _: 
 
 
 class Block(nn.Module):
-    """Pre-norm: ``h + D(W s(y(norm(h))))``; post-norm: ``norm(h + D(W s(y(h))))``."""
+    """Pre-norm: ``h + D(W s(y(norm(h))))``; post-norm: ``norm(h + D(W s(y(h))))``.
+
+    With stock cells, which have no constant current through their mode:
+    ``h + D(W s(norm(y(h))))``, W without a bias.
+    """
 
     def __init__(self, config: ModelConfig, generator: torch.Generator) -> None:
         super().__init__()
+        self.stock = config.cells == "stock"
         self.prenorm = config.prenorm
         self.activation = config.activation
         self.surrogate = config.surrogate
         self.slope = config.surrogate_slope
         self.norm = _NORMS[config.norm](config.channels)
-        self.ssm = StateSpaceLayer(config, generator)
-        self.mixing = LinearMixing(config.channels)
+        layer = StockLayer if self.stock else StateSpaceLayer
+        self.ssm = layer(config, generator)
+        self.mixing = LinearMixing(config.channels, bias=not self.stock)
         self.dropout = nn.Dropout1d(config.dropout)
 
     def before(self, h: Tensor) -> Tensor:
         """The layer's input u from the residual stream h, (B, H, L)."""
-        return self.norm(h) if self.prenorm else h
+        return self.norm(h) if self.prenorm and not self.stock else h
+
+    def membrane(self, y: Tensor) -> Tensor:
+        """What is compared with the threshold, from the layer's y, (B, H, L)."""
+        return self.norm(y) if self.stock else y
 
     def activate(self, y: Tensor) -> Tensor:
         """The layer's output from its membrane, any shape."""
@@ -120,7 +169,7 @@ class Block(nn.Module):
     def after(self, h: Tensor, s: Tensor) -> Tensor:
         """The residual stream after the layer, (B, H, L)."""
         h = h + self.dropout(self.mixing(s))
-        return h if self.prenorm else self.norm(h)
+        return h if self.prenorm or self.stock else self.norm(h)
 
 
 class Network(nn.Module):
@@ -139,7 +188,7 @@ class Network(nn.Module):
             self.encoder: nn.Module = (
                 nn.Embedding(config.inputs, config.channels)
                 if config.encoder == "embedding"
-                else nn.Linear(config.inputs, config.channels)
+                else nn.Linear(config.inputs, config.channels, bias=config.cells != "stock")
             )
             self.blocks = nn.ModuleList(
                 Block(config, generator) for _ in range(config.depth)
@@ -151,7 +200,8 @@ class Network(nn.Module):
         if isinstance(self.encoder, nn.Embedding):
             return self.encoder(p.long()).transpose(1, 2)
         scaled = p.to(self.encoder.weight.dtype) * self.config.input_scale  # (B, C, L)
-        return torch.matmul(self.encoder.weight, scaled) + self.encoder.bias[:, None]
+        h = torch.matmul(self.encoder.weight, scaled)  # (B, H, L)
+        return h if self.encoder.bias is None else h + self.encoder.bias[:, None]
 
     def pool(self, h: Tensor) -> Tensor:
         """Logits (B, classes) from the residual stream (B, H, L)."""
@@ -175,7 +225,7 @@ class Network(nn.Module):
         h = self.encode(p)  # (B, H, L)
         membranes, outputs = [], []
         for block in self.blocks:
-            y = apply(block, block.before(h))  # (B, H, L)
+            y = block.membrane(apply(block, block.before(h)))  # (B, H, L)
             s = block.activate(y)
             h = block.after(h, s)
             membranes.append(y)
@@ -203,7 +253,7 @@ class Network(nn.Module):
             for i, block in enumerate(blocks):
                 u = block.before(h)[..., 0].double()  # (B, H)
                 states[i], y = kernel.step(states[i], u, *discrete[i])
-                y = y[..., None].to(h.dtype)  # (B, H, 1)
+                y = block.membrane(y[..., None].to(h.dtype))  # (B, H, 1)
                 s = block.activate(y)
                 h = block.after(h, s)
                 membranes[i][..., k : k + 1] = y

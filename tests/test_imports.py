@@ -23,6 +23,10 @@ def sources(package):
     )
 
 
+def module_of(path):
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
 def is_type_checking(node):
     return isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
 
@@ -87,6 +91,7 @@ def test_the_reader_sees_every_kind_of_import(tmp_path, monkeypatch):
 def test_every_package_is_read():
     for package in ("snn_ssm", "export", "pynn_models"):
         assert len(sources(package)) > 4
+    assert {module_of(path) for path in sources("snn_ssm")} >= TORCH_FREE
 
 
 @pytest.mark.parametrize("path", sources("export") + sources("pynn_models"))
@@ -98,22 +103,21 @@ def test_only_snn_ssm_imports_torch(path):
 def test_export_uses_only_the_torch_free_part_of_snn_ssm(path):
     used = {m for m in modules(path) if m[0].split(".")[0] == "snn_ssm"}
     for module, inside in used:
-        allowed = module in TORCH_FREE or module.startswith("snn_ssm.tasks.")
         lazily = inside and path in REACHES_TRAINING
-        assert allowed or lazily, f"{path} imports {module}"
+        assert is_torch_free(module) or lazily, f"{path} imports {module}"
 
 
-@pytest.mark.parametrize("path", sources("snn_ssm"))
+def is_torch_free(module):
+    return module in TORCH_FREE or module.startswith("snn_ssm.tasks.")
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in sources("snn_ssm") if is_torch_free(module_of(p))]
+)
 def test_the_torch_free_part_imports_no_torch(path):
-    module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    if module in TORCH_FREE or module.startswith("snn_ssm.tasks"):
-        assert "torch" not in {name for name, _ in roots(path)}
-        for other, _ in modules(path):
-            if other.startswith("snn_ssm"):
-                assert other in TORCH_FREE or other.startswith("snn_ssm.tasks"), other
-    else:  # what is not torch-free is so for a reason
-        needs = {"torch"} | {m for m, _ in modules(path) if m.startswith("snn_ssm")}
-        assert needs & ({"torch"} | {n for n, _ in modules(path)})
+    assert "torch" not in {name for name, _ in roots(path)}
+    for other, _ in modules(path):
+        assert not other.startswith("snn_ssm") or is_torch_free(other), f"{path} imports {other}"
 
 
 @pytest.mark.parametrize("path", sources("snn_ssm"))

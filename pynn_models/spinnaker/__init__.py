@@ -1,0 +1,95 @@
+"""The SpiNNaker backend: fixed-point formats, the board's cells in integers, the C core.
+
+Importing this package imports neither sPyNNaker nor numba; asking it for a name that is compiled
+does the latter.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pynn_models.spinnaker.fixed_point import (
+    FixedPointError,
+    from_q031,
+    from_s1615,
+    from_u032,
+    to_q031,
+    to_s1615,
+    to_u032,
+)
+from pynn_models.spinnaker.native_parameters import (
+    NativeParameters,
+    NativeScaling,
+    plan_scaling,
+    quantise_cell,
+)
+from pynn_models.spinnaker.synapses import Arrival, net_input, ring_buffer, split_weights
+
+if TYPE_CHECKING:
+    from pynn_models.spinnaker.native import (
+        NativeRun,
+        NativeState,
+        StateOverflowError,
+        neuron_words,
+        run_native,
+    )
+    from pynn_models.spinnaker.stock import (
+        StockCell,
+        StockConstants,
+        StockRun,
+        run_stock,
+        stock_constants,
+    )
+
+__all__ = [
+    "C_DIRECTORY",
+    "Arrival",
+    "FixedPointError",
+    "NativeParameters",
+    "NativeRun",
+    "NativeScaling",
+    "NativeState",
+    "StateOverflowError",
+    "StockCell",
+    "StockConstants",
+    "StockRun",
+    "from_q031",
+    "from_s1615",
+    "from_u032",
+    "net_input",
+    "neuron_words",
+    "plan_scaling",
+    "quantise_cell",
+    "ring_buffer",
+    "run_native",
+    "run_stock",
+    "split_weights",
+    "stock_constants",
+    "to_q031",
+    "to_s1615",
+    "to_u032",
+]
+
+C_DIRECTORY = Path(__file__).resolve().parent / "c"
+"""Where ``state_space_core.h`` and ``state_space_impl.h`` lie."""
+
+_LAZY = {
+    "NativeRun": "native",
+    "NativeState": "native",
+    "StateOverflowError": "native",
+    "neuron_words": "native",
+    "run_native": "native",
+    "StockCell": "stock",
+    "StockConstants": "stock",
+    "StockRun": "stock",
+    "run_stock": "stock",
+    "stock_constants": "stock",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)

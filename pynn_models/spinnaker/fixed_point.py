@@ -12,7 +12,6 @@ checked against the ARM build that sPyNNaker 7.4.1 ships: every input of the exp
 from __future__ import annotations
 
 import decimal
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -206,4 +205,4 @@ def expulr(n: int) -> int:
 
 def ceil_s1615(n: int) -> int:
     """``ceil(n / 2^15)``, an integer."""
-    return math.ceil(n / S1615_ONE)
+    return -(-n >> 15)

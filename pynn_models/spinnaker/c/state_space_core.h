@@ -1,0 +1,240 @@
+/* The arithmetic of the native state-space cell, in integers, for ARM968 and anything else.
+ *
+ *   u   = input + bias + current                                   (32 bits)
+ *   x'  = (a x + 2^k u + 2^30) >> 31        per mode, complex      (64-bit products)
+ *   y   = (sum(c_re x'_re - c_im x'_im) + d u + 2^31) >> 32
+ *   spike if y > theta
+ *
+ * where a is Q0.31, and x, u, y, theta are s16.15 times powers of two that the host folds into k,
+ * c and d (pynn_models/spinnaker/native_parameters.py). k are the low five bits of c_re: c_re is
+ * rounded so that they say k, and used as it stands. Both shifts round to nearest, halves up.
+ *
+ * Everything wraps modulo 2^32 (states, input) or 2^64 (sums); nothing is undefined, whatever the
+ * parameters. The host's plan excludes wrapping, and its model of this file reports it.
+ * The readout cannot overflow: the host checks sum(|c_re| + |c_im|) + |d| < 2^32 - 1.
+ *
+ * Needs <stdint.h> only. License: MIT. */
+#ifndef STATE_SPACE_CORE_H
+#define STATE_SPACE_CORE_H
+
+#include <stdint.h>
+
+/* What all neurons of a core share: 16 bytes. */
+typedef struct {
+    uint32_t n_modes;
+    uint32_t is_complex;
+    uint32_t first_step; /* the tick that is step k = 0 */
+    uint32_t period;     /* modes are zeroed when k % period == 0; 0: never */
+} state_space_population_t;
+
+/* A neuron: 16 bytes, followed by its modes. */
+typedef struct {
+    int32_t input; /* weighted spikes of this tick; cleared by the step */
+    int32_t bias;
+    int32_t d;
+    int32_t theta;
+} state_space_neuron_t;
+
+typedef struct {
+    int32_t a_re;
+    int32_t a_im;
+    int32_t c_re;
+    int32_t minus_c_im;
+    int32_t x_re;
+    int32_t x_im;
+} state_space_complex_mode_t; /* 24 bytes */
+
+typedef struct {
+    int32_t a;
+    int32_t c;
+    int32_t x;
+} state_space_real_mode_t; /* 12 bytes */
+
+typedef enum {
+    STATE_SPACE_WAITING, /* k < 0: input is thrown away, no spike, y = 0 */
+    STATE_SPACE_RESTART, /* k % period == 0: modes are zeroed before the update */
+    STATE_SPACE_RUNNING
+} state_space_phase_t;
+
+/* Bytes from one neuron to the next. */
+static inline uint32_t state_space_neuron_bytes(const state_space_population_t *population)
+{
+    const uint32_t mode_bytes = population->is_complex ? sizeof(state_space_complex_mode_t)
+                                                       : sizeof(state_space_real_mode_t);
+    return (uint32_t) sizeof(state_space_neuron_t) + population->n_modes * mode_bytes;
+}
+
+/* The phase of a tick; once a tick for all neurons, because it may divide. */
+static inline state_space_phase_t state_space_phase(
+        const state_space_population_t *population, uint32_t tick)
+{
+    if (tick < population->first_step) {
+        return STATE_SPACE_WAITING;
+    }
+    if (population->period != 0
+            && (tick - population->first_step) % population->period == 0) {
+        return STATE_SPACE_RESTART;
+    }
+    return STATE_SPACE_RUNNING;
+}
+
+/* The 32 bits of v as a signed number: C leaves the plain conversion to the compiler. */
+static inline int32_t state_space_signed(uint32_t v)
+{
+    const union {
+        uint32_t bits;
+        int32_t value;
+    } word = {v};
+    return word.value;
+}
+
+/* a + b modulo 2^32. */
+static inline int32_t state_space_add(int32_t a, int32_t b)
+{
+    return state_space_signed((uint32_t) a + (uint32_t) b);
+}
+
+/* -a for |a| < 2^31, which the host's parameters respect; -2^31 stays. */
+static inline int32_t state_space_negated(int32_t a)
+{
+    return state_space_signed(0u - (uint32_t) a);
+}
+
+/* A 64-bit sum as two words: as one, the compiler would insist on neighbouring registers. */
+typedef struct {
+    uint32_t low;
+    uint32_t high;
+} state_space_sum_t;
+
+#if defined(__GNUC__) && defined(__arm__) && !defined(__thumb__) && !defined(STATE_SPACE_PORTABLE)
+
+/* a b. */
+static inline state_space_sum_t state_space_product(int32_t a, int32_t b)
+{
+    state_space_sum_t sum;
+    __asm__("smull %0, %1, %2, %3" : "=&r"(sum.low), "=&r"(sum.high) : "r"(a), "r"(b));
+    return sum;
+}
+
+/* sum + a b modulo 2^64. The compiler has this instruction, but reorders sums until it is lost. */
+static inline state_space_sum_t state_space_add_product(state_space_sum_t sum, int32_t a, int32_t b)
+{
+    __asm__("smlal %0, %1, %2, %3" : "+&r"(sum.low), "+&r"(sum.high) : "r"(a), "r"(b));
+    return sum;
+}
+
+/* (sum + 2^30) >> 31: the bit that is shifted out last is the carry, and rounds at no cost. */
+static inline int32_t state_space_narrow(state_space_sum_t sum)
+{
+    int32_t x;
+    __asm__("movs %0, %1, lsr #31\n\tadc %0, %0, %2, lsl #1"
+            : "=&r"(x) : "r"(sum.low), "r"(sum.high) : "cc");
+    return x;
+}
+
+#else
+
+/* sum + a b modulo 2^64. */
+static inline state_space_sum_t state_space_add_product(state_space_sum_t sum, int32_t a, int32_t b)
+{
+    const uint64_t whole = ((uint64_t) sum.high << 32 | sum.low) + (uint64_t) ((int64_t) a * b);
+    const state_space_sum_t result = {(uint32_t) whole, (uint32_t) (whole >> 32)};
+    return result;
+}
+
+/* a b. */
+static inline state_space_sum_t state_space_product(int32_t a, int32_t b)
+{
+    const state_space_sum_t zero = {0, 0};
+    return state_space_add_product(zero, a, b);
+}
+
+/* (sum + 2^30) >> 31: the bit that is shifted out last rounds. */
+static inline int32_t state_space_narrow(state_space_sum_t sum)
+{
+    const uint32_t carry = sum.low >> 30 & 1u;
+    return state_space_signed((sum.high << 1 | sum.low >> 31) + carry);
+}
+
+#endif
+
+/* 2^k, with k in the low five bits of c. */
+static inline int32_t state_space_gain(int32_t c)
+{
+    return state_space_signed((uint32_t) 1 << ((uint32_t) c & 31u));
+}
+
+static inline state_space_sum_t state_space_complex_modes(
+        state_space_complex_mode_t *mode, uint32_t n_modes, int32_t u, state_space_sum_t sum)
+{
+    for (; n_modes > 0; n_modes--, mode++) {
+        const int32_t a_re = mode->a_re, a_im = mode->a_im;
+        const int32_t x_re = mode->x_re, x_im = mode->x_im;
+        const int32_t c_re = mode->c_re;
+
+        state_space_sum_t re = state_space_product(a_re, x_re);
+        re = state_space_add_product(re, state_space_negated(a_im), x_im);
+        re = state_space_add_product(re, u, state_space_gain(c_re));
+        state_space_sum_t im = state_space_product(a_re, x_im);
+        im = state_space_add_product(im, a_im, x_re);
+
+        mode->x_re = state_space_narrow(re);
+        mode->x_im = state_space_narrow(im);
+        sum = state_space_add_product(sum, c_re, mode->x_re);
+        sum = state_space_add_product(sum, mode->minus_c_im, mode->x_im);
+    }
+    return sum;
+}
+
+static inline state_space_sum_t state_space_real_modes(
+        state_space_real_mode_t *mode, uint32_t n_modes, int32_t u, state_space_sum_t sum)
+{
+    for (; n_modes > 0; n_modes--, mode++) {
+        const int32_t c = mode->c;
+        state_space_sum_t x = state_space_product(mode->a, mode->x);
+        x = state_space_add_product(x, u, state_space_gain(c));
+        mode->x = state_space_narrow(x);
+        sum = state_space_add_product(sum, c, mode->x);
+    }
+    return sum;
+}
+
+/* One tick of one neuron: returns y, and whether y > theta in *spike. `current` is added to the
+ * input; for a population that is waiting, y is 0 and the modes are left alone. */
+static inline int32_t state_space_step(
+        state_space_neuron_t *neuron, const state_space_population_t *population,
+        state_space_phase_t phase, int32_t current, uint32_t *spike)
+{
+    const int32_t u = state_space_add(state_space_add(neuron->input, neuron->bias), current);
+    const uint32_t n_modes = population->n_modes;
+    neuron->input = 0;
+    *spike = 0;
+    if (phase == STATE_SPACE_WAITING) {
+        return 0;
+    }
+    const state_space_sum_t half = {(uint32_t) 1 << 31, 0};
+    state_space_sum_t sum = state_space_add_product(half, neuron->d, u);
+    if (population->is_complex) {
+        state_space_complex_mode_t *modes = (state_space_complex_mode_t *) (neuron + 1);
+        if (phase == STATE_SPACE_RESTART) {
+            for (uint32_t n = 0; n < n_modes; n++) {
+                modes[n].x_re = 0;
+                modes[n].x_im = 0;
+            }
+        }
+        sum = state_space_complex_modes(modes, n_modes, u, sum);
+    } else {
+        state_space_real_mode_t *modes = (state_space_real_mode_t *) (neuron + 1);
+        if (phase == STATE_SPACE_RESTART) {
+            for (uint32_t n = 0; n < n_modes; n++) {
+                modes[n].x = 0;
+            }
+        }
+        sum = state_space_real_modes(modes, n_modes, u, sum);
+    }
+    const int32_t y = state_space_signed(sum.high);
+    *spike = y > neuron->theta;
+    return y;
+}
+
+#endif /* STATE_SPACE_CORE_H */

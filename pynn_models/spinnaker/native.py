@@ -1,0 +1,225 @@
+"""The native state-space cell in SpiNNaker's integers, as ``c/state_space_core.h`` computes it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from pynn_models.spinnaker.fixed_point import FixedPointError
+from pynn_models.spinnaker.native_parameters import Int32Array, NativeParameters
+
+
+class StateOverflowError(FixedPointError):
+    """A state, or a neuron's input, left the 32 bits that the board has for it."""
+
+
+class NativeState(NamedTuple):
+    """The modes' integers X, (B, H, N) int32; x_im is zero for real modes."""
+
+    x_re: Int32Array
+    x_im: Int32Array
+
+
+class NativeRun(NamedTuple):
+    """Spikes (B, L, H); membranes Y (B, L, H) int32 after each update, or None; the last state.
+
+    overflows: how many (sample, step, neuron) had a state or an input that wrapped.
+    """
+
+    spikes: NDArray[np.bool_]
+    membrane: Int32Array | None
+    state: NativeState
+    overflows: int
+
+
+_HALF31 = np.int64(1 << 30)
+_HALF32 = np.int64(1 << 31)
+_LIMIT = np.int64(1 << 62)  # a sum in [-2^62, 2^62) gives a state of 32 bits
+
+
+@numba.njit(parallel=True, cache=True)
+def _complex(  # type: ignore[no-untyped-def]
+    u, tick, first, period, ar, ai, cr, ci, d, theta, bias, x_re, x_im, spikes, membrane, overflow
+):
+    samples, steps, size = u.shape
+    modes = ar.shape[0]
+    keep = membrane.shape[0] > 0
+    for b in numba.prange(samples):
+        xr, xi = x_re[b].T.copy(), x_im[b].T.copy()  # (N, H)
+        total = np.empty(size, np.int32)
+        acc = np.empty(size, np.int64)
+        over = np.empty(size, np.int64)
+        for t in range(steps):
+            k = tick + t - first
+            if k < 0:
+                spikes[b, t] = False
+                if keep:
+                    membrane[b, t] = 0
+                continue
+            if period > 0 and k % period == 0:
+                xr[:] = 0
+                xi[:] = 0
+            for h in range(size):
+                wide = np.int64(u[b, t, h]) + bias[h]
+                total[h] = wide
+                over[h] = (wide << 31) + _LIMIT
+                acc[h] = np.int64(d[h]) * total[h] + _HALF32
+            for n in range(modes):
+                for h in range(size):
+                    gain = np.int64(1) << (cr[n, h] & 31)
+                    re = np.int64(ar[n, h]) * xr[n, h] - np.int64(ai[n, h]) * xi[n, h]
+                    re += gain * total[h] + _HALF31
+                    im = np.int64(ar[n, h]) * xi[n, h] + np.int64(ai[n, h]) * xr[n, h] + _HALF31
+                    over[h] |= (re + _LIMIT) | (im + _LIMIT)
+                    xr[n, h] = re >> 31
+                    xi[n, h] = im >> 31
+                    acc[h] += np.int64(cr[n, h]) * xr[n, h] - np.int64(ci[n, h]) * xi[n, h]
+            for h in range(size):
+                y = acc[h] >> 32
+                spikes[b, t, h] = y > theta[h]
+                if keep:
+                    membrane[b, t, h] = y
+                if over[h] < 0:
+                    if overflow[b, 0] == 0:
+                        overflow[b, 1], overflow[b, 2] = tick + t, h
+                    overflow[b, 0] += 1
+        x_re[b], x_im[b] = xr.T, xi.T
+
+
+@numba.njit(parallel=True, cache=True)
+def _real(  # type: ignore[no-untyped-def]
+    u, tick, first, period, a, c, d, theta, bias, x_re, spikes, membrane, overflow
+):
+    samples, steps, size = u.shape
+    modes = a.shape[0]
+    keep = membrane.shape[0] > 0
+    for b in numba.prange(samples):
+        x = x_re[b].T.copy()  # (N, H)
+        total = np.empty(size, np.int32)
+        acc = np.empty(size, np.int64)
+        over = np.empty(size, np.int64)
+        for t in range(steps):
+            k = tick + t - first
+            if k < 0:
+                spikes[b, t] = False
+                if keep:
+                    membrane[b, t] = 0
+                continue
+            if period > 0 and k % period == 0:
+                x[:] = 0
+            for h in range(size):
+                wide = np.int64(u[b, t, h]) + bias[h]
+                total[h] = wide
+                over[h] = (wide << 31) + _LIMIT
+                acc[h] = np.int64(d[h]) * total[h] + _HALF32
+            for n in range(modes):
+                for h in range(size):
+                    gain = np.int64(1) << (c[n, h] & 31)
+                    wide = np.int64(a[n, h]) * x[n, h] + gain * total[h] + _HALF31
+                    over[h] |= wide + _LIMIT
+                    x[n, h] = wide >> 31
+                    acc[h] += np.int64(c[n, h]) * x[n, h]
+            for h in range(size):
+                y = acc[h] >> 32
+                spikes[b, t, h] = y > theta[h]
+                if keep:
+                    membrane[b, t, h] = y
+                if over[h] < 0:
+                    if overflow[b, 0] == 0:
+                        overflow[b, 1], overflow[b, 2] = tick + t, h
+                    overflow[b, 0] += 1
+        x_re[b] = x.T
+
+
+def run_native(
+    parameters: NativeParameters,
+    u: Int32Array,
+    *,
+    first_step: int = 0,
+    period: int = 0,
+    tick: int = 0,
+    initial: NativeState | None = None,
+    membrane: bool = False,
+    allow_overflow: bool = False,
+) -> NativeRun:
+    """The equation of :mod:`.native_parameters` over L ticks, with k = tick - first_step::
+
+        k < 0:               input is thrown away, X stays, Y = 0, no spike
+        k % period == 0:     X = 0 before the update (period 0: never)
+        U                    = u + bias
+        X', Y, spike         as there
+
+    Shapes: u (B, L, H) int32, weighted spikes in units of U without the bias
+    (:func:`.synapses.net_input`); ``tick``: of u's first step; ``initial``: X before it, zero
+    if not given.
+    32-bit numbers wrap modulo 2^32, here as on the board, because a saturating core would be
+    slower and just as wrong. A plan excludes it; where it happens nonetheless `StateOverflowError`
+    names the first place, or, with ``allow_overflow``, it is counted.
+    Raises `FixedPointError` for wrong shapes.
+    """
+    size, modes = parameters.n_neurons, parameters.n_modes
+    if u.ndim != 3 or u.shape[2] != size or u.dtype != np.int32:
+        raise FixedPointError(
+            f"run_native: u is {u.dtype} of shape {u.shape}, expected int32 (B, L, {size}). "
+            "Use net_input()."
+        )
+    if min(first_step, period, tick) < 0:
+        raise FixedPointError(
+            f"run_native: first_step {first_step}, period {period}, tick {tick}, expected 0 or "
+            "more of each."
+        )
+    state = _copy_of(initial, (len(u), size, modes))
+    spikes = np.empty(u.shape, np.bool_)
+    trace = np.empty(u.shape if membrane else (0, 0, 0), np.int32)
+    overflow = np.zeros((len(u), 3), np.int64)
+    clock = (tick, first_step, period)
+    ends = (parameters.d, parameters.theta, parameters.bias)
+    rows = [np.ascontiguousarray(m.T) for m in (parameters.a_re, parameters.c_re)]  # (N, H)
+    if parameters.a_im is not None and parameters.c_im is not None:
+        a_im, c_im = (np.ascontiguousarray(m.T) for m in (parameters.a_im, parameters.c_im))
+        _complex(u, *clock, rows[0], a_im, rows[1], c_im, *ends, *state, spikes, trace, overflow)
+    else:
+        _real(u, *clock, *rows, *ends, state.x_re, spikes, trace, overflow)
+    overflows = int(overflow[:, 0].sum())
+    if overflows and not allow_overflow:
+        b = int(np.flatnonzero(overflow[:, 0])[0])
+        raise StateOverflowError(
+            f"sample {b}, tick {overflow[b, 1]}, neuron {overflow[b, 2]}: a state or the input "
+            f"left 32 bits ({overflows} such steps in all), expected none. The scaling was planned "
+            "for smaller inputs or fewer steps: plan again with larger bounds, or calibrate with "
+            "these samples."
+        )
+    return NativeRun(spikes, trace if membrane else None, state, overflows)
+
+
+def _copy_of(initial: NativeState | None, shape: tuple[int, int, int]) -> NativeState:
+    if initial is None:
+        return NativeState(np.zeros(shape, np.int32), np.zeros(shape, np.int32))
+    for name, x in zip(("x_re", "x_im"), initial, strict=True):
+        if x.shape != shape or x.dtype != np.int32:
+            raise FixedPointError(
+                f"run_native: initial {name} is {x.dtype} of shape {x.shape}, expected int32 of "
+                f"shape {shape}."
+            )
+    return NativeState(*(np.array(x, order="C") for x in initial))
+
+
+def neuron_words(parameters: NativeParameters, state: NativeState | None = None) -> Int32Array:
+    """One sample's neurons as ``c/state_space_core.h`` lays them out, (H, words)::
+
+        input = 0, bias, d, theta, then a mode: a_re a_im c_re -c_im x_re x_im, or real: a c x
+
+    state: X of one sample, (1, H, N); zero if not given.
+    """
+    x = _copy_of(state, (1, parameters.n_neurons, parameters.n_modes))
+    p = parameters
+    if p.a_im is not None and p.c_im is not None:
+        modes = [p.a_re, p.a_im, p.c_re, -p.c_im, x.x_re[0], x.x_im[0]]
+    else:
+        modes = [p.a_re, p.c_re, x.x_re[0]]
+    head = np.stack([np.zeros_like(p.bias), p.bias, p.d, p.theta], axis=1)
+    body = np.stack(modes, axis=2).reshape(p.n_neurons, -1)
+    return np.concatenate([head, body], axis=1)

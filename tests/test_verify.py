@@ -1,0 +1,155 @@
+"""Verification finds what differs, says where, and holds only if nothing does."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from conftest import checkpoint_of, samples_of
+
+from export import software
+from export.backends import UnknownBackendError, runner, runners
+from export.lower import lower
+from export.recording import Recording
+from export.verify import VerificationError, first_difference, holds, mismatches, verify
+from snn_ssm.checkpoint import save_checkpoint
+
+CHECKPOINT = checkpoint_of(3, steps=30)
+NETWORK = lower(CHECKPOINT)
+SAMPLES = samples_of(CHECKPOINT, 7)
+LABELS = np.array([0, 1, 2, 0, 1, 2, 0])
+
+
+def exact(samples, membranes):
+    return software.run(NETWORK, samples, membranes=membranes)
+
+
+def flipped(sample, layer, step, neuron):
+    """A runner whose spikes are software's, but for one spike of one recognisable sample."""
+
+    def run(samples, membranes):
+        recording = exact(samples, membranes)
+        for b, one in enumerate(samples):
+            if np.array_equal(one, SAMPLES[sample]):
+                recording.spikes[layer][b, step, neuron] ^= True
+        return recording
+
+    return run
+
+
+def test_equal_runs_hold_and_have_every_key_of_the_contract():
+    result = verify(NETWORK, SAMPLES, LABELS, {"torch": exact, "software": exact, "nest": exact})
+    assert holds(result)
+    assert result["contract"] == {"E2": True, "E3": True}
+    assert set(result) >= {
+        "samples", "spikes", "backends", "contract", "spike_rate", "versions", "layers",
+    }
+    for found in result["backends"].values():
+        assert set(found) == {"mismatched_spikes", "accuracy", "seconds", "first_divergence"}
+        assert found["mismatched_spikes"] == 0
+        assert found["first_divergence"] is None
+    assert json.loads(json.dumps(result)) == result
+
+
+def test_counts_are_those_of_the_reference():
+    recording = exact(SAMPLES, ["layer0", "layer1"])
+    result = verify(NETWORK, SAMPLES, LABELS, {"software": exact})
+    spikes = sum(int(s.sum()) for s in recording.spikes.values())
+    slots = sum(s.size for s in recording.spikes.values())
+    assert result["spikes"] == spikes
+    assert result["spike_rate"] == spikes / slots
+    for name, trace in recording.membranes.items():
+        theta = NETWORK.population(name).cell.theta
+        assert result["layers"][name]["smallest_margin"] == np.abs(trace - theta).min()
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 50])
+def test_one_flipped_spike_is_found_described_and_fails_the_row(monkeypatch, chunk):
+    monkeypatch.setattr("export.verify._CHUNK", chunk)
+    nest = flipped(4, "layer1", 17, 2)
+    result = verify(NETWORK, SAMPLES, LABELS, {"torch": exact, "software": exact, "nest": nest})
+    assert not holds(result)
+    assert result["contract"] == {"E2": True, "E3": False}
+    assert result["backends"]["nest"]["mismatched_spikes"] == 1
+    first = result["backends"]["nest"]["first_divergence"]
+    trace = exact(SAMPLES, ["layer1"])
+    membrane = trace.membranes["layer1"][4, 17, 2]
+    assert first == {
+        "sample": 4, "layer": "layer1", "neuron": 2, "step": 17,
+        "spike": bool(trace.spikes["layer1"][4, 17, 2]),
+        "reference": membrane, "value": membrane, "margin": abs(membrane),
+    }
+
+
+def test_a_row_fails_by_its_own_pair_even_if_both_differ_from_the_reference_alike():
+    wrong = flipped(0, "layer0", 1, 1)
+    result = verify(NETWORK, SAMPLES, LABELS, {"torch": exact, "software": wrong, "nest": wrong})
+    assert result["contract"] == {"E2": False, "E3": True}
+    assert not holds(result)
+
+
+def test_the_first_difference_is_the_earliest_step_not_the_first_layer():
+    a = exact(SAMPLES, [])
+    b = dataclasses.replace(a, spikes={k: s.copy() for k, s in a.spikes.items()})
+    assert first_difference(a, b) is None
+    b.spikes["layer0"][2, 9, 0] ^= True
+    b.spikes["layer1"][2, 5, 3] ^= True
+    b.spikes["layer0"][3, 0, 0] ^= True
+    assert first_difference(a, b) == (2, 5, "layer1", 3)
+    assert mismatches(a, b) == 3
+
+
+def test_the_float32_row_counts_classes_and_spikes():
+    def other_class(samples, membranes):
+        recording = flipped(2, "layer1", 3, 0)(samples, membranes)
+        scores = np.zeros((len(samples), 3))
+        scores[:, 1] = 1.0
+        return dataclasses.replace(recording, logits=scores)
+
+    result = verify(NETWORK, SAMPLES, LABELS, {"software": exact}, convolution=other_class)
+    same = np.mean(np.array(result["predictions"]) == 1)
+    assert result["E5"] == {"mismatched_spikes": 1, "same_class": same}
+    assert result["contract"]["E5"] == (same >= 0.999)
+
+
+def test_refusals():
+    with pytest.raises(VerificationError, match="7 samples and 2 labels"):
+        verify(NETWORK, SAMPLES, LABELS[:2], {"software": exact})
+    with pytest.raises(VerificationError, match="0 samples"):
+        verify(NETWORK, SAMPLES[:0], LABELS[:0], {"software": exact})
+    with pytest.raises(VerificationError, match="no backend"):
+        verify(NETWORK, SAMPLES, LABELS, {})
+    a = exact(SAMPLES, [])
+    with pytest.raises(VerificationError, match="layer0.*same samples"):
+        mismatches(a, exact(SAMPLES[:2], []))
+    with pytest.raises(VerificationError, match="same network"):
+        mismatches(a, Recording("nest", 1.0, {"layer0": a.spikes["layer0"]}))
+
+
+def test_torch_and_software_from_disk_agree(tmp_path):
+    save_checkpoint(tmp_path, CHECKPOINT)
+    compared, convolution = runners(["torch", "software"], NETWORK, tmp_path)
+    result = verify(NETWORK, SAMPLES, LABELS, compared, convolution=convolution)
+    assert result["contract"] == {"E2": True, "E5": True}
+    assert list(result["backends"]) == ["torch", "software"]
+
+
+def test_backends_are_refused_by_name():
+    with pytest.raises(UnknownBackendError, match=r"'brian'.*software, nest"):
+        runner("brian", NETWORK)
+    with pytest.raises(UnknownBackendError, match="stands twice"):
+        runners(["software", "software"], NETWORK, None)
+    with pytest.raises(UnknownBackendError, match="torch needs --checkpoint"):
+        runners(["torch"], NETWORK, None)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_network_of_stock_cells_is_the_trained_one(seed, tmp_path):
+    stock = checkpoint_of(seed, steps=40, cells="stock", mode_init="s4d-real", modes=1)
+    network = lower(stock)
+    assert network.cells == "stock"
+    save_checkpoint(tmp_path, stock)
+    compared, _ = runners(["torch", "software"], network, tmp_path)
+    result = verify(network, samples_of(stock, 5), LABELS[:5], compared)
+    assert result["contract"] == {"E2": True}
+    assert 0.05 < result["spike_rate"] < 0.95
