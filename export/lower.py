@@ -109,8 +109,8 @@ def state_space_cell(
         b, c = b[..., 0] + 1j * b[..., 1], 2 * (c[..., 0] + 1j * c[..., 1])
     else:
         lam = decay + 0j
-    abar, bbar = discretise(lam, dt, model.discretisation)
-    with np.errstate(divide="ignore"):
+    with np.errstate(all="ignore"):  # what is no pole in float64 is refused below
+        abar, bbar = discretise(lam, dt, model.discretisation)
         log_abar = np.log(np.abs(abar))
     if not bool(((log_abar < 0) & np.isfinite(log_abar)).all()):
         h, n = (int(i) for i in np.argwhere(~((log_abar < 0) & np.isfinite(log_abar)))[0])

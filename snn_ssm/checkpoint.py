@@ -27,7 +27,7 @@ With ``cells = "stock"`` a layer has ``blocks.i.ssm.a`` (H,), ``log(n / 2^15)`` 
 ``exp(-round(n) / 2^15)``, and nothing else; encoder and mixing have no bias.
 
 ``config.toml`` holds the configuration and, in ``[checkpoint]``, the schema version and the
-SHA-256 of ``model.safetensors``, whose metadata in turn holds that of the configuration: an
+SHA-256 of ``model.safetensors``, whose metadata in turn holds that of the text before it: an
 altered file of either kind is found before it is used.
 """
 
@@ -57,6 +57,7 @@ from snn_ssm.files import (
 SCHEMA = 1
 MODEL_FILE = "model.safetensors"
 CONFIG_FILE = "config.toml"
+_STAMP = "\n[checkpoint]\n"  # what ends the configuration's own text
 
 
 class CheckpointError(SnnSsmError):
@@ -152,7 +153,8 @@ def load_checkpoint(directory: Path) -> Checkpoint:
     directory = Path(directory)
     path = directory / CONFIG_FILE
     try:
-        table = tomllib.loads(read_bytes(path, "checkpoint configuration").decode("utf-8"))
+        text = read_bytes(path, "checkpoint configuration").decode("utf-8")
+        table = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CheckpointError(
             f"{path} was truncated or altered: {error}. Restore the file."
@@ -175,7 +177,8 @@ def load_checkpoint(directory: Path) -> Checkpoint:
     arrays, metadata = read_arrays(
         directory / MODEL_FILE, "checkpoint", str(stamp["model_sha256"])
     )
-    if metadata.get("config_sha256") != sha256(configuration.dumps(config).encode()):
+    # The text as it was written, not the configuration: a later version may know more keys.
+    if metadata.get("config_sha256") != sha256(text.partition(_STAMP)[0].encode()):
         raise CheckpointError(
             f"{path} was altered: it is not the configuration that {MODEL_FILE} was saved with. "
             "Restore the file."

@@ -229,9 +229,9 @@ def run_stock(
     spikes = np.empty(shape, np.bool_)
     trace = np.empty(shape, np.int32) if membrane else none32
     _run(
-        none16 if excitatory is None else excitatory,
-        none16 if inhibitory is None else inhibitory,
-        none32 if current is None else current,
+        none16 if excitatory is None else np.ascontiguousarray(excitatory),
+        none16 if inhibitory is None else np.ascontiguousarray(inhibitory),
+        none32 if current is None else np.ascontiguousarray(current),
         np.array(shifts), constants.r, constants.tc, constants.tref, constants.dec, constants.init,
         constants.v_rest, constants.v_reset, constants.v_thresh, constants.i_offset,
         start, spikes, trace,
