@@ -27,20 +27,20 @@ from export.network import (
     Readout,
     Source,
 )
+from export.trained_cells import (
+    LoweringError,
+    accumulator,
+    batch_norm,
+    native_cell,
+    stock_cell,
+)
 from pynn_models.cells import StateSpaceCell
-from pynn_models.errors import SnnSsmError
 from snn_ssm.checkpoint import Checkpoint, check_arrays
 from snn_ssm.config import ModelConfig, to_dict
 
 INPUT = "input"
 READOUT = "readout"
-_BATCH_NORM_EPS = 1e-5  # torch.nn.BatchNorm1d's default, which the model uses
 _MANTISSA = 52
-DECAY_GRID = 2.0**15  # of training's stock cells: decays are exp(-n / 2^15)
-
-
-class LoweringError(SnnSsmError):
-    """A model that has no spiking form; names the layer and what to train instead."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,72 +66,6 @@ class Affine:
     def plus(self, source: str, weight: FloatArray, bias: FloatArray) -> Affine:
         """``self + weight s_source + bias`` for a source that has no part in it yet."""
         return Affine({**self.matrices, source: weight}, self.constant + bias)
-
-
-def discretise(
-    lam: NDArray[np.complex128], dt: FloatArray, method: str
-) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
-    """``abar`` and ``bbar / b`` of modes (H, N) with steps (H,), float64.
-
-    ZOH: ``exp(lambda Delta)``, ``(abar - 1)/lambda``; bilinear:
-    ``(1 + lambda Delta/2)/(1 - lambda Delta/2)``, ``Delta/(1 - lambda Delta/2)``. Written apart
-    from the trainer's, whose torch this side must not import; that both agree is tested.
-    """
-    z = lam * dt[:, None]  # (H, N)
-    if method == "zoh":
-        return np.exp(z), np.expm1(z) / lam
-    return (1 + z / 2) / (1 - z / 2), dt[:, None] / (1 - z / 2)
-
-
-def state_space_cell(
-    arrays: Mapping[str, NDArray[Any]], model: ModelConfig, layer: int, bias: FloatArray,
-    timestep: float,
-) -> StateSpaceCell:
-    """The cell of a layer: ``tau = -dt/ln|abar|``, ``omega = arg(abar)/dt``, ``c = 2 c bbar``.
-
-    Raises :class:`LoweringError` for a mode that does not decay.
-    """
-    def array(leaf: str) -> FloatArray:
-        return np.asarray(arrays[f"blocks.{layer}.ssm.{leaf}"], dtype=np.float64)
-
-    with np.errstate(over="ignore", under="ignore"):
-        decay = -np.exp(array("a"))  # (H, N)
-        dt = np.exp(array("log_dt"))  # (H,)
-    if not bool((np.isfinite(decay) & (decay < 0)).all()):
-        h, n = (int(i) for i in np.argwhere(~(np.isfinite(decay) & (decay < 0)))[0])
-        raise LoweringError(
-            f"blocks.{layer}.ssm: mode [{h}, {n}] has Re(lambda) = {decay[h, n]}; expected a "
-            "finite number below 0, so that it leaks. Retrain with a lower training.mode_rate."
-        )
-    b, c = array("b"), array("c")[0]
-    if model.complex_modes:
-        lam = decay + 1j * array("omega")
-        b, c = b[..., 0] + 1j * b[..., 1], 2 * (c[..., 0] + 1j * c[..., 1])
-    else:
-        lam = decay + 0j
-    with np.errstate(all="ignore"):  # what is no pole in float64 is refused below
-        abar, bbar = discretise(lam, dt, model.discretisation)
-        log_abar = np.log(np.abs(abar))
-    if not bool(((log_abar < 0) & np.isfinite(log_abar)).all()):
-        h, n = (int(i) for i in np.argwhere(~((log_abar < 0) & np.isfinite(log_abar)))[0])
-        raise LoweringError(
-            f"blocks.{layer}.ssm: mode [{h}, {n}] has |abar| = {abs(abar[h, n])}; expected "
-            "between 0 and 1, both excluded, so that it leaks with a time constant. Retrain with "
-            "steps Delta in a narrower range."
-        )
-    g = c * bbar * b  # (H, N)
-    # A bilinear real mode with Delta > 2/|lambda| changes sign each step: it rotates by pi.
-    rotates = model.complex_modes or bool((abar.real < 0).any())
-    theta = np.zeros(model.channels)
-    return StateSpaceCell(
-        tau=-timestep / log_abar,
-        omega=np.angle(abar) / timestep if rotates else None,
-        c_re=g.real,
-        c_im=g.imag if rotates else None,
-        d=array("d"),
-        theta=theta,
-        bias=bias,
-    )
 
 
 def _check_lowers(model: ModelConfig, cells: str | None) -> None:
@@ -160,19 +94,6 @@ def _check_lowers(model: ModelConfig, cells: str | None) -> None:
             "encoder: an embedding needs the input encoding 'token', which this version does not "
             "lower. Train with model.encoder = \"linear\"."
         )
-
-
-def _norm(arrays: Mapping[str, NDArray[Any]], layer: int) -> tuple[FloatArray, FloatArray] | None:
-    """Scale and shift of a block's batch norm in evaluation; None for a model without norms."""
-    prefix = f"blocks.{layer}.norm"
-    if f"{prefix}.weight" not in arrays:
-        return None
-    weight, bias, mean, var = (
-        np.asarray(arrays[f"{prefix}.{leaf}"], dtype=np.float64)
-        for leaf in ("weight", "bias", "running_mean", "running_var")
-    )
-    scale = weight / np.sqrt(var + _BATCH_NORM_EPS)
-    return scale, bias - scale * mean
 
 
 def _on_grid(form: Affine, source: Source, terms: float) -> Affine:
@@ -208,61 +129,22 @@ def _projections(
     ]
 
 
-def _accumulator(classes: int, pooling: str, bias: FloatArray) -> StateSpaceCell:
-    """Neurons that never spike: non-leaky (mean pooling) or without memory (last)."""
-    modes = 1 if pooling == "mean" else 0
-    return StateSpaceCell(
-        tau=np.full((classes, modes), np.inf),
-        c_re=np.ones((classes, modes)),
-        d=np.full(classes, 0.0 if modes else 1.0),
-        theta=np.full(classes, np.inf),
-        bias=bias,
-    )
-
-
-def _stock_layer(
-    stream: Affine, arrays: Mapping[str, NDArray[Any]], model: ModelConfig, layer: int,
+def _layer(
+    stream: Affine,
+    arrays: Mapping[str, NDArray[Any]],
+    model: ModelConfig,
+    layer: int,
+    source: Source,
     timestep: float,
 ) -> tuple[Affine, StateSpaceCell]:
-    """The input and the cell of a layer whose batch norm ``g x + t`` is on the membrane.
-
-    ``g x + t > 0`` is ``sign(g) x > -t/|g|``: the sign goes into the weights, the rest into the
-    threshold. The decay is ``exp(-n / 2^15)`` with the integer n that training used.
-    """
-    norm = _norm(arrays, layer)
-    if norm is None or not bool((norm[0] != 0).all()):
-        raise LoweringError(
-            f"blocks.{layer}.norm: a scale of 0 leaves a neuron without input. Retrain, or prune "
-            "the channel."
-        )
-    scale, shift = norm
-    with np.errstate(over="ignore"):
-        rate = np.exp(np.asarray(arrays[f"blocks.{layer}.ssm.a"], dtype=np.float64))
-    if not bool(np.isfinite(rate).all()):
-        raise LoweringError(
-            f"blocks.{layer}.ssm: a decay overflows. Retrain with a lower training.mode_rate."
-        )
-    n = np.maximum(np.rint(rate * DECAY_GRID), 1.0)
-    size = model.channels
-    cell = StateSpaceCell(
-        tau=timestep * (DECAY_GRID / n)[:, None],
-        c_re=np.ones((size, 1)),
-        d=np.zeros(size),
-        theta=-shift / np.abs(scale),
-        bias=np.zeros(size),
-    )
-    return stream.scaled(np.sign(scale), np.zeros(size)), cell
-
-
-def _native_layer(
-    stream: Affine, arrays: Mapping[str, NDArray[Any]], model: ModelConfig, layer: int,
-    timestep: float, source: Source,
-) -> tuple[Affine, StateSpaceCell]:
-    """The input and the cell of a layer, pre- or post-norm."""
-    norm = _norm(arrays, layer)
+    """A layer's input, on its grid, and its cell."""
+    if model.cells == "stock":
+        cell, sign = stock_cell(arrays, layer, timestep)
+        return _on_grid(stream.scaled(sign, np.zeros(len(sign))), source, 1), cell
+    norm = batch_norm(arrays, layer)
     before = stream.scaled(*norm) if norm and model.prenorm else stream
     before = _on_grid(before, source, 1)
-    return before, state_space_cell(arrays, model, layer, before.constant, timestep)
+    return before, native_cell(arrays, model, layer, before.constant, timestep)
 
 
 def _dense(
@@ -302,22 +184,18 @@ def lower(
     populations: list[Population] = []
     projections: list[Projection] = []
     for i, name in enumerate(names):
-        if model.cells == "stock":
-            before, cell = _stock_layer(stream, arrays, model, i, timestep)
-            before = _on_grid(before, source, 1)
-        else:
-            before, cell = _native_layer(stream, arrays, model, i, timestep, source)
+        before, cell = _layer(stream, arrays, model, i, source, timestep)
         populations.append(Population(name, cell, latency[name]))
         projections += _projections(before, name, latency)
         stream = stream.plus(name, *_dense(arrays, f"blocks.{i}.mixing", model.channels))
-        norm = _norm(arrays, i)
+        norm = batch_norm(arrays, i)
         if norm and model.cells == "native" and not model.prenorm:
             stream = stream.scaled(*norm)
     steps = checkpoint.config.task.steps
     terms = steps if model.pooling == "mean" else 1
     logits = _on_grid(stream.mapped(*_dense(arrays, "decoder", model.classes)), source, terms)
-    accumulator = _accumulator(model.classes, model.pooling, logits.constant)
-    populations.append(Population(READOUT, accumulator, latency[READOUT]))
+    cell = accumulator(model.classes, model.pooling, logits.constant)
+    populations.append(Population(READOUT, cell, latency[READOUT]))
     projections += _projections(logits, READOUT, latency)
     return Network(
         timestep=timestep,

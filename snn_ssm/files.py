@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Mapping
@@ -12,10 +13,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from pynn_models.errors import SnnSsmError
+
+# The types of a safetensors file that NumPy has.
+_DTYPES = {
+    "BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4",
+    "U64": "<u8", "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8",
+}
 
 
 class FileError(SnnSsmError):
@@ -71,6 +76,8 @@ def pack_arrays(
 
     The library writes metadata in an order that changes from call to call; here it is sorted.
     """
+    from safetensors.numpy import save
+
     data = save({k: np.asarray(v, order="C") for k, v in arrays.items()}, metadata)
     start = 8 + int.from_bytes(data[:8], "little")
     header = json.dumps(json.loads(data[8:start]), sort_keys=True, separators=(",", ":")).encode()
@@ -92,13 +99,36 @@ def read_arrays(
             f"expected {digest}. Restore the file, or write it anew."
         )
     try:
-        with safe_open(path, framework="numpy") as stream:
-            arrays = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-            return arrays, dict(stream.metadata() or {})
-    except SafetensorError as error:
+        return _unpack_arrays(data)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise FileError(
-            f"{what} {path} is no valid safetensors file ({error}). Write it anew."
+            f"{what} {path} is no valid safetensors file ({error!r}). Write it anew."
         ) from error
+
+
+def _unpack_arrays(data: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Arrays and metadata of a safetensors file, in NumPy alone: a board job has nothing else.
+
+    The format: 8 bytes of the header's length, a JSON header of dtype, shape and offsets, and the
+    arrays' bytes without gaps. Whatever does not fit raises one of Python's own errors.
+    """
+    start = 8 + int.from_bytes(data[:8], "little")
+    if len(data) < 8 or start > len(data):
+        raise ValueError(f"{len(data)} bytes; expected a header that ends at {start}")
+    header = json.loads(data[8:start])
+    metadata = {str(k): str(v) for k, v in header.pop("__metadata__", {}).items()}
+    arrays, end = {}, start
+    for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+        begin, stop = (start + int(offset) for offset in entry["data_offsets"])
+        dtype, shape = np.dtype(_DTYPES[entry["dtype"]]), tuple(int(n) for n in entry["shape"])
+        size = dtype.itemsize * math.prod(shape)
+        if begin != end or stop != begin + size or stop > len(data) or min(shape, default=0) < 0:
+            raise ValueError(f"array {name!r} of {size} bytes stands at {begin} to {stop}")
+        arrays[name] = np.frombuffer(bytearray(data[begin:stop]), dtype).reshape(shape)
+        end = stop
+    if end != len(data):
+        raise ValueError(f"{len(data)} bytes; expected {end}")
+    return arrays, metadata
 
 
 def require_finite(arrays: Mapping[str, NDArray[Any]], source: str) -> None:

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from conftest import network_of, network_samples
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from conftest import network_of, network_samples
 from export.inputs import InputError, bit_planes, encode
 from export.network import Source
 from pynn_models import SnnSsmError

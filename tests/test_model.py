@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from conftest import checkpoint_of, samples_of  # noqa: E402
+
 from snn_ssm.config import ModelConfig  # noqa: E402
 from snn_ssm.model import Network  # noqa: E402
 from snn_ssm.modes import ModeError  # noqa: E402
@@ -109,7 +110,7 @@ def test_a_bidirectional_network_sees_the_future():
 def test_a_bidirectional_network_has_no_recurrence():
     network, p = network_and_input(bidirectional=True)
     for run in (network.scan, network.steps):
-        with pytest.raises(ModeError, match=r"bidirectional layer .* Train with bidirectional = fal"):
+        with pytest.raises(ModeError, match=r"bidirectional layer .* Train with bidirectional"):
             run(p)
 
 

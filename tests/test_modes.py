@@ -69,7 +69,7 @@ def test_legs_modes_are_the_eigenvalues_of_the_normal_part_of_hippo():
 
 
 def test_an_unknown_initialisation_is_named_with_the_known_ones():
-    with pytest.raises(ModeError, match=r"'s4d-cos'; use one of s4d-lin, s4d-inv, s4d-legs, s4d-re"):
+    with pytest.raises(ModeError, match=r"'s4d-cos'; use one of s4d-lin, s4d-inv, s4d-legs, s4d"):
         init_modes("s4d-cos", 4)
 
 

@@ -5,10 +5,10 @@ from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
+from conftest import network_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import network_of
 from export.network import Network, NetworkError, Population, Projection, Readout, Source
 from pynn_models import SnnSsmError, StateSpaceCell
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-
 from conftest import checkpoint_of, network_of, network_samples, samples_of
+
 from export import software
 from export.lower import lower
 from export.readout import accumulated_logits, logits

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from spinnaker_reference import Slots, StockNeuron
 
 from pynn_models.spinnaker import (
     Arrival,
@@ -16,7 +17,6 @@ from pynn_models.spinnaker import (
     stock_constants,
 )
 from pynn_models.spinnaker.stock import synapse_constants
-from spinnaker_reference import Slots, StockNeuron
 
 NAMES = tuple(StockCell.__dataclass_fields__)
 

@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from conftest import checkpoint_of, network_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import checkpoint_of, network_of
 from export.lower import lower
 from export.network import NetworkError
 from export.storage import ARRAYS_FILE, NETWORK_FILE, StorageError, load_network, save_network
@@ -114,7 +114,7 @@ def test_a_truncated_description(saved, share):
     path = saved[1] / NETWORK_FILE
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(StorageError, match=r"network\.json was truncated or altered, or is no netw"):
+    with pytest.raises(StorageError, match=r"network\.json was truncated or altered"):
         load_network(saved[1])
 
 
@@ -148,7 +148,7 @@ def test_another_schema(saved, schema):
 def test_truncated_arrays(saved, cut):
     path = saved[1] / ARRAYS_FILE
     path.write_bytes(path.read_bytes()[:-cut])
-    with pytest.raises(FileError, match=r"network arrays .*arrays\.safetensors was truncated or al"):
+    with pytest.raises(FileError, match=r"network arrays .*arrays\.safetensors was truncated"):
         load_network(saved[1])
 
 
