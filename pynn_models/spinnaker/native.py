@@ -40,34 +40,37 @@ _HALF32 = np.int64(1 << 31)
 _LIMIT = np.int64(1 << 62)  # a sum in [-2^62, 2^62) gives a state of 32 bits
 
 
-@numba.njit(parallel=True, cache=True)
-def _complex(  # type: ignore[no-untyped-def]
-    u, tick, first, period, ar, ai, cr, ci, d, theta, bias, x_re, x_im, spikes, membrane, overflow
-):
-    samples, steps, size = u.shape
+@numba.njit(cache=True)
+def _run_sample(  # type: ignore[no-untyped-def]
+    u, tick, first, period, rotating, ar, ai, cr, ci, d, theta, bias, xr, xi,
+    spikes, membrane, overflow,
+):  # fmt: skip
+    steps, size = u.shape
     modes = ar.shape[0]
     keep = membrane.shape[0] > 0
-    for b in numba.prange(samples):
-        xr, xi = x_re[b].T.copy(), x_im[b].T.copy()  # (N, H)
-        total = np.empty(size, np.int32)
-        acc = np.empty(size, np.int64)
-        over = np.empty(size, np.int64)
-        for t in range(steps):
-            k = tick + t - first
-            if k < 0:
-                spikes[b, t] = False
-                if keep:
-                    membrane[b, t] = 0
-                continue
-            if period > 0 and k % period == 0:
-                xr[:] = 0
-                xi[:] = 0
+    total = np.empty(size, np.int32)
+    acc = np.empty(size, np.int64)
+    over = np.empty(size, np.int64)  # negative: some sum left [-2^62, 2^62)
+    for t in range(steps):
+        k = tick + t - first
+        if k < 0:
             for h in range(size):
-                wide = np.int64(u[b, t, h]) + bias[h]
-                total[h] = wide
-                over[h] = (wide << 31) + _LIMIT
-                acc[h] = np.int64(d[h]) * total[h] + _HALF32
+                spikes[t, h] = False
+                if keep:
+                    membrane[t, h] = 0
+            continue
+        if period > 0 and k % period == 0:
             for n in range(modes):
+                for h in range(size):
+                    xr[n, h] = 0
+                    xi[n, h] = 0
+        for h in range(size):
+            wide = np.int64(u[t, h]) + bias[h]
+            total[h] = wide
+            over[h] = (wide << 31) + _LIMIT
+            acc[h] = np.int64(d[h]) * total[h] + _HALF32
+        for n in range(modes):
+            if rotating:
                 for h in range(size):
                     gain = np.int64(1) << (cr[n, h] & 31)
                     re = np.int64(ar[n, h]) * xr[n, h] - np.int64(ai[n, h]) * xi[n, h]
@@ -77,61 +80,35 @@ def _complex(  # type: ignore[no-untyped-def]
                     xr[n, h] = re >> 31
                     xi[n, h] = im >> 31
                     acc[h] += np.int64(cr[n, h]) * xr[n, h] - np.int64(ci[n, h]) * xi[n, h]
-            for h in range(size):
-                y = acc[h] >> 32
-                spikes[b, t, h] = y > theta[h]
-                if keep:
-                    membrane[b, t, h] = y
-                if over[h] < 0:
-                    if overflow[b, 0] == 0:
-                        overflow[b, 1], overflow[b, 2] = tick + t, h
-                    overflow[b, 0] += 1
-        x_re[b], x_im[b] = xr.T, xi.T
+            else:
+                for h in range(size):
+                    gain = np.int64(1) << (cr[n, h] & 31)
+                    re = np.int64(ar[n, h]) * xr[n, h] + gain * total[h] + _HALF31
+                    over[h] |= re + _LIMIT
+                    xr[n, h] = re >> 31
+                    acc[h] += np.int64(cr[n, h]) * xr[n, h]
+        for h in range(size):
+            y = acc[h] >> 32
+            spikes[t, h] = y > theta[h]
+            if keep:
+                membrane[t, h] = y
+            if over[h] < 0:
+                if overflow[0] == 0:
+                    overflow[1], overflow[2] = tick + t, h
+                overflow[0] += 1
 
 
 @numba.njit(parallel=True, cache=True)
-def _real(  # type: ignore[no-untyped-def]
-    u, tick, first, period, a, c, d, theta, bias, x_re, spikes, membrane, overflow
-):
-    samples, steps, size = u.shape
-    modes = a.shape[0]
+def _run(  # type: ignore[no-untyped-def]
+    u, tick, first, period, rotating, ar, ai, cr, ci, d, theta, bias, xr, xi,
+    spikes, membrane, overflow,
+):  # fmt: skip
     keep = membrane.shape[0] > 0
-    for b in numba.prange(samples):
-        x = x_re[b].T.copy()  # (N, H)
-        total = np.empty(size, np.int32)
-        acc = np.empty(size, np.int64)
-        over = np.empty(size, np.int64)
-        for t in range(steps):
-            k = tick + t - first
-            if k < 0:
-                spikes[b, t] = False
-                if keep:
-                    membrane[b, t] = 0
-                continue
-            if period > 0 and k % period == 0:
-                x[:] = 0
-            for h in range(size):
-                wide = np.int64(u[b, t, h]) + bias[h]
-                total[h] = wide
-                over[h] = (wide << 31) + _LIMIT
-                acc[h] = np.int64(d[h]) * total[h] + _HALF32
-            for n in range(modes):
-                for h in range(size):
-                    gain = np.int64(1) << (c[n, h] & 31)
-                    wide = np.int64(a[n, h]) * x[n, h] + gain * total[h] + _HALF31
-                    over[h] |= wide + _LIMIT
-                    x[n, h] = wide >> 31
-                    acc[h] += np.int64(c[n, h]) * x[n, h]
-            for h in range(size):
-                y = acc[h] >> 32
-                spikes[b, t, h] = y > theta[h]
-                if keep:
-                    membrane[b, t, h] = y
-                if over[h] < 0:
-                    if overflow[b, 0] == 0:
-                        overflow[b, 1], overflow[b, 2] = tick + t, h
-                    overflow[b, 0] += 1
-        x_re[b] = x.T
+    for b in numba.prange(u.shape[0]):
+        _run_sample(
+            u[b], tick, first, period, rotating, ar, ai, cr, ci, d, theta, bias, xr[b], xi[b],
+            spikes[b], membrane[b] if keep else membrane[:0, 0], overflow[b],
+        )  # fmt: skip
 
 
 def run_native(
@@ -171,18 +148,20 @@ def run_native(
             f"run_native: first_step {first_step}, period {period}, tick {tick}, expected 0 or "
             "more of each."
         )
+    p = parameters
     state = _copy_of(initial, (len(u), size, modes))
+    x_re, x_im = (np.ascontiguousarray(x.transpose(0, 2, 1)) for x in state)  # (B, N, H)
     spikes = np.empty(u.shape, np.bool_)
     trace = np.empty(u.shape if membrane else (0, 0, 0), np.int32)
     overflow = np.zeros((len(u), 3), np.int64)
-    clock = (tick, first_step, period)
-    ends = (parameters.d, parameters.theta, parameters.bias)
-    rows = [np.ascontiguousarray(m.T) for m in (parameters.a_re, parameters.c_re)]  # (N, H)
-    if parameters.a_im is not None and parameters.c_im is not None:
-        a_im, c_im = (np.ascontiguousarray(m.T) for m in (parameters.a_im, parameters.c_im))
-        _complex(u, *clock, rows[0], a_im, rows[1], c_im, *ends, *state, spikes, trace, overflow)
-    else:
-        _real(u, *clock, *rows, *ends, state.x_re, spikes, trace, overflow)
+    zero = np.zeros_like(p.a_re)
+    a_im, c_im = (zero, zero) if p.a_im is None or p.c_im is None else (p.a_im, p.c_im)
+    rows = [np.ascontiguousarray(m.T) for m in (p.a_re, a_im, p.c_re, c_im)]  # (N, H)
+    _run(
+        np.ascontiguousarray(u), tick, first_step, period, p.is_complex, *rows,
+        p.d, p.theta, p.bias, x_re, x_im, spikes, trace, overflow,
+    )  # fmt: skip
+    state = NativeState(x_re.transpose(0, 2, 1), x_im.transpose(0, 2, 1))
     overflows = int(overflow[:, 0].sum())
     if overflows and not allow_overflow:
         b = int(np.flatnonzero(overflow[:, 0])[0])

@@ -164,9 +164,19 @@ static inline int32_t state_space_gain(int32_t c)
     return state_space_signed((uint32_t) 1 << ((uint32_t) c & 31u));
 }
 
-static inline state_space_sum_t state_space_complex_modes(
-        state_space_complex_mode_t *mode, uint32_t n_modes, int32_t u, state_space_sum_t sum)
+/* The loops below need every register the processor has: inlined, they would spill. */
+#if defined(__GNUC__)
+#define STATE_SPACE_OUT_OF_LINE __attribute__((noinline))
+#else
+#define STATE_SPACE_OUT_OF_LINE
+#endif
+
+/* The modes' update, and y. */
+STATE_SPACE_OUT_OF_LINE static int32_t state_space_complex_modes(
+        state_space_complex_mode_t *mode, uint32_t n_modes, int32_t u, int32_t d)
 {
+    state_space_sum_t sum = {(uint32_t) 1 << 31, 0};
+    sum = state_space_add_product(sum, d, u);
     for (; n_modes > 0; n_modes--, mode++) {
         const int32_t a_re = mode->a_re, a_im = mode->a_im;
         const int32_t x_re = mode->x_re, x_im = mode->x_im;
@@ -183,12 +193,14 @@ static inline state_space_sum_t state_space_complex_modes(
         sum = state_space_add_product(sum, c_re, mode->x_re);
         sum = state_space_add_product(sum, mode->minus_c_im, mode->x_im);
     }
-    return sum;
+    return state_space_signed(sum.high);
 }
 
-static inline state_space_sum_t state_space_real_modes(
-        state_space_real_mode_t *mode, uint32_t n_modes, int32_t u, state_space_sum_t sum)
+STATE_SPACE_OUT_OF_LINE static int32_t state_space_real_modes(
+        state_space_real_mode_t *mode, uint32_t n_modes, int32_t u, int32_t d)
 {
+    state_space_sum_t sum = {(uint32_t) 1 << 31, 0};
+    sum = state_space_add_product(sum, d, u);
     for (; n_modes > 0; n_modes--, mode++) {
         const int32_t c = mode->c;
         state_space_sum_t x = state_space_product(mode->a, mode->x);
@@ -196,7 +208,7 @@ static inline state_space_sum_t state_space_real_modes(
         mode->x = state_space_narrow(x);
         sum = state_space_add_product(sum, c, mode->x);
     }
-    return sum;
+    return state_space_signed(sum.high);
 }
 
 /* One tick of one neuron: returns y, and whether y > theta in *spike. `current` is added to the
@@ -212,8 +224,7 @@ static inline int32_t state_space_step(
     if (phase == STATE_SPACE_WAITING) {
         return 0;
     }
-    const state_space_sum_t half = {(uint32_t) 1 << 31, 0};
-    state_space_sum_t sum = state_space_add_product(half, neuron->d, u);
+    int32_t y;
     if (population->is_complex) {
         state_space_complex_mode_t *modes = (state_space_complex_mode_t *) (neuron + 1);
         if (phase == STATE_SPACE_RESTART) {
@@ -222,7 +233,7 @@ static inline int32_t state_space_step(
                 modes[n].x_im = 0;
             }
         }
-        sum = state_space_complex_modes(modes, n_modes, u, sum);
+        y = state_space_complex_modes(modes, n_modes, u, neuron->d);
     } else {
         state_space_real_mode_t *modes = (state_space_real_mode_t *) (neuron + 1);
         if (phase == STATE_SPACE_RESTART) {
@@ -230,9 +241,8 @@ static inline int32_t state_space_step(
                 modes[n].x = 0;
             }
         }
-        sum = state_space_real_modes(modes, n_modes, u, sum);
+        y = state_space_real_modes(modes, n_modes, u, neuron->d);
     }
-    const int32_t y = state_space_signed(sum.high);
     *spike = y > neuron->theta;
     return y;
 }

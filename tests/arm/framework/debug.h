@@ -1,0 +1,8 @@
+/* Stand-in for SpiNNaker's logging. */
+#ifndef STAND_IN_DEBUG_H
+#define STAND_IN_DEBUG_H
+#define LOG_DEBUG 40
+#define LOG_LEVEL 40
+void log_error(const char *message, ...);
+void log_debug(const char *message, ...);
+#endif

@@ -1,0 +1,81 @@
+"""Compiles driver.c for ARM and runs it under qemu: what the board's processor would compute."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import struct
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pynn_models.spinnaker import C_DIRECTORY, NativeParameters, NativeState, neuron_words
+
+Int32Array = NDArray[np.int32]
+
+COMPILER, EMULATOR = "arm-none-eabi-gcc", "qemu-arm"
+DRIVER = Path(__file__).with_name("driver.c")
+FLAGS = (
+    "-std=c99", "-mcpu=arm968e-s", "-ffreestanding",
+    "-Wall", "-Wextra", "-Wpedantic", "-Werror",
+)  # fmt: skip
+
+
+def missing_tools() -> list[str]:
+    """The programs that are not installed; Debian: gcc-arm-none-eabi and qemu-user."""
+    return [program for program in (COMPILER, EMULATOR) if shutil.which(program) is None]
+
+
+def build(executable: Path, *options: str) -> Path:
+    """driver.c -> executable, with further compiler ``options``."""
+    link = ("-nostdlib", "-static", "-I", str(C_DIRECTORY), str(DRIVER), "-lgcc")
+    subprocess.run([COMPILER, *FLAGS, *options, *link, "-o", str(executable)], check=True)
+    return executable
+
+
+def run(
+    executable: Path,
+    parameters: NativeParameters,
+    u: Int32Array,
+    *,
+    first_step: int = 0,
+    period: int = 0,
+    tick: int = 0,
+    initial: NativeState | None = None,
+    emulator_options: tuple[str, ...] = (),
+) -> tuple[NDArray[np.bool_], Int32Array, Int32Array]:
+    """u (L, H) -> spikes (L, H), Y (L, H) and the neurons' words at the end (H, words)."""
+    steps, size = u.shape
+    words = neuron_words(parameters, initial)
+    head = struct.pack(
+        "<7I",
+        size, tick, steps,
+        parameters.n_modes, parameters.is_complex, first_step, period,
+    )  # fmt: skip
+    done = subprocess.run(
+        [EMULATOR, "-cpu", "arm946", *emulator_options, str(executable)],
+        input=head + words.astype("<i4").tobytes() + u.astype("<i4").tobytes(),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    result = np.frombuffer(done.stdout, "<i4").astype(np.int32)
+    ticks = result[: steps * size * 2].reshape(steps, size, 2)
+    return ticks[:, :, 1] == 1, ticks[:, :, 0], result[steps * size * 2 :].reshape(words.shape)
+
+
+def count_instructions(executable: Path, parameters: NativeParameters, u: Int32Array) -> int:
+    """Instructions that the ticks of u (L, H) take: those of tick_neurons and all it calls."""
+    with tempfile.TemporaryDirectory() as directory:
+        log = Path(directory) / "trace"
+        run(
+            executable,
+            parameters,
+            u,
+            emulator_options=("-singlestep", "-d", "exec,nochain", "-D", str(log)),
+        )
+        symbols = re.compile(r" (tick_neurons|state_space\S*|\S*div\S*)\n?$")
+        with log.open() as lines:
+            return sum(symbols.search(line) is not None for line in lines)
