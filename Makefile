@@ -44,5 +44,5 @@ $(VENV)/.demo: $(VENV)/.venv setup.cfg
 	touch $@
 
 $(VENV)/.test: $(VENV)/.demo
-	$(BIN)/pip install --quiet --editable '.[train,nest,dev]'
+	$(BIN)/pip install --quiet --editable '.[train,nest,spinnaker,dev]'
 	touch $@

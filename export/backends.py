@@ -10,18 +10,22 @@ from numpy.typing import NDArray
 
 from export.network import Network
 from export.recording import Recording
+from export.spinnaker_config import Board
 from export.verify import Runner
 from pynn_models.errors import SnnSsmError
 
-BACKENDS = ("software", "nest")
+BACKENDS = ("software", "nest", "spinnaker")
 
 
 class UnknownBackendError(SnnSsmError):
     """A backend by a name that there is none of."""
 
 
-def runner(name: str, network: Network) -> Runner:
-    """A function ``(samples, membranes) -> Recording`` for a backend that needs no checkpoint."""
+def runner(name: str, network: Network, board: Board | None = None) -> Runner:
+    """A function ``(samples, membranes) -> Recording`` for a backend that needs no checkpoint.
+
+    ``board``: where the backend spinnaker runs.
+    """
     if name == "software":
         from export import software
 
@@ -30,6 +34,15 @@ def runner(name: str, network: Network) -> Runner:
         from export import pynn
 
         return lambda samples, membranes: pynn.run(name, network, samples, membranes=membranes)
+    if name == "spinnaker" and board is not None:
+        from export import spinnaker
+
+        return lambda samples, membranes: spinnaker.run(network, samples, board)
+    if name == "spinnaker":
+        raise UnknownBackendError(
+            "the backend spinnaker needs a board: use 'snn-ssm run --backend spinnaker --board "
+            "ADDRESS', or 'snn-ssm job'."
+        )
     raise UnknownBackendError(
         f"unknown backend {name!r}; there are {', '.join(BACKENDS)} (and torch in 'verify')."
     )

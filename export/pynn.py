@@ -6,10 +6,13 @@
     sim.run(built.duration)
     recording = built.recording()
 
-Samples stream back to back: sample b of a population with first step f occupies the simulator's
-steps ``f + b T .. f + (b + 1) T - 1``, where T is the sample's length, and every cell zeroes its
-modes at its sample's first step. Since delays equal differences of first steps, whatever is in
-flight at a boundary was sent by the same sample.
+Native cells zero their modes at a sample's first step, so samples stream back to back: sample b of
+a population with first step f occupies the simulator's steps ``f + b T .. f + (b + 1) T - 1``,
+where T is the sample's length. Since delays equal differences of first steps, whatever is in
+flight at a boundary was sent by the same sample. Stock cells cannot be set to rest, so there the
+samples run side by side: neuron h of sample b is neuron ``b H + h`` of a population B times as
+large, every projection is one block a sample, and all samples start at step f. The readout
+population is left out then; logits come from the spikes.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from numpy.typing import NDArray
 
 from export.inputs import encode
 from export.network import FloatArray, Network, Population, Projection
-from export.recording import Recording
+from export.recording import Recording, concatenate
 from pynn_models.errors import SnnSsmError
 
 
@@ -34,9 +37,18 @@ class BackendError(SnnSsmError):
 
 
 class Backend(Protocol):
-    """What a PyNN backend must offer; one class a backend, found by the module's name."""
+    """What a PyNN backend must offer; one class a backend and kind of cell.
+
+    ``lag``: the steps from an input's arrival to the spike it causes. ``stamp``: the time, in
+    steps, that the simulator gives to a spike of step 0. ``copies``: None where samples stream,
+    else how many run side by side at most.
+    """
 
     module: str
+    cells: str
+    lag: int
+    stamp: int
+    copies: int | None
 
     def setup_arguments(self, network: Network) -> dict[str, Any]:
         """Keyword arguments for ``sim.setup`` under which the network is exact."""
@@ -44,103 +56,83 @@ class Backend(Protocol):
     def prepare(self, sim: Any, network: Network) -> None:
         """Called before the first population; raises :class:`BackendError` for a wrong setup."""
 
+    def first_input(self, network: Network) -> int:
+        """The earliest step at which the input can emit its first value."""
+
     def spike_sources(self, sim: Any, times: list[NDArray[Any]], timestep: float, name: str) -> Any:
         """A population emitting at ``times`` (units: steps, whole numbers)."""
 
-    def population(self, sim: Any, population: Population, first_step: int, period: int) -> Any:
-        """The population, starting at ``first_step``, from rest every ``period`` steps."""
+    def population(
+        self, sim: Any, network: Network, population: Population, first_step: int, copies: int
+    ) -> Any:
+        """``copies`` of the population, which may spike from ``first_step`` on."""
 
-    def projection(self, sim: Any, pre: Any, post: Any, weights: FloatArray, delay: float) -> Any:
-        """A dense signed projection; ``delay`` in ms."""
+    def projection(
+        self, sim: Any, network: Network, projection: Projection, pre: Any, post: Any,
+        delay: float, copies: int,
+    ) -> Any:
+        """The dense signed weights from each copy to its own; ``delay`` in ms."""
 
     def currents(
         self, post: Any, currents: FloatArray, weights: FloatArray, first_step: int, delay: float
     ) -> Any:
         """Step currents (C, L) into a population through ``weights`` (C, H)."""
 
+    def record_membrane(self, population: Any) -> Any:
+        """Start to record it; returns what :meth:`membrane` reads it from."""
 
-class NestBackend:
-    """PyNN on NEST, with the project's own neuron model."""
+    def membrane(self, recorder: Any, first_step: int) -> FloatArray:
+        """The recorded membrane from the population's first step on, (steps, neurons)."""
 
-    module = "pyNN.nest"
 
-    def setup_arguments(self, network: Network) -> dict[str, Any]:
-        return {
-            "timestep": network.timestep,
-            "min_delay": min(p.delay for p in network.projections) * network.timestep,
-            "max_delay": network.max_delay * network.timestep,
-            "spike_precision": "on_grid",
-            "threads": 1,
-        }
+def no_currents(target: str) -> BackendError:
+    """The refusal of an input as currents into stock cells."""
+    return BackendError(
+        f"current input -> {target}: a current does not enter the synapse of a stock cell; "
+        "expected the input as spikes. Export with --input bits."
+    )
 
-    def prepare(self, sim: Any, network: Network) -> None:
-        from pynn_models.nest import install
 
-        state = sim.simulator.state
-        if abs(state.dt - network.timestep) > 1e-9 * network.timestep:
-            raise BackendError(
-                f"the simulator's timestep is {state.dt} ms, the network's {network.timestep} ms. "
-                "Call sim.setup(**setup_arguments('nest', network)) before build()."
-            )
-        if state.spike_precision != "on_grid":
-            raise BackendError(
-                f"the simulator's spike_precision is {state.spike_precision!r}; expected "
-                "'on_grid'. Call sim.setup(**setup_arguments('nest', network)) before build()."
-            )
-        install()
+def _backends() -> tuple[Backend, ...]:
+    from export.pynn_nest import NestNative, NestStock
+    from export.pynn_spinnaker import SpinnakerStock
 
-    def spike_sources(self, sim: Any, times: list[NDArray[Any]], timestep: float, name: str) -> Any:
-        from pyNN.parameters import Sequence
+    return NestNative(), NestStock(), SpinnakerStock()
 
-        # PyNN rounds a time one ulp above the grid up to the next step, so aim just below it.
-        spikes = [Sequence((t - 1e-4) * timestep) for t in times]
-        cell = sim.SpikeSourceArray(spike_times=spikes)
-        return sim.Population(len(times), cell, label=name)
 
-    def population(self, sim: Any, population: Population, first_step: int, period: int) -> Any:
-        from pynn_models.nest import cell_type
-
-        cell = cell_type(population.cell, first_step, period)
-        return sim.Population(population.size, cell, label=population.name)
-
-    def projection(self, sim: Any, pre: Any, post: Any, weights: FloatArray, delay: float) -> Any:
-        from pynn_models.nest import DenseConnector, RawStaticSynapse
-
-        synapse = RawStaticSynapse(delay=delay)
-        return sim.Projection(
-            pre, post, DenseConnector(weights), synapse_type=synapse, receptor_type="excitatory"
+def _known(name: str) -> list[Backend]:
+    """The backends of one simulator, by its short name or its module's."""
+    found = [b for b in _backends() if name in (b.module, b.module.removeprefix("pyNN.").lower())]
+    if not found:
+        modules = dict.fromkeys(b.module for b in _backends())
+        raise BackendError(
+            f"no state-space cell for the PyNN backend {name!r}; there is one for "
+            f"{', '.join(modules)}."
         )
-
-    def currents(
-        self, post: Any, currents: FloatArray, weights: FloatArray, first_step: int, delay: float
-    ) -> Any:
-        from pynn_models.nest import inject_currents
-
-        return inject_currents(post, currents, weights, first_step, delay)
+    return found
 
 
-BACKENDS: dict[str, Backend] = {"nest": NestBackend()}
-
-
-def _backend(name: str) -> Backend:
-    for short, backend in BACKENDS.items():
-        if name in (short, backend.module):
+def _backend(name: str, network: Network) -> Backend:
+    found = _known(name)
+    for backend in found:
+        if backend.cells == network.cells:
             return backend
     raise BackendError(
-        f"no state-space cell for the PyNN backend {name!r}; there is one for "
-        f"{', '.join(b.module for b in BACKENDS.values())}."
+        f"{found[0].module} has no {network.cells} cells yet; expected a network of "
+        f"{' or '.join(b.cells for b in found)} cells. Train with model.cells = "
+        f"{found[0].cells!r}, or use the backend nest."
     )
 
 
 def simulator(name: str) -> ModuleType:
     """The PyNN module of a backend; raises :class:`BackendError` where it is not installed."""
-    backend = _backend(name)
+    module = _known(name)[0].module
     try:
-        return importlib.import_module(backend.module)
+        return importlib.import_module(module)
     except ImportError as error:
         raise BackendError(
-            f"{backend.module} cannot be imported ({error}). "
-            f"Install it: pip install 'snn-ssm[{name}]'."
+            f"{module} cannot be imported ({error}). "
+            f"Install it: pip install 'snn-ssm[{module.removeprefix('pyNN.').lower()}]'."
         ) from error
 
 
@@ -149,7 +141,19 @@ def setup_arguments(name: str, network: Network) -> dict[str, Any]:
 
     A script that adds projections of its own may pass a larger ``max_delay``.
     """
-    return _backend(name).setup_arguments(network)
+    return _backend(name, network).setup_arguments(network)
+
+
+def first_steps(network: Network, lag: int, first_input: int) -> dict[str, int]:
+    """``f_p = f_input + latency_p + lag rank_p``: the step of each population's reference step 0.
+
+    rank counts the distinct latencies up to p's own, from 1: each layer of cells that answer
+    ``lag`` steps after their input puts those behind it off by as much. Delays are then
+    ``f_target - f_source - lag``, the network's own between neighbours.
+    """
+    ranks = {v: i + 1 for i, v in enumerate(sorted({p.latency for p in network.populations}))}
+    first = {p.name: first_input + p.latency + lag * ranks[p.latency] for p in network.populations}
+    return first | {network.source.name: first_input}
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +161,8 @@ class Built:
     """A network's PyNN objects: ``populations`` and ``projections`` by name.
 
     ``projections`` has the key (source, target); ``duration`` is the time in ms to pass to
-    ``sim.run``; ``first_steps`` the simulator step at which each population starts.
+    ``sim.run``; ``first_steps`` the simulator step at which each population starts; ``copies`` how
+    many samples run side by side (1: they stream).
     """
 
     network: Network
@@ -165,15 +170,18 @@ class Built:
     samples: int
     duration: float
     first_steps: dict[str, int]
+    via: Backend
+    copies: int = 1
     populations: dict[str, Any] = field(default_factory=dict)
     projections: dict[tuple[str, str], Any] = field(default_factory=dict)
+    recorders: dict[str, Any] = field(default_factory=dict)
 
     def record(self, membranes: Collection[str] = ()) -> None:
-        """Record every layer's spikes, and the membrane ``y`` of the named populations."""
+        """Record every layer's spikes, and the membranes of the named populations."""
         for population in self.network.layers:
             self.populations[population.name].record("spikes")
         for name in membranes:
-            self.populations[name].record("y")
+            self.recorders[name] = self.via.record_membrane(self._built(name))
 
     def recording(self, membranes: Collection[str] = ()) -> Recording:
         """What PyNN's ``get_data`` returns, with samples cut apart and latencies taken off."""
@@ -181,92 +189,112 @@ class Built:
         traces = {name: self._membrane(name) for name in membranes}
         return Recording(self.backend, self.network.timestep, spikes, traces)
 
+    def _built(self, name: str) -> Any:
+        known = self.network.population(name).name
+        if known not in self.populations:
+            raise BackendError(
+                f"the population {name!r} is not built: a network of stock cells is read out on "
+                "the host. Use the spikes of the layers."
+            )
+        return self.populations[known]
+
     def _spikes(self, population: Population) -> NDArray[np.bool_]:
-        steps = self.network.steps
-        found = np.zeros((self.samples * steps, population.size), np.bool_)  # (B L, H)
+        rows = self.samples * self.network.steps // self.copies
+        found = np.zeros((rows, self.copies * population.size), np.bool_)
         segment = self.populations[population.name].get_data("spikes").segments[0]
         for train in segment.spiketrains:
             stamps = np.rint(train.magnitude / self.network.timestep).astype(np.int64)
-            steps_of = stamps - 1 - self.first_steps[population.name]
+            steps_of = stamps - self.via.stamp - self.first_steps[population.name]
             # Steps past the last sample run on while the layers behind finish it.
             found[steps_of[steps_of < len(found)], train.annotations["source_index"]] = True
-        return found.reshape(self.samples, steps, population.size)
+        return self._by_sample(found)
 
     def _membrane(self, name: str) -> FloatArray:
-        signal = self.populations[name].get_data("y").segments[0].analogsignals[0]
-        # Row i is time i timestep, the end of step i - 1; row 0 the initial state.
-        first = self.first_steps[name] + 1
-        rows = np.asarray(signal.magnitude)[first : first + self.samples * self.network.steps]
-        return rows.reshape(self.samples, self.network.steps, -1)
+        rows = self.via.membrane(self.recorders[name], self.first_steps[name])
+        return self._by_sample(rows[: self.samples * self.network.steps // self.copies])
+
+    def _by_sample(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """(steps, copies H) or, where samples stream, (B steps, H) -> (B, steps, H)."""
+        if self.copies == 1:
+            return rows.reshape(self.samples, self.network.steps, -1)
+        return rows.reshape(self.network.steps, self.copies, -1).transpose(1, 0, 2).copy()
 
 
-def build(sim: Any, network: Network, samples: NDArray[Any] | None = None) -> Built:
+def build(
+    sim: Any, network: Network, samples: NDArray[Any] | None = None, *,
+    backend: Backend | None = None,
+) -> Built:
     """The network as PyNN objects of the simulator ``sim``, with ``samples`` as its input.
 
     ``sim`` is a PyNN backend module after ``setup``; ``samples`` (B, channels, steps), or None for
     one sample's time of silence, into which a script sends input of its own.
     Populations keep the network's names as labels, so a script can add its own projections.
+    ``backend``: in place of the one that goes by the name of ``sim``.
     Raises :class:`BackendError`, ``InputError``, and what the backend's cells raise.
     """
-    backend = _backend(sim.__name__)
+    backend = backend or _backend(sim.__name__, network)
     if samples is None:
         samples = np.zeros((1, network.source.channels, network.steps))
     emitted = encode(network, samples)  # (B, L, sources)
     backend.prepare(sim, network)
-    offset = min(p.delay for p in network.projections)  # devices are early enough from here on
-    first = {p.name: offset + p.latency for p in network.populations} | {
-        network.source.name: offset
-    }
-    last = max(first.values())
-    total = len(samples) * network.steps
+    offset = backend.first_input(network)
+    first = first_steps(network, backend.lag, offset)
+    if backend.copies is None:
+        copies, stream = 1, emitted.reshape(len(samples) * network.steps, -1)  # (B L, sources)
+        made = network.populations
+    else:
+        copies = len(samples)
+        stream = emitted.transpose(1, 0, 2).reshape(network.steps, -1)  # (L, B sources)
+        made = network.layers
+    last = max(first[p.name] for p in made)
     built = Built(
-        network, sim.__name__, len(samples), (last + total + 1) * network.timestep, first
+        network, sim.__name__, len(samples), (last + len(stream) + 1) * network.timestep,
+        first, backend, copies,
     )
-    for population in network.populations:
+    for population in made:
         built.populations[population.name] = backend.population(
-            sim, population, first[population.name], network.steps
+            sim, network, population, first[population.name], copies
         )
-    stream = emitted.reshape(total, -1)  # (B L, sources)
-    spiking = network.source.encoding == "bits"
-    if spiking:
-        times = [np.flatnonzero(row) + offset + 1.0 for row in stream.T]
+    if network.source.encoding == "bits":
+        times = [np.flatnonzero(row) + offset + backend.stamp for row in stream.T]
         built.populations[network.source.name] = backend.spike_sources(
             sim, times, network.timestep, network.source.name
         )
     for projection in network.projections:
-        built.projections[projection.source, projection.target] = _connect(
-            backend, sim, built, projection, stream, spiking
-        )
+        if projection.target in built.populations:
+            built.projections[projection.source, projection.target] = _connect(
+                sim, built, projection, stream
+            )
     return built
 
 
-def _connect(
-    backend: Backend,
-    sim: Any,
-    built: Built,
-    projection: Projection,
-    stream: NDArray[Any],
-    spiking: bool,
-) -> Any:
-    post = built.populations[projection.target]
-    delay = projection.delay * built.network.timestep
-    if projection.source == built.network.source.name and not spiking:
-        first = built.first_steps[projection.target]
+def _connect(sim: Any, built: Built, projection: Projection, stream: NDArray[Any]) -> Any:
+    network, backend = built.network, built.via
+    post, start = built.populations[projection.target], built.first_steps[projection.target]
+    delay = (start - built.first_steps[projection.source] - backend.lag) * network.timestep
+    if projection.source not in built.populations:
         currents = stream.T.astype(np.float64)
-        return backend.currents(post, currents, projection.weights, first, delay)
+        return backend.currents(post, currents, projection.weights, start, delay)
     pre = built.populations[projection.source]
-    return backend.projection(sim, pre, post, projection.weights, delay)
+    return backend.projection(sim, network, projection, pre, post, delay, built.copies)
 
 
 def run(
     name: str, network: Network, samples: NDArray[Any], *, membranes: Collection[str] = ()
 ) -> Recording:
-    """Set up a backend, build, run all samples in one simulation, and read it back."""
+    """Set up a backend, build, run the samples and read them back.
+
+    All samples run in one simulation if they stream, else as many as the backend's ``copies``.
+    """
     sim = simulator(name)
-    sim.setup(**setup_arguments(name, network))
-    built = build(sim, network, samples)
-    built.record(membranes)
-    sim.run(built.duration)
-    recording = built.recording(membranes)
-    sim.end()
-    return recording
+    arguments = setup_arguments(name, network)
+    chunk = _backend(name, network).copies or max(len(samples), 1)
+    parts = []
+    for start in range(0, max(len(samples), 1), chunk):
+        sim.setup(**arguments)
+        built = build(sim, network, samples[start : start + chunk])
+        built.record(membranes)
+        sim.run(built.duration)
+        parts.append(built.recording(membranes))
+        sim.end()
+    return concatenate(parts)

@@ -89,15 +89,24 @@ class Recording:
         if "backend" not in metadata:
             raise RecordingError(f"{path} is no recording. Make one with 'snn-ssm run --out'.")
         spikes, membranes = {}, {}
-        for key, array in arrays.items():
-            kind, name = key.split(".", 1)
-            if kind == "spikes":
-                count = int(metadata[f"size.{name}"])
-                packed = array.astype(np.uint8)
-                spikes[name] = np.unpackbits(packed, axis=-1, count=count).astype(np.bool_)
-            else:
-                membranes[name] = array.astype(np.float64)
-        return cls(metadata["backend"], float(metadata["timestep"]), spikes, membranes)
+        try:
+            timestep = float(metadata["timestep"])
+            for key, array in arrays.items():
+                kind, name = key.split(".", 1)
+                if kind == "spikes":
+                    count = int(metadata[f"size.{name}"])
+                    packed = array.astype(np.uint8)
+                    spikes[name] = np.unpackbits(packed, axis=-1, count=count).astype(np.bool_)
+                elif kind == "membranes":
+                    membranes[name] = array.astype(np.float64)
+                else:
+                    raise ValueError(f"array {key!r}")
+        except (KeyError, ValueError) as error:
+            raise RecordingError(
+                f"{path} was altered, or is of another version ({error!r}). Make the recording "
+                "anew with 'snn-ssm run --out'."
+            ) from error
+        return cls(metadata["backend"], timestep, spikes, membranes)
 
 
 def concatenate(parts: Sequence[Recording]) -> Recording:

@@ -9,7 +9,7 @@ bit. Delays shift a simulator's steps and nothing else; here they are already ta
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.inputs import encode
-from export.network import FloatArray, Network
+from export.network import FloatArray, Network, Population
 from export.recording import Recording, concatenate
 from pynn_models.cells import StateSpaceCell, propagator
 
-_BATCH = 50  # samples at once: their spikes as float64 stay near the cache
+_BATCH = 50  # samples at once: their membranes stay near the cache
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
@@ -71,6 +71,30 @@ def _real_modes(u, ar, cr, d, theta, spikes, membrane):  # type: ignore[no-untyp
                     membrane[b, k, h] = y
 
 
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def _add_product(u, emitted, weights):  # type: ignore[no-untyped-def]
+    """``u[b, k] += sum_i emitted[b, k, i] weights[i]``, i ascending, silent sources passed over."""
+    samples, steps, size = u.shape
+    for b in range(samples):
+        for k in range(steps):
+            for i in range(weights.shape[0]):
+                value = emitted[b, k, i]
+                if value != 0:
+                    for h in range(size):
+                        u[b, k, h] += value * weights[i, h]
+
+
+def _in_threads(work: Callable[[slice], None], samples: int) -> None:
+    """``work`` on slices of the samples, a thread each.
+
+    Neither numba's parallel loop, which sets the number of threads of NEST's OpenMP and so crashes
+    NEST, nor BLAS's threads, which spin and slow each other down on cores that have other work.
+    """
+    size = -(-samples // numba.config.NUMBA_NUM_THREADS)
+    with ThreadPoolExecutor(numba.config.NUMBA_NUM_THREADS) as threads:
+        list(threads.map(work, [slice(i, i + size) for i in range(0, samples, size)]))
+
+
 def run_cell(
     cell: StateSpaceCell, u: FloatArray, timestep: float, *, membrane: bool
 ) -> tuple[NDArray[np.bool_], FloatArray | None]:
@@ -94,10 +118,7 @@ def run_cell(
     def part(samples: slice) -> None:
         loop(u[samples], *arguments, spikes[samples], trace[samples])
 
-    # Not numba's parallel loop: it sets the number of threads of NEST's OpenMP, which crashes NEST.
-    size = -(-len(u) // numba.config.NUMBA_NUM_THREADS)
-    with ThreadPoolExecutor(numba.config.NUMBA_NUM_THREADS) as threads:
-        list(threads.map(part, [slice(i, i + size) for i in range(0, len(u), size)]))
+    _in_threads(part, len(u))
     return spikes, trace if membrane else None
 
 
@@ -106,8 +127,11 @@ def run(
 ) -> Recording:
     """Spikes of every layer, (B, L, H), and the named populations' membranes.
 
-    ``samples`` (B, channels, steps); each starts from rest. Raises ``InputError``.
+    ``samples`` (B, channels, steps); each starts from rest. Raises ``InputError``, and
+    ``NetworkError`` for a name that there is no population of.
     """
+    for name in membranes:
+        network.population(name)
     encoded = encode(network, samples)  # (B, L, sources)
     return concatenate(
         [
@@ -120,7 +144,7 @@ def run(
 def _run_part(
     network: Network, encoded: NDArray[Any], membranes: Collection[str]
 ) -> Recording:
-    emitted: dict[str, FloatArray] = {network.source.name: encoded.astype(np.float64)}
+    emitted = {network.source.name: encoded}  # (B, L, size): uint8 spikes, or float64 currents
     spikes: dict[str, NDArray[np.bool_]] = {}
     traces: dict[str, FloatArray] = {}
     for population in network.populations:
@@ -128,14 +152,27 @@ def _run_part(
         silent = population.name == network.readout.population
         if silent and not wanted:
             continue
-        u = np.zeros((*encoded.shape[:2], population.size))  # (B, L, H)
-        for projection in network.incoming(population.name):
-            u += emitted[projection.source] @ projection.weights
-        u += population.cell.bias
+        u = _input(network, population, emitted)
         fired, trace = run_cell(population.cell, u, network.timestep, membrane=wanted)
         if not silent:
             spikes[population.name] = fired
-            emitted[population.name] = fired.astype(np.float64)
+            emitted[population.name] = fired.view(np.uint8)
         if trace is not None:
             traces[population.name] = trace
     return Recording("software", network.timestep, spikes, traces)
+
+
+def _input(
+    network: Network, population: Population, emitted: Mapping[str, NDArray[Any]]
+) -> FloatArray:
+    """``u`` (B, L, H) of a population, its bias included."""
+    samples, steps = emitted[network.source.name].shape[:2]
+    u = np.zeros((samples, steps, population.size))
+
+    def part(samples: slice) -> None:
+        for projection in network.incoming(population.name):
+            _add_product(u[samples], emitted[projection.source][samples], projection.weights)
+
+    _in_threads(part, samples)
+    u += population.cell.bias
+    return u

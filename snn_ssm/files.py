@@ -21,6 +21,7 @@ _DTYPES = {
     "BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4",
     "U64": "<u8", "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8",
 }
+_NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
 
 
 class FileError(SnnSsmError):
@@ -74,15 +75,27 @@ def pack_arrays(
 ) -> bytes:
     """The bytes of a safetensors file: the same for the same content.
 
-    The library writes metadata in an order that changes from call to call; here it is sorted.
+    The format: 8 bytes of the header's length, a JSON header of dtype, shape and offsets, and the
+    arrays' bytes without gaps. Written and read in NumPy alone, so that a board job, which finds
+    little else, needs no library for it.
     """
-    from safetensors.numpy import save
-
-    data = save({k: np.asarray(v, order="C") for k, v in arrays.items()}, metadata)
-    start = 8 + int.from_bytes(data[:8], "little")
-    header = json.dumps(json.loads(data[8:start]), sort_keys=True, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)  # the arrays stay aligned
-    return len(header).to_bytes(8, "little") + header + data[start:]
+    header: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
+    parts: list[bytes] = []
+    end = 0
+    # Large elements first, so that every array is aligned to the size of its elements.
+    for name in sorted(arrays, key=lambda name: (-np.asarray(arrays[name]).itemsize, name)):
+        array = np.asarray(arrays[name], order="C")
+        little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        parts.append(little.tobytes())
+        header[name] = {
+            "dtype": _NAMES[little.dtype],
+            "shape": array.shape,
+            "data_offsets": (end, end + len(parts[-1])),
+        }
+        end += len(parts[-1])
+    text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the arrays stay aligned
+    return b"".join([len(text).to_bytes(8, "little"), text, *parts])
 
 
 def read_arrays(
@@ -107,11 +120,7 @@ def read_arrays(
 
 
 def _unpack_arrays(data: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    """Arrays and metadata of a safetensors file, in NumPy alone: a board job has nothing else.
-
-    The format: 8 bytes of the header's length, a JSON header of dtype, shape and offsets, and the
-    arrays' bytes without gaps. Whatever does not fit raises one of Python's own errors.
-    """
+    """What :func:`pack_arrays` packed; whatever does not fit raises one of Python's own errors."""
     start = 8 + int.from_bytes(data[:8], "little")
     if len(data) < 8 or start > len(data):
         raise ValueError(f"{len(data)} bytes; expected a header that ends at {start}")

@@ -60,6 +60,24 @@ def test_the_same_content_is_the_same_file():
     assert {pack_arrays(content, metadata) for _ in range(20)} == {pack_arrays(*backwards)}
 
 
+@pytest.mark.parametrize("kind", ["?", "u1", "i1", "<u2", ">u4", "<i8", "<f2", ">f8"])
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0), (5,), (2, 3, 1)])
+def test_the_formats_own_library_agrees(tmp_path, kind, shape):
+    library = pytest.importorskip("safetensors.numpy", reason="safetensors is not installed")
+    values = np.random.default_rng(0).integers(0, 2, shape).astype(kind)
+    content = {"odd": np.ones(3, np.uint8), "values": values, "last": np.arange(2.0)}
+    path = tmp_path / "a"
+    for data in (pack_arrays(content, {"a": "b"}), library.save(content, {"a": "b"})):
+        path.write_bytes(data)
+        arrays, metadata = read_arrays(path, "arrays")
+        assert metadata == {"a": "b"}
+        for found in (arrays, library.load(data)):
+            assert set(found) == set(content)
+            for name, array in content.items():
+                assert found[name].dtype == array.dtype.newbyteorder("=")
+                np.testing.assert_array_equal(found[name], array)
+
+
 def test_sha256_is_the_standards():
     assert sha256(b"abc").startswith("ba7816bf8f01cfea414140de5dae2223")
 

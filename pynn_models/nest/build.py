@@ -239,7 +239,7 @@ def _cache_key(toolchain: _Toolchain) -> str:
     for name in _SOURCES:
         digest.update(name.encode() + b"\0" + (_SOURCE_DIR / name).read_bytes() + b"\0")
     parts = (
-        *toolchain.flags,
+        *_FLAGS,  # and not where this package lies: the sources above are hashed by content
         toolchain.nest_version,
         str(toolchain.headers),
         *toolchain.compiler,

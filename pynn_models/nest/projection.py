@@ -46,22 +46,26 @@ class DenseConnector(Connector):
 
         input of j += sum_i W[i, j] s_i[k - delay]
 
-    in one call of NEST, some 50 times faster than PyNN's ArrayConnector.
+    in one call of NEST, some 50 times faster than PyNN's ArrayConnector. With ``copies`` both
+    populations are that many copies of a smaller one, one after another, and each copy of `pre`
+    connects to its own copy of `post`, with the same weights.
 
-    Shape: weights (pre, post). Use it with `RawStaticSynapse(delay=...)`.
+    Shape: weights (pre, post), of one copy. Use it with `RawStaticSynapse(delay=...)`.
     Raises: `ProjectionError` for a wrong shape or a weight that is not finite.
     """
 
-    parameter_names = ("weights",)
+    parameter_names = ("weights", "copies")
 
-    def __init__(self, weights: ArrayLike, **options: Any) -> None:
+    def __init__(self, weights: ArrayLike, copies: int = 1, **options: Any) -> None:
         super().__init__(**options)
         self.weights = _real_matrix("DenseConnector: weights", weights)
+        self.copies = copies
 
     def connect(self, projection: Any) -> None:
         """Called by PyNN's Projection."""
         where = f"projection {projection.pre.label} -> {projection.post.label}"
-        expected = (projection.pre.size, projection.post.size)
+        copies = self.copies
+        expected = (projection.pre.size // copies, projection.post.size // copies)
         if self.weights.shape != expected:
             hint = " Transpose them." if self.weights.shape == expected[::-1] else ""
             raise ProjectionError(
@@ -83,10 +87,16 @@ class DenseConnector(Connector):
         post_type = projection.post.celltype
         if not getattr(post_type, "standard_receptor_type", True):
             spec["receptor_type"] = post_type.get_receptor_type(projection.receptor_type)
-        sources = projection.pre.node_collection
-        nest.Connect(sources, projection.post.node_collection, "all_to_all", spec)
+        sources, targets = projection.pre.node_collection, projection.post.node_collection
+        if copies == 1:  # also for views of populations, which NEST cannot slice again
+            nest.Connect(sources, targets, "all_to_all", spec)
+        else:
+            rows, columns = expected
+            for b in range(copies):
+                pre = sources[b * rows : (b + 1) * rows]
+                nest.Connect(pre, targets[b * columns : (b + 1) * columns], "all_to_all", spec)
         # What PyNN's own connectors leave behind for len(), get() and nest_connections.
-        projection._sources.update(sources.tolist())
+        projection._sources.update(int(cell) for cell in projection.pre.all_cells)
         projection._connections = None
         state.stale_connection_cache = True
 

@@ -24,6 +24,7 @@ from pynn_models.spinnaker.native_parameters import (
     NativeScaling,
     plan_scaling,
     quantise_cell,
+    state_gain,
 )
 from pynn_models.spinnaker.synapses import Arrival, net_input, ring_buffer, split_weights
 
@@ -66,6 +67,7 @@ __all__ = [
     "run_native",
     "run_stock",
     "split_weights",
+    "state_gain",
     "stock_constants",
     "to_q031",
     "to_s1615",

@@ -40,7 +40,7 @@ _HALF32 = np.int64(1 << 31)
 _LIMIT = np.int64(1 << 62)  # a sum in [-2^62, 2^62) gives a state of 32 bits
 
 
-@numba.njit(cache=True)
+@numba.njit(nogil=True, cache=True)
 def _run_sample(  # type: ignore[no-untyped-def]
     u, tick, first, period, rotating, ar, ai, cr, ci, d, theta, bias, xr, xi,
     spikes, membrane, overflow,
@@ -98,13 +98,13 @@ def _run_sample(  # type: ignore[no-untyped-def]
                 overflow[0] += 1
 
 
-@numba.njit(parallel=True, cache=True)
+@numba.njit(nogil=True, cache=True)
 def _run(  # type: ignore[no-untyped-def]
     u, tick, first, period, rotating, ar, ai, cr, ci, d, theta, bias, xr, xi,
     spikes, membrane, overflow,
 ):  # fmt: skip
     keep = membrane.shape[0] > 0
-    for b in numba.prange(u.shape[0]):
+    for b in range(u.shape[0]):
         _run_sample(
             u[b], tick, first, period, rotating, ar, ai, cr, ci, d, theta, bias, xr[b], xi[b],
             spikes[b], membrane[b] if keep else membrane[:0, 0], overflow[b],

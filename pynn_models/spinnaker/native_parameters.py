@@ -148,6 +148,15 @@ class NativeParameters:
         return from_q031(self.a_re) + 1j * im
 
 
+def state_gain(cell: StateSpaceCell, dt: float, steps: int) -> FloatArray:
+    """``sum_{k < steps} |abar_n|^k``, (H, N): no input of magnitude 1 takes a state beyond it."""
+    radius = np.hypot(*propagator(cell.tau, cell.omega, dt))
+    gap = np.maximum(1 - radius, 2.0**-60)  # tau = inf: the sum is the number of steps
+    gain = np.minimum((1 - radius**steps) / gap, steps)
+    gain[radius >= 1] = steps
+    return np.asarray(gain)
+
+
 def plan_scaling(
     cell: StateSpaceCell,
     dt: float,
@@ -181,11 +190,7 @@ def plan_scaling(
             f"plan_scaling: neuron {h} has input bound {bound[h]:g}, expected at most {limit:g} "
             f"with input exponent {input_exponent}. Lower the exponent, or scale the weights down."
         )
-    a_re, a_im = propagator(cell.tau, cell.omega, dt)
-    radius = np.hypot(a_re, a_im)
-    gap = np.maximum(1 - radius, 2.0**-60)  # tau = inf: the sum is the number of steps
-    gain = np.minimum((1 - radius**steps) / gap, steps)
-    gain[radius >= 1] = steps
+    gain = state_gain(cell, dt, steps)
     reach = np.maximum(bound[:, None] * gain * _MARGIN, 2.0**-40)  # (H, N)
     state = np.floor(np.log2(INT32_MAX / reach)).astype(np.int64) - 15
     if (state < input_exponent - 31).any():

@@ -142,7 +142,7 @@ def _wrap(n):  # type: ignore[no-untyped-def]
     return np.int64(np.int32(n))
 
 
-@numba.njit(parallel=True, cache=True)
+@numba.njit(nogil=True, cache=True)
 def _run(  # type: ignore[no-untyped-def]
     exc, inh, current, shift,
     c_r, tc, tref, dec, init, rest, reset, thresh, offset, v0,
@@ -151,7 +151,7 @@ def _run(  # type: ignore[no-untyped-def]
     samples, steps, size = spikes.shape
     with_exc, with_inh = exc.shape[0] > 0, inh.shape[0] > 0
     with_current, keep = current.shape[0] > 0, membrane.shape[0] > 0
-    for b in numba.prange(samples):
+    for b in range(samples):
         v = v0.copy()
         i_exc = np.zeros(size, np.int64)
         i_inh = np.zeros(size, np.int64)

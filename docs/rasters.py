@@ -1,0 +1,27 @@
+"""The README's figure, from the shipped checkpoint in NEST.
+
+    python docs/rasters.py docs/rasters.png
+"""
+
+import sys
+from pathlib import Path
+
+from export.demo import CHECKPOINT, SAMPLES
+from export.figures import plot_input_and_rasters
+from export.lower import lower
+from export.pynn import run
+from snn_ssm import load_checkpoint
+from snn_ssm.tasks import read_samples
+
+
+def main(out: Path) -> None:
+    network = lower(load_checkpoint(CHECKPOINT))
+    samples = read_samples(SAMPLES).head(1)
+    recording = run("nest", network, samples.inputs)
+    plot_input_and_rasters(network, samples.inputs[0], recording).savefig(out, dpi=110)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]))
