@@ -14,22 +14,32 @@ from export.spinnaker_config import Board
 from export.verify import Runner
 from pynn_models.errors import SnnSsmError
 
-BACKENDS = ("software", "nest", "spinnaker")
+BACKENDS = ("software", "spinnaker-software", "nest", "spinnaker")
 
 
 class UnknownBackendError(SnnSsmError):
     """A backend by a name that there is none of."""
 
 
-def runner(name: str, network: Network, board: Board | None = None) -> Runner:
+def runner(
+    name: str,
+    network: Network,
+    board: Board | None = None,
+    calibration: NDArray[Any] | None = None,
+) -> Runner:
     """A function ``(samples, membranes) -> Recording`` for a backend that needs no checkpoint.
 
-    ``board``: where the backend spinnaker runs.
+    ``board``: where the backend spinnaker runs; ``calibration``: samples that spinnaker-software
+    plans for, instead of for all inputs.
     """
     if name == "software":
         from export import software
 
         return lambda samples, membranes: software.run(network, samples, membranes=membranes)
+    if name == "spinnaker-software":
+        from export import spinnaker_software
+
+        return spinnaker_software.runner(network, calibration)
     if name == "nest":
         from export import pynn
 

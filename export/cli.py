@@ -25,23 +25,26 @@ if TYPE_CHECKING:
 
 BACKENDS = "torch,software,nest"
 _RATES = 20  # samples that a spike rate is taken from
+_CALIBRATION = 200  # samples that SpiNNaker's scalings are calibrated with
 
 
 class UsageError(SnnSsmError):
     """Arguments that do not go together."""
 
 
-def _samples(network: Network, data: Path | None, count: int | None) -> Samples:
-    """The test samples of the task that a network was trained for."""
+def _samples(
+    network: Network, data: Path | None, count: int | None, split: str = "test"
+) -> Samples:
+    """Samples of the task that a network was trained for, test or train."""
     from snn_ssm.config import TaskConfig, from_dict
     from snn_ssm.tasks import load_samples
 
     if count is not None and count < 1:
         raise UsageError(f"--samples is {count}; expected at least 1.")
     task = from_dict(TaskConfig, dict(network.origin.get("task", {})), "task")
-    samples = load_samples(data, "test", task)
+    samples = load_samples(data, split, task)
     if count is not None and count > len(samples):
-        raise UsageError(f"--samples is {count}, but there are {len(samples)} test samples.")
+        raise UsageError(f"--samples is {count}, but there are {len(samples)} {split} samples.")
     return samples.head(count)
 
 
@@ -109,8 +112,31 @@ def inspect(args: argparse.Namespace) -> int:
     if args.board is not None:
         silence = np.zeros((1, network.source.channels, network.steps), np.uint16)
         return _map(network, args, silence, {})
+    calibration = _calibration(network, args, args.spinnaker, args.samples)
+    if args.spinnaker:
+        from export.spinnaker_report import describe_plan
+        from export.spinnaker_software import make_plan
+
+        print(describe_plan(network, make_plan(network, calibration)))
+        return 0
     print(describe(network))
     return 0
+
+
+def _calibration(
+    network: Network, args: argparse.Namespace, used: bool, count: int | None = None
+) -> Any:
+    """The first training samples in --calibration; None without."""
+    if args.calibration is None:
+        return None
+    if not used:
+        raise UsageError(
+            "--calibration is for SpiNNaker's arithmetic: use it with 'inspect --spinnaker' or "
+            "'run --backend spinnaker-software'."
+        )
+    if count is None:
+        return _samples(network, args.calibration, None, "train").inputs[:_CALIBRATION]
+    return _samples(network, args.calibration, count, "train").inputs
 
 
 def _board(args: argparse.Namespace) -> Board:
@@ -149,7 +175,8 @@ def run(args: argparse.Namespace) -> int:
 
         rates = mean_rates(network, samples.head(_RATES).inputs)
         return _map(network, args, samples.inputs, rates)
-    execute = runner(args.backend, network, _board(args))
+    calibration = _calibration(network, args, args.backend == "spinnaker-software")
+    execute = runner(args.backend, network, _board(args), calibration)
     stock = network.cells == "stock"
     readout = network.readout.population
     correct = np.zeros(2, np.int64)
@@ -320,14 +347,33 @@ def _parser() -> argparse.ArgumentParser:
             help="5: 48 chips; 201, 248: SpiNNaker 2, mapping only (default: %(default)s)",
         )
 
+    def calibration(command: argparse.ArgumentParser) -> None:
+        command.add_argument(
+            "--calibration", type=Path, metavar="DATA",
+            help="SpiNNaker's arithmetic: choose scalings for training samples, with which others "
+            "may saturate (default: for all inputs)",
+        )
+
     command = add("inspect", inspect, "populations, projections, latency, synapses, ranges")
     command.add_argument("network", type=Path, metavar="NETWORK")
+    command.add_argument(
+        "--spinnaker", action="store_true",
+        help="what SpiNNaker's fixed point does to weights and modes",
+    )
+    calibration(command)
+    command.add_argument(
+        "--samples", type=int, metavar="N",
+        help=f"samples to calibrate with (default: {_CALIBRATION})",
+    )
     board(command)
 
     command = add("run", run, "run a network and classify the test samples")
     command.add_argument("network", type=Path, metavar="NETWORK")
-    command.add_argument("--backend", default="software", metavar="software|nest|spinnaker")
+    command.add_argument(
+        "--backend", default="software", metavar="software|spinnaker-software|nest|spinnaker"
+    )
     board(command)
+    calibration(command)
     data(command)
     command.add_argument("--out", type=Path, metavar="F", help="write spikes as safetensors")
     command.set_defaults(batch=100)

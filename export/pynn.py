@@ -161,8 +161,8 @@ class Built:
     """A network's PyNN objects: ``populations`` and ``projections`` by name.
 
     ``projections`` has the key (source, target); ``duration`` is the time in ms to pass to
-    ``sim.run``; ``first_steps`` the simulator step at which each population starts; ``copies`` how
-    many samples run side by side (1: they stream).
+    ``sim.run``; ``first_steps`` the simulator step at which each population starts; ``copies``
+    samples run side by side.
     """
 
     network: Network
@@ -240,12 +240,11 @@ def build(
     offset = backend.first_input(network)
     first = first_steps(network, backend.lag, offset)
     if backend.copies is None:
-        copies, stream = 1, emitted.reshape(len(samples) * network.steps, -1)  # (B L, sources)
-        made = network.populations
+        copies, made = 1, network.populations
+        stream = emitted.reshape(len(samples) * network.steps, -1)  # (B L, sources)
     else:
-        copies = len(samples)
+        copies, made = len(samples), network.layers
         stream = emitted.transpose(1, 0, 2).reshape(network.steps, -1)  # (L, B sources)
-        made = network.layers
     last = max(first[p.name] for p in made)
     built = Built(
         network, sim.__name__, len(samples), (last + len(stream) + 1) * network.timestep,

@@ -1,4 +1,4 @@
-"""PyNN on SpiNNaker: stock cells. (Native cells: a further class here, with its own cell type.)"""
+"""PyNN on SpiNNaker: a class a kind of cell, chosen by :func:`board_backend`."""
 
 from __future__ import annotations
 
@@ -195,3 +195,17 @@ class SpinnakerStock:
 
     def membrane(self, recorder: Any, first_step: int) -> FloatArray:
         raise BackendError("no membrane was recorded; record spikes only.")
+
+
+BOARD_BACKENDS = {"stock": SpinnakerStock}  # by the network's cells
+
+
+def board_backend(network: Network, neurons_per_core: int = NEURONS_PER_CORE) -> SpinnakerStock:
+    """The backend of a network's cells; raises :class:`BackendError` for cells that have none."""
+    if network.cells not in BOARD_BACKENDS:
+        raise BackendError(
+            f"pyNN.spiNNaker has no {network.cells} cells yet; expected a network of "
+            f"{' or '.join(BOARD_BACKENDS)} cells. Train with model.cells = \"stock\", or use the "
+            "backend nest or spinnaker-software."
+        )
+    return BOARD_BACKENDS[network.cells](neurons_per_core)

@@ -30,7 +30,7 @@ from export.pynn_spinnaker import (
     CoreSizeError,
     DelayLimitError,
     SignError,
-    SpinnakerStock,
+    board_backend,
     check_limits,
 )
 from export.recording import Recording
@@ -94,16 +94,12 @@ def execute(
     The virtual board maps one sample and runs nothing. Raises :class:`BackendError` and
     :class:`BoardError` with their subclasses; ``InputError`` for samples that do not fit.
     """
-    if network.cells != "stock":
-        raise BackendError(
-            "pyNN.spiNNaker has no native cells yet; expected a network of stock cells. Train "
-            "with model.cells = \"stock\", or use the backend nest or spinnaker-software."
-        )
+    backend = board_backend(network, board.neurons_per_core)
     check_samples(network, samples)
     check_limits(network, board.neurons_per_core)
     if board.is_virtual:
         samples = samples[:1]
-    check_fits(network, board, min(len(samples), SpinnakerStock.copies or 1))
+    check_fits(network, board, min(len(samples), backend.copies or 1))
     if directory is not None:
         return _execute(network, samples, board, new_directory(directory, "run's directory"))
     with tempfile.TemporaryDirectory(prefix="snn-ssm-") as temporary:

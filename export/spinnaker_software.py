@@ -15,7 +15,7 @@ samples (:func:`calibrate`) leaves weights more bits, and its ring buffers may s
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -130,6 +130,11 @@ def calibrate(network: Network, samples: NDArray[Any]) -> SpinnakerPlan:
     return SpinnakerPlan(plans, calibrated=True)
 
 
+def make_plan(network: Network, calibration: NDArray[Any] | None = None) -> SpinnakerPlan:
+    """:func:`calibrate` with these samples, or :func:`plan_network` without."""
+    return plan_network(network) if calibration is None else calibrate(network, calibration)
+
+
 def check_plan(network: Network, plan: SpinnakerPlan) -> None:
     """Raise :class:`PlanOverflowError` unless every ring buffer holds all its sources at once."""
     for name, found in plan.populations.items():
@@ -156,9 +161,9 @@ def run(
     """Spikes of every layer, (B, L, H), and the named native populations' membranes.
 
     ``samples`` (B, channels, steps); each starts from rest. ``plan``: :func:`plan_network` if not
-    given; one that can overflow needs ``allow_overflow``, and where ring buffers were full, they
-    saturate as on the board and a :class:`SaturationWarning` says how often. Membranes of stock
-    cells are left out: the board records them before the update, after a reset.
+    given; one that can overflow needs ``allow_overflow``: its ring buffers saturate, as on the
+    board, and a :class:`SaturationWarning` names the populations whose were full. Membranes of
+    stock cells are left out: the board records them before the update, after a reset.
     Raises ``InputError``, ``NetworkError`` for an unknown name, and as :func:`plan_network`.
     """
     for name in membranes:
@@ -169,15 +174,31 @@ def run(
     parts = _batches({network.source.name: _bits(network, samples)}, len(samples))
     with _threads() as threads:
         done = list(threads.map(lambda part: _run_part(network, plan, part, membranes), parts))
-    full = sum(count for _, count in done)
+    full = [name for name in plan.populations if any(name in names for _, names in done)]
     if full and plan.calibrated:
         warnings.warn(
-            f"ring buffers were full in {full} (sample, step, neuron) slots: inputs beyond those "
-            "of the calibration.",
+            f"ring buffers of {', '.join(full)} were full: inputs beyond those of the calibration.",
             SaturationWarning,
             stacklevel=2,
         )
     return concatenate([recording for recording, _ in done])
+
+
+def runner(
+    network: Network, calibration: NDArray[Any] | None = None
+) -> Callable[[NDArray[Any], Collection[str]], Recording]:
+    """:func:`run` as a function of samples and membranes, with one plan for all calls.
+
+    ``calibration``: samples to plan for, whose plan may overflow on others.
+    """
+    plan = make_plan(network, calibration)
+
+    def call(samples: NDArray[Any], membranes: Collection[str]) -> Recording:
+        return run(
+            network, samples, plan=plan, membranes=membranes, allow_overflow=plan.calibrated
+        )
+
+    return call
 
 
 def _threads() -> ThreadPoolExecutor:
@@ -196,17 +217,18 @@ def _bits(network: Network, samples: NDArray[Any]) -> NDArray[np.uint8]:
 
 def _run_part(
     network: Network, plan: SpinnakerPlan, inputs: Spikes, membranes: Collection[str]
-) -> tuple[Recording, int]:
+) -> tuple[Recording, set[str]]:
     emitted = dict(inputs)
     spikes: dict[str, NDArray[np.bool_]] = {}
     traces: dict[str, FloatArray] = {}
-    full = 0
+    full = set()
     for name, found in plan.populations.items():
         wanted, silent = name in membranes, name == network.readout.population
         if silent and not wanted:
             continue
-        fired, trace, count = _step(network, network.population(name), found, emitted, wanted)
-        full += count
+        fired, trace, reached = _step(network, network.population(name), found, emitted, wanted)
+        if reached:
+            full.add(name)
         if not silent:
             spikes[name] = fired
             emitted[name] = fired.view(np.uint8)
@@ -231,10 +253,10 @@ def _buffers(
 
 def _step(
     network: Network, population: Population, plan: Plan, emitted: Spikes, membrane: bool
-) -> tuple[NDArray[np.bool_], FloatArray | None, int]:
-    """Spikes, membrane and full ring-buffer slots of one population over the sequence."""
+) -> tuple[NDArray[np.bool_], FloatArray | None, bool]:
+    """Spikes and membrane of one population over the sequence; whether a ring buffer was full."""
     exc, inh = _buffers(network, population, plan, emitted)
-    full = int((exc == RING_MAX).sum() + (inh == RING_MAX).sum())
+    full = max(int(exc.max()), int(inh.max())) == RING_MAX
     if isinstance(plan, StockPlan):
         constants = stock_constants(plan.cell, network.timestep)
         fired = run_stock(constants, exc, inh, plan.shifts).spikes

@@ -44,7 +44,7 @@ class StockPlan(WeightPlan):
 def _decay_time(tau: float, timestep: float, where: str) -> float:
     """The s16.15 time constant whose decay exponent on the board is nearest to timestep / tau."""
     step = to_s1615(timestep, "timestep")
-    wanted = step / tau  # units of 2^-15
+    wanted = _ONE * timestep / tau  # units of 2^-15
     if not (math.isfinite(tau) and 1 <= round(wanted) <= 10 * _ONE):
         raise SpinnakerStockError(
             f"{where}: tau is {tau} ms at a timestep of {timestep} ms; expected a finite time "

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from export.network import Network
 from export.pynn import Built, build, setup_arguments, simulator
-from export.pynn_spinnaker import RECEPTORS, SpinnakerStock, read_weights
+from export.pynn_spinnaker import RECEPTORS, SpinnakerStock, board_backend, read_weights
 from export.recording import concatenate
 from export.spinnaker_config import BoardError, use_configuration
 from export.storage import load_network
@@ -140,7 +140,7 @@ def work(directory: Path) -> dict[str, Any]:
     network = load_network(directory / NETWORK)
     samples = np.load(directory / SAMPLES, allow_pickle=False)
     sim = simulator("spinnaker")
-    backend = SpinnakerStock(request["neurons_per_core"])
+    backend = board_backend(network, request["neurons_per_core"])
     result: dict[str, Any] = {}
     parts = []
     chunk = backend.copies or len(samples)

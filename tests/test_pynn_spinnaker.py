@@ -35,10 +35,17 @@ from export.spinnaker_config import (
     use_configuration,
     write_configuration,
 )
-from export.spinnaker_stock import SpinnakerStockError, plan_population
+from export.spinnaker_stock import HOLD, SpinnakerStockError, plan_population
 from export.spinnaker_worker import DoesNotFitError
 from export.storage import save_network
-from pynn_models.spinnaker import Arrival, ring_buffer, run_stock, stock_constants
+from pynn_models.spinnaker import (
+    Arrival,
+    ring_buffer,
+    run_stock,
+    stock_constants,
+    to_s1615,
+)
+from pynn_models.spinnaker.fixed_point import kdiv
 from pynn_models.spinnaker.synapses import RING_MAX
 
 needs_spynnaker = pytest.mark.skipif(
@@ -99,6 +106,44 @@ def test_the_boards_arithmetic_spikes_as_float64_but_for_rounding(seed):
         found = run_stock(constants, buffers[0], buffers[1], plan.shifts)
         wanted = exact.spikes[population.name]
         assert (found.spikes != wanted).sum() <= 1e-3 * wanted.size
+
+
+@pytest.mark.parametrize("timestep", [1.0, 0.1])
+def test_the_decays_of_training_are_those_of_the_board(timestep):
+    n = np.r_[np.arange(70, 2000, 7), np.arange(2000, 32768, 997)]
+    cell = dataclasses.replace(
+        NETWORK.layers[0].cell,
+        **{name: np.zeros(len(n)) for name in ("d", "theta", "bias")},
+        tau=timestep * (2.0**15 / n)[:, None],
+        c_re=np.ones((len(n), 1)),
+    )
+    layer = dataclasses.replace(NETWORK.layers[0], cell=cell)
+    weights = np.ones((NETWORK.source.size, len(n)))
+    network = SimpleNamespace(
+        timestep=timestep,
+        steps=40,
+        incoming=lambda name: [dataclasses.replace(NETWORK.projections[0], weights=weights)],
+    )
+    plan = plan_population(network, layer)
+    exponent = [kdiv(to_s1615(timestep), to_s1615(t)) for t in plan.cell.tau_syn_E]
+    drift = np.abs(np.array(exponent) - n)
+    if timestep == 1:
+        assert (drift == 0).all()
+    else:  # s16.15 holds a tenth as many time constants, of which one is the nearest
+        assert (drift <= 5 * n**2 / 2.0**30 + 0.5).all()
+
+
+def test_a_held_population_is_silent_and_then_spikes():
+    checkpoint = stock_of(channels=6)
+    cell = dataclasses.replace(lower(checkpoint).layers[0].cell, theta=np.full(6, -0.01))
+    network = lower(checkpoint)
+    layer = dataclasses.replace(network.layers[0], cell=cell)
+    plan = plan_population(network, layer)
+    constants = stock_constants(plan.cell, network.timestep)
+    current = np.zeros((1, 5, 6), np.int32)
+    current[:, :2] = to_s1615(HOLD)
+    found = run_stock(constants, None, None, plan.shifts, current=current)
+    assert not found.spikes[:, :2].any() and found.spikes[:, 2:].all()
 
 
 def test_extreme_thresholds_are_always_or_never_reached():

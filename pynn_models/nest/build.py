@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
+import functools
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -222,6 +223,16 @@ def _find_compiler() -> tuple[str, ...]:
 
 
 def _compiler_version(compiler: Sequence[str]) -> str:
+    try:
+        found = os.stat(compiler[0])
+    except OSError:
+        return _ask_version(tuple(compiler), (0, 0))
+    return _ask_version(tuple(compiler), (found.st_mtime_ns, found.st_size))
+
+
+@functools.lru_cache
+def _ask_version(compiler: tuple[str, ...], _identity: tuple[int, int]) -> str:
+    """``--version`` of a compiler, asked once while its file stays the same."""
     try:
         result = subprocess.run(
             [*compiler, "--version"], capture_output=True, text=True, check=False

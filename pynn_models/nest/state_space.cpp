@@ -167,9 +167,13 @@ require_finite( const std::string& name, const std::vector< double >& values )
 {
   for ( size_t n = 0; n < values.size(); ++n )
   {
-    std::ostringstream element;
-    element << name << "[" << n << "]";
-    require_finite( element.str(), values[ n ] );
+    // The element's name is put together only if needed: NEST checks at every create and set.
+    if ( not std::isfinite( values[ n ] ) )
+    {
+      std::ostringstream element;
+      element << name << "[" << n << "]";
+      require_finite( element.str(), values[ n ] );
+    }
   }
 }
 

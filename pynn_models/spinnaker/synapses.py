@@ -110,13 +110,15 @@ def ring_buffer(arrivals: Sequence[Arrival]) -> UInt16Array:
     shape = shapes.pop()
     from pynn_models.spinnaker.buffers import add_weighted  # compiles
 
-    total = np.zeros(shape, np.int64)
+    largest = sum(a.weights.shape[0] * int(a.spikes.max(initial=0)) for a in arrivals) * RING_MAX
+    total = np.zeros(shape, np.int32 if largest <= INT32_MAX else np.int64)
     for arrival in arrivals:
         steps = shape[1] - arrival.delay
         if steps > 0:
             sent = arrival.spikes[:, :steps]
-            sent = sent.view(np.uint8) if sent.dtype == np.bool_ else sent.astype(np.int64)
-            add_weighted(total[:, arrival.delay :], sent, arrival.weights.astype(np.int64))
+            sent = sent.view(np.uint8) if sent.dtype == np.bool_ else sent
+            sent = sent if sent.dtype == np.uint8 else sent.astype(np.int64)
+            add_weighted(total[:, arrival.delay :], sent, arrival.weights.astype(total.dtype))
     return np.minimum(total, RING_MAX).astype(np.uint16)
 
 
