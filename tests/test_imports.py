@@ -13,7 +13,7 @@ TORCH_FREE = {"snn_ssm", "snn_ssm.config", "snn_ssm.checkpoint", "snn_ssm.files"
 # Loaded through pynn_models.nest when one of their names is first used.
 IMPORTS_NEST = {"pynn_models/nest/neuron.py", "pynn_models/nest/projection.py"}
 # The commands that train or compare with the trained model: inside functions only.
-REACHES_TRAINING = {"export/cli.py", "export/backends.py"}
+REACHES_TRAINING = {"export/commands.py", "export/backends.py"}
 
 
 def sources(package):

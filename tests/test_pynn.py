@@ -1,5 +1,7 @@
 """A network in NEST through PyNN equals the software backend (E3): every spike, every membrane."""
 
+import os
+import subprocess
 import sys
 from types import ModuleType
 
@@ -10,7 +12,7 @@ pytest.importorskip("nest", reason="nest-simulator is not installed")
 sim = pytest.importorskip("pyNN.nest", reason="PyNN is not installed")
 
 import nest  # noqa: E402
-from conftest import checkpoint_of, network_of, network_samples, samples_of  # noqa: E402
+from conftest import ROOT, checkpoint_of, network_of, network_samples, samples_of  # noqa: E402
 
 from export import pynn, software  # noqa: E402
 from export.inputs import InputError  # noqa: E402
@@ -231,6 +233,35 @@ def test_without_pynn(monkeypatch, missing):
     message = str(caught.value)
     assert message.startswith("pyNN.nest cannot be imported (")
     assert "pip install 'snn-ssm[nest]'" in message
+
+
+INTERLEAVED = """
+import sys
+import numpy as np
+sys.path.insert(0, sys.argv[1])
+from conftest import network_of, network_samples
+from export import software
+from export.pynn import run
+network = network_of(3, steps=40)
+samples = network_samples(network, 4)
+for _ in range(3):
+    one, two = run("nest", network, samples), software.run(network, samples)
+    assert all(np.array_equal(one.spikes[name], two.spikes[name]) for name in one.spikes)
+print("equal")
+"""
+
+
+def test_software_on_two_threads_and_nest_take_turns_in_one_process():
+    # A parallel loop of numba's own sets the threads of NEST's OpenMP, and NEST then crashes.
+    environment = {
+        **os.environ, "NUMBA_NUM_THREADS": "2", "OMP_NUM_THREADS": "2", "PYTHONPATH": str(ROOT)
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", INTERLEAVED, str(ROOT / "tests")],
+        env=environment, capture_output=True, text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "equal" in done.stdout
 
 
 def test_a_backend_goes_by_its_short_name_and_by_its_modules():

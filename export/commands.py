@@ -1,0 +1,289 @@
+"""What each command of ``snn-ssm`` does, from its arguments to its exit status.
+
+Torch and the simulators are imported by the commands that need them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm import tqdm
+
+from pynn_models.errors import SnnSsmError
+
+if TYPE_CHECKING:
+    from export.network import Network
+    from export.spinnaker_config import Board
+    from snn_ssm.tasks import Samples
+
+
+BACKENDS = "torch,software,nest"
+_RATES = 20  # samples that a spike rate is taken from
+CALIBRATION = 200  # samples that SpiNNaker's scalings are calibrated with
+
+
+class UsageError(SnnSsmError):
+    """Arguments that do not go together."""
+
+
+def _samples(
+    network: Network, data: Path | None, count: int | None, split: str = "test"
+) -> Samples:
+    """Samples of the task that a network was trained for, test or train."""
+    from snn_ssm.config import TaskConfig, from_dict
+    from snn_ssm.tasks import load_samples
+
+    if count is not None and count < 1:
+        raise UsageError(f"--samples is {count}; expected at least 1.")
+    task = from_dict(TaskConfig, dict(network.origin.get("task", {})), "task")
+    samples = load_samples(data, split, task)
+    if count is not None and count > len(samples):
+        raise UsageError(f"--samples is {count}, but there are {len(samples)} {split} samples.")
+    return samples.head(count)
+
+
+def train(args: argparse.Namespace) -> int:
+    """``snn-ssm train``."""
+    from snn_ssm import config as configuration
+    from snn_ssm import training
+    from snn_ssm.tasks import data_directory, get_task, load_samples
+
+    task = get_task(args.task)
+    config = configuration.load(args.config) if args.config else task.config()
+    if config.task.name != task.name:
+        raise UsageError(f"--config is for task {config.task.name!r}, not {task.name!r}.")
+    if args.download:
+        task.download(data_directory(args.data))
+    metrics = training.train(
+        config,
+        load_samples(args.data, "train", config.task),
+        load_samples(args.data, "test", config.task),
+        args.out or Path("runs") / task.name,
+        device=args.device,
+        resume=args.resume,
+    )
+    print(f"test accuracy {metrics['test_accuracy']:.2%}, {metrics['parameters']} parameters")
+    return 0
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    """``snn-ssm evaluate``: the trained model by convolution."""
+    from snn_ssm import training
+    from snn_ssm.checkpoint import load_checkpoint
+    from snn_ssm.tasks import load_samples
+
+    checkpoint = load_checkpoint(args.checkpoint)
+    samples = load_samples(args.data, "test", checkpoint.config.task)
+    found = training.evaluate(training.load_network(checkpoint), samples)
+    rates = ", ".join(f"{rate:.3f}" for rate in found["rates"])
+    print(f"accuracy {found['accuracy']:.2%} on {len(samples)} samples; spike rate {rates}")
+    return 0
+
+
+def export(args: argparse.Namespace) -> int:
+    """``snn-ssm export``."""
+    from export.lower import lower
+    from export.storage import save_network
+    from snn_ssm.checkpoint import load_checkpoint
+
+    checkpoint = load_checkpoint(args.checkpoint)
+    network = lower(
+        checkpoint, cells=args.cells, encoding=args.input, timestep=args.timestep
+    )
+    save_network(network, args.network)
+    neurons = sum(p.size for p in network.populations)
+    synapses = sum(p.weights.size for p in network.projections)
+    print(f"{args.network}: {neurons} neurons, {synapses} synapses")
+    return 0
+
+
+def inspect(args: argparse.Namespace) -> int:
+    """``snn-ssm inspect``."""
+    from export.inspection import describe
+    from export.storage import load_network
+
+    network = load_network(args.network)
+    if args.board is not None:
+        silence = np.zeros((1, network.source.channels, network.steps), np.uint16)
+        return _map(network, args, silence, {})
+    calibration = _calibration(network, args, args.spinnaker, args.samples)
+    if args.spinnaker:
+        from export.spinnaker_report import describe_plan
+        from export.spinnaker_software import make_plan
+
+        print(describe_plan(network, make_plan(network, calibration)))
+        return 0
+    print(describe(network))
+    return 0
+
+
+def _calibration(
+    network: Network, args: argparse.Namespace, used: bool, count: int | None = None
+) -> Any:
+    """The first training samples in --calibration; None without."""
+    if args.calibration is None:
+        return None
+    if not used:
+        raise UsageError(
+            "--calibration is for SpiNNaker's arithmetic: use it with 'inspect --spinnaker' or "
+            "'run --backend spinnaker-software'."
+        )
+    if count is None:
+        return _samples(network, args.calibration, None, "train").inputs[:CALIBRATION]
+    return _samples(network, args.calibration, count, "train").inputs
+
+
+def _board(args: argparse.Namespace) -> Board:
+    from export.spinnaker_config import VIRTUAL, Board
+
+    return Board(args.board or VIRTUAL, args.machine_version)
+
+
+def _map(
+    network: Network, args: argparse.Namespace, samples: Any, rates: dict[str, float]
+) -> int:
+    """Map on the virtual board and print what sPyNNaker made of it."""
+    from export.spinnaker import describe, execute
+
+    board = _board(args)
+    if not board.is_virtual:
+        raise UsageError("only the virtual board is inspected; use --board virtual.")
+    print(describe(network, board, execute(network, samples, board).report, rates))
+    return 0
+
+
+def run(args: argparse.Namespace) -> int:
+    """``snn-ssm run``: class by class, from the spikes and from the readout population.
+
+    A network of stock cells has no such population in a simulator; the virtual board only maps.
+    """
+    from export.backends import runner
+    from export.readout import accumulated_logits, logits
+    from export.recording import concatenate
+    from export.storage import load_network
+
+    network = load_network(args.network)
+    samples = _samples(network, args.data, args.samples)
+    if args.backend == "spinnaker" and _board(args).is_virtual:
+        from export.spinnaker import mean_rates
+
+        rates = mean_rates(network, samples.head(_RATES).inputs)
+        return _map(network, args, samples.inputs, rates)
+    calibration = _calibration(network, args, args.backend == "spinnaker-software")
+    execute = runner(args.backend, network, _board(args), calibration)
+    stock = network.cells == "stock"
+    readout = network.readout.population
+    correct = np.zeros(2, np.int64)
+    recordings = []
+    with tqdm(total=len(samples), desc=args.backend) as bar:
+        for start in range(0, len(samples), args.batch):
+            part = samples.inputs[start : start + args.batch]
+            labels = samples.labels[start : start + args.batch]
+            recording = execute(part, [] if stock else [readout])
+            scores = [logits(network, part, recording)]
+            if not stock:
+                scores.append(accumulated_logits(network, recording))
+            for i, score in enumerate(scores):
+                correct[i] += int((score.argmax(axis=1) == labels).sum())
+            if args.out:
+                recordings.append(recording)
+            bar.update(len(part))
+    host, population = correct / len(samples)
+    also = "" if stock else f", {population:.2%} from the population {readout!r}"
+    print(f"accuracy {host:.2%} from spike counts{also}, {len(samples)} samples")
+    if args.out:
+        concatenate(recordings).save(args.out)
+    return 0
+
+
+def _verify(network: Network, args: argparse.Namespace) -> dict[str, Any]:
+    from export.backends import runners
+    from export.verify import verify
+
+    names = [name.strip() for name in (args.backends or BACKENDS).split(",")]
+    compared, convolution = runners(names, network, args.checkpoint)
+    samples = _samples(network, args.data, args.samples)
+    with tqdm(total=len(samples), desc="verify") as bar:
+        return verify(
+            network,
+            samples.inputs,
+            samples.labels,
+            compared,
+            convolution=convolution,
+            progress=bar.update,
+        )
+
+
+def _verify_recording(network: Network, args: argparse.Namespace) -> dict[str, Any]:
+    from export.backends import runners
+    from export.job_results import reference, verify_results
+
+    names = (args.backends or reference(args.recording)).split(",")
+    compared, _ = runners([name.strip() for name in names], network, args.checkpoint)
+    samples = _samples(network, args.data, args.samples)
+    with tqdm(desc="verify") as bar:
+        return verify_results(
+            args.network,
+            network,
+            samples.inputs,
+            samples.labels,
+            args.recording,
+            compared,
+            progress=bar.update,
+        )
+
+
+def verify(args: argparse.Namespace) -> int:
+    """``snn-ssm verify``; exit status 1 where a compared row does not hold."""
+    from export.inspection import verification_table
+    from export.storage import load_network
+    from export.verify import holds
+    from snn_ssm.files import write_atomic
+
+    compare = _verify_recording if args.recording else _verify
+    result = compare(load_network(args.network), args)
+    print(verification_table(result))
+    for start, stop in result.get("missing", ()):
+        print(f"missing: samples {start} to {stop - 1}")
+    if args.json:
+        write_atomic(args.json, json.dumps(result, indent=1).encode())
+    return 0 if holds(result) and not result.get("missing") else 1
+
+
+def job(args: argparse.Namespace) -> int:
+    """``snn-ssm job``."""
+    from export.job import make_job
+    from export.storage import load_network
+
+    samples = _samples(load_network(args.network), args.data, args.samples)
+    digest = make_job(args.network, samples, args.out)
+    print(
+        f"{args.out}: {len(samples)} samples; SHA-256 of manifest.py {digest}\n"
+        f"run it with: python {args.out / 'run.py'} spiNNaker|nest|software"
+    )
+    return 0
+
+
+def report(args: argparse.Namespace) -> int:
+    """``snn-ssm report``: verify, then write the page."""
+    from export.demo import write_page
+    from export.storage import load_network
+
+    network = load_network(args.network)
+    result = _verify(network, args)
+    samples = _samples(network, args.data, args.samples)
+    names = list(result["backends"])
+    write_page(args.out, network, args.checkpoint, samples, names, result)
+    print(f"wrote {args.out}")
+    return 0
+
+
+def demo(args: argparse.Namespace) -> int:
+    """``snn-ssm demo``."""
+    from export.demo import run_demo
+
+    return run_demo(args.out, args.samples)
