@@ -96,8 +96,9 @@ def no_currents(target: str) -> BackendError:
 def _backends() -> tuple[Backend, ...]:
     from export.pynn_nest import NestNative, NestStock
     from export.pynn_spinnaker import SpinnakerStock
+    from export.pynn_spinnaker_native import SpinnakerNative
 
-    return NestNative(), NestStock(), SpinnakerStock()
+    return NestNative(), NestStock(), SpinnakerNative(), SpinnakerStock()
 
 
 def _known(name: str) -> list[Backend]:

@@ -1,4 +1,8 @@
-"""PyNN on SpiNNaker: a class a kind of cell, chosen by :func:`board_backend`."""
+"""PyNN on SpiNNaker: what the cells' backends share, and the stock cells'.
+
+A class a kind of cell, chosen by :func:`board_backend`; the native cell's is in
+:mod:`export.pynn_spinnaker_native`.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from export.network import FloatArray, Network, Population, Projection
 from export.pynn import BackendError, no_currents
 from export.spinnaker_stock import HOLD, StockPlan, plan_population
+from export.spinnaker_weights import WeightPlan
 
-CORE_LIMIT = 256  # stock neurons on a core: sPyNNaker's own default
+CORE_LIMIT = 256  # neurons on a core: sPyNNaker's own default
 RING_BITS = 14  # of a ring buffer's index: neuron, receptor, delay
 NEURONS_PER_CORE = 64
 SOURCES_PER_CORE = 256
@@ -37,16 +42,20 @@ def max_delay(neurons_per_core: int) -> int:
     return 2 ** (RING_BITS - 1 - max(neurons_per_core - 1, 0).bit_length())
 
 
-def check_limits(network: Network, neurons_per_core: int) -> None:
-    """Raise :class:`CoreSizeError` or :class:`DelayLimitError` where a core's tables end."""
+def check_size(neurons_per_core: int) -> None:
+    """Raise :class:`CoreSizeError` where a core's tables end."""
     if not 1 <= neurons_per_core <= CORE_LIMIT:
         raise CoreSizeError(
-            f"{neurons_per_core} neurons a core; expected 1 to {CORE_LIMIT}, which is what a core "
-            "holds of stock cells. Choose fewer: a population is split over cores by itself."
+            f"{neurons_per_core} neurons a core; expected 1 to {CORE_LIMIT}, as a core's "
+            "tables hold. Choose fewer: a population is split over cores by itself."
         )
+
+
+def check_delays(network: Network, target: str, neurons_per_core: int) -> None:
+    """Raise :class:`DelayLimitError` for a delay onto ``target`` that its cores cannot hold."""
     longest = max_delay(neurons_per_core)
-    for projection in network.projections:
-        if projection.target != network.readout.population and projection.delay > longest:
+    for projection in network.incoming(target):
+        if projection.delay > longest:
             raise DelayLimitError(
                 f"{projection}: delay {projection.delay} steps; expected at most {longest} with "
                 f"{neurons_per_core} neurons a core. Export with a shorter delay, or put fewer "
@@ -92,36 +101,53 @@ def read_weights(
     return found[0], found[1]
 
 
-class SpinnakerStock:
-    """Stock cells: the ``IF_curr_exp`` that sPyNNaker ships.
+class SpinnakerBackend:
+    """What the backends of both kinds of cell share; each adds ``plan`` and ``population``.
 
-    In tick t a core adds the ring buffer to the synaptic currents, computes V from them, compares,
-    and then lets them decay: a spike leaves in the tick in which its cause arrives, no lag. Scales
-    and thresholds are those of :mod:`export.spinnaker_stock`; a membrane is read out by nobody,
-    since the board records it before the update.
+    In tick t a core adds its ring buffers to the neurons' input, updates, compares and sends: a
+    spike leaves in the tick in which its cause arrives, no lag.
+    ``neurons_per_core``: :data:`NEURONS_PER_CORE`, or fewer where that many do not fit, if not
+    given.
     """
 
     module = "pyNN.spiNNaker"
-    cells = "stock"
+    cells: str
     lag = 0
     stamp = 0
-    copies: int | None = 4  # a spike reaches the cores of every copy, and costs there
+    copies: int | None
 
-    def __init__(self, neurons_per_core: int = NEURONS_PER_CORE) -> None:
+    def __init__(self, neurons_per_core: int | None = None) -> None:
         self.neurons_per_core = neurons_per_core
-        self._plans: dict[Population, StockPlan] = {}
 
-    def plan(self, network: Network, population: Population) -> StockPlan:
-        """The population's scales, shifts and thresholds."""
-        if population not in self._plans:
-            self._plans[population] = plan_population(network, population)
-        return self._plans[population]
+    def plan(self, network: Network, population: Population) -> WeightPlan:
+        """The population's scales, shifts and parameters."""
+        raise NotImplementedError
+
+    def population(
+        self, sim: Any, network: Network, population: Population, first_step: int, copies: int
+    ) -> Any:
+        raise NotImplementedError
+
+    def mapped(self, network: Network) -> tuple[Population, ...]:
+        """The populations that are on the board."""
+        return network.layers if self.copies is not None else network.populations
+
+    def per_core(self, network: Network, population: Population) -> int:
+        """Neurons on a core; raises :class:`CoreSizeError` for more than it holds."""
+        size = NEURONS_PER_CORE if self.neurons_per_core is None else self.neurons_per_core
+        check_size(size)
+        return size
+
+    def check(self, network: Network) -> None:
+        """Raise :class:`CoreSizeError` or :class:`DelayLimitError` where a core's tables end."""
+        for population in self.mapped(network):
+            check_delays(network, population.name, self.per_core(network, population))
 
     def setup_arguments(self, network: Network) -> dict[str, Any]:
         return {"timestep": network.timestep, "min_delay": network.timestep}
 
     def prepare(self, sim: Any, network: Network) -> None:
-        check_limits(network, self.neurons_per_core)
+        self.check(network)
         step = float(sim.get_time_step())
         if abs(step - network.timestep) > 1e-9 * network.timestep:
             raise BackendError(
@@ -136,32 +162,25 @@ class SpinnakerStock:
         spikes = [(t * timestep).tolist() for t in times]
         return sim.Population(
             len(times),
-            sim.SpikeSourceArray(spike_times=spikes),
+            sim.SpikeSourceArray(spike_times=spikes if any(spikes) else []),  # it fails on [[], []]
             label=name,
             additional_parameters={"neurons_per_core": SOURCES_PER_CORE},
         )
 
-    def population(
-        self, sim: Any, network: Network, population: Population, first_step: int, copies: int
+    def place(
+        self, sim: Any, network: Network, population: Population, model: Any, copies: int
     ) -> Any:
+        """A PyNN population with the plan's shifts and this backend's neurons a core."""
         plan = self.plan(network, population)
-        parameters = {k: np.tile(v, copies).tolist() for k, v in asdict(plan.cell).items()}
-        made = sim.Population(
+        return sim.Population(
             copies * population.size,
-            sim.IF_curr_exp(**parameters),
+            model,
             label=population.name,
             additional_parameters={
                 "max_expected_summed_weight": plan.max_expected_summed_weight,
-                "neurons_per_core": self.neurons_per_core,
+                "neurons_per_core": self.per_core(network, population),
             },
         )
-        made.initialize(v=0.0)
-        if (population.cell.theta < 0).any():
-            # Silent before the first step, also where x = 0 is above the threshold.
-            times = [0.0, first_step * network.timestep]
-            hold = sim.StepCurrentSource(times=times, amplitudes=[HOLD, 0.0])
-            hold.inject_into(made)
-        return made
 
     def projection(
         self, sim: Any, network: Network, projection: Projection, pre: Any, post: Any,
@@ -197,15 +216,44 @@ class SpinnakerStock:
         raise BackendError("no membrane was recorded; record spikes only.")
 
 
-BOARD_BACKENDS = {"stock": SpinnakerStock}  # by the network's cells
+class SpinnakerStock(SpinnakerBackend):
+    """Stock cells: the ``IF_curr_exp`` that sPyNNaker ships.
+
+    V is computed from the synaptic currents, which decay after the comparison. Scales and
+    thresholds are those of :mod:`export.spinnaker_stock`; a membrane is read out by nobody, since
+    the board records it before the update.
+    """
+
+    cells = "stock"
+    copies: int | None = 4  # a spike reaches the cores of every copy, and costs there
+
+    def __init__(self, neurons_per_core: int | None = None) -> None:
+        super().__init__(neurons_per_core)
+        self._plans: dict[Population, StockPlan] = {}
+
+    def plan(self, network: Network, population: Population) -> StockPlan:
+        if population not in self._plans:
+            self._plans[population] = plan_population(network, population)
+        return self._plans[population]
+
+    def population(
+        self, sim: Any, network: Network, population: Population, first_step: int, copies: int
+    ) -> Any:
+        cell = self.plan(network, population).cell
+        parameters = {k: np.tile(v, copies).tolist() for k, v in asdict(cell).items()}
+        made = self.place(sim, network, population, sim.IF_curr_exp(**parameters), copies)
+        made.initialize(v=0.0)
+        if (population.cell.theta < 0).any():
+            # Silent before the first step, also where x = 0 is above the threshold.
+            times = [0.0, first_step * network.timestep]
+            hold = sim.StepCurrentSource(times=times, amplitudes=[HOLD, 0.0])
+            hold.inject_into(made)
+        return made
 
 
-def board_backend(network: Network, neurons_per_core: int = NEURONS_PER_CORE) -> SpinnakerStock:
-    """The backend of a network's cells; raises :class:`BackendError` for cells that have none."""
-    if network.cells not in BOARD_BACKENDS:
-        raise BackendError(
-            f"pyNN.spiNNaker has no {network.cells} cells yet; expected a network of "
-            f"{' or '.join(BOARD_BACKENDS)} cells. Train with model.cells = \"stock\", or use the "
-            "backend nest or spinnaker-software."
-        )
-    return BOARD_BACKENDS[network.cells](neurons_per_core)
+def board_backend(network: Network, neurons_per_core: int | None = None) -> SpinnakerBackend:
+    """The backend of a network's cells."""
+    from export.pynn_spinnaker_native import SpinnakerNative
+
+    kind = SpinnakerStock if network.cells == "stock" else SpinnakerNative
+    return kind(neurons_per_core)

@@ -30,8 +30,8 @@ from export.pynn_spinnaker import (
     CoreSizeError,
     DelayLimitError,
     SignError,
+    SpinnakerBackend,
     board_backend,
-    check_limits,
 )
 from export.recording import Recording
 from export.spinnaker_config import (
@@ -43,6 +43,7 @@ from export.spinnaker_config import (
     use_configuration,
     write_configuration,
 )
+from export.spinnaker_native import SpinnakerNativeError
 from export.spinnaker_stock import SpinnakerStockError
 from export.spinnaker_worker import (
     NETWORK,
@@ -51,6 +52,7 @@ from export.spinnaker_worker import (
     RESULT,
     SAMPLES,
     DoesNotFitError,
+    ParameterMismatchError,
     WeightMismatchError,
 )
 from export.storage import save_network
@@ -63,14 +65,16 @@ _ERRORS: dict[str, type[SnnSsmError]] = {
     kind.__name__: kind
     for kind in (
         BackendError, BoardError, CoreSizeError, DelayLimitError, FixedPointError,
-        MissingConfigurationError, SignError, SpinnakerStockError,
-        DoesNotFitError, WeightMismatchError,
+        MissingConfigurationError, SignError, SpinnakerNativeError, SpinnakerStockError,
+        DoesNotFitError, ParameterMismatchError, WeightMismatchError,
     )
 }
 
-# Cost model of the stock binary, in ARM instructions: measured under emulation, which counts
-# instructions and not cycles.
+# Cost model in ARM instructions: measured under emulation, which counts instructions and not
+# cycles; stock cells in sPyNNaker's binary, native ones as `benchmarks/arm_instructions.py` prints
+# and with what the binary adds to each.
 _TICK, _PER_NEURON = 504, 150
+_PER_NATIVE, _PER_MODE = 75, {True: 28, False: 16}
 _PER_SPIKE, _PER_TARGET = 811, 25
 _CYCLES_PER_MS = 200_000
 _INSTRUCTIONS_PER_CYCLE = 0.7
@@ -96,17 +100,17 @@ def execute(
     """
     backend = board_backend(network, board.neurons_per_core)
     check_samples(network, samples)
-    check_limits(network, board.neurons_per_core)
+    backend.check(network)
     if board.is_virtual:
         samples = samples[:1]
-    check_fits(network, board, min(len(samples), backend.copies or 1))
+    check_fits(network, board, backend, min(len(samples), backend.copies or 1))
     if directory is not None:
         return _execute(network, samples, board, new_directory(directory, "run's directory"))
     with tempfile.TemporaryDirectory(prefix="snn-ssm-") as temporary:
         return _execute(network, samples, board, Path(temporary))
 
 
-def check_fits(network: Network, board: Board, copies: int) -> None:
+def check_fits(network: Network, board: Board, backend: SpinnakerBackend, copies: int) -> None:
     """Raise :class:`DoesNotFitError` for the first population that finds too few cores left.
 
     For one board or chip; what a spalloc server lends grows with the network.
@@ -114,14 +118,15 @@ def check_fits(network: Network, board: Board, copies: int) -> None:
     if board.is_spalloc:
         return
     free = left = CORES[board.machine_version]
-    sizes = {p.name: math.ceil(copies * p.size / board.neurons_per_core) for p in network.layers}
-    sources = math.ceil(copies * network.source.size / SOURCES_PER_CORE)
-    for name, cores in {network.source.name: sources, **sizes}.items():
+    needs = [(network.source.name, network.source.size, SOURCES_PER_CORE)]
+    needs += [(p.name, p.size, backend.per_core(network, p)) for p in backend.mapped(network)]
+    for name, size, per_core in needs:
+        cores = math.ceil(copies * size / per_core)
         if cores > left:
             side = f" for {copies} samples side by side" if copies > 1 else ""
             raise DoesNotFitError(
                 f"population {name!r} does not fit: it needs {cores} cores of "
-                f"{board.neurons_per_core} neurons{side}, and {left} of the {free} cores of "
+                f"{per_core} neurons{side}, and {left} of the {free} cores of "
                 f"machine version {board.machine_version} are left; {cores - left} too many. Put "
                 "more neurons on a core, use a larger machine, or train fewer channels or layers."
             )
@@ -177,7 +182,7 @@ def run(
 ) -> Recording:
     """The spikes of a run on a board; raises :class:`BoardError` for the virtual one."""
     if membranes:
-        raise BackendError("SpiNNaker records no membranes of stock cells; record spikes only.")
+        raise BackendError("spikes only are read back from SpiNNaker here; record no membranes.")
     recording = execute(network, samples, board).recording
     if recording is None:
         raise BoardError(
@@ -192,10 +197,13 @@ def estimate(
 ) -> tuple[int, int]:
     """Instructions a core and tick: ``504 + 150 n + spikes (811 + 25 targets)``, an estimate.
 
+    A native neuron takes ``75 + 28 N`` instead of 150, or ``75 + 16 N`` if its modes are real.
     ``neurons`` n on the core; ``rates``: spikes a neuron and step of every source. Returns them at
     these rates, and with every source spiking.
     """
-    base = _TICK + _PER_NEURON * neurons
+    cell = network.population(population).cell
+    native = _PER_NATIVE + _PER_MODE[cell.is_complex] * cell.n_modes
+    base = _TICK + (_PER_NEURON if network.cells == "stock" else native) * neurons
     typical, worst = float(base), float(base)
     for projection in network.incoming(population):
         density = np.count_nonzero(projection.weights) / projection.weights.size
@@ -223,10 +231,11 @@ def describe(
              f"{row['sdram'] / 2**20:.2f}"]
         )  # fmt: skip
     largest = {row["name"]: row["per_core"] for row in report["populations"]}
-    for population in network.layers:
-        found = estimate(network, population.name, largest[population.name], rates)
+    mapped = [p.name for p in board_backend(network).mapped(network)]
+    for name in mapped:
+        found = estimate(network, name, largest[name], rates)
         costs.append(
-            [population.name, largest[population.name],
+            [name, largest[name],
              *(f"{value:,}" for value in found), *(time_scale(v, network.timestep) for v in found)]
         )  # fmt: skip
     used = {tuple(chip) for row in report["populations"] for chip in row["chips"]}
@@ -243,6 +252,11 @@ def describe(
         f"{routing['largest']} of {machine['router_entries']} on one",
         f"weights: {weights['synapses']} synapses read back from sPyNNaker, "
         f"{weights['differing']} differ from the planned ones",
+        *(
+            [f"parameters: {report['parameters']['words']} words read back from what sPyNNaker "
+             f"would load, {report['parameters']['differing']} differ from the planned ones"]
+            if "parameters" in report else []
+        ),
         "",
         "Estimate for SpiNNaker 1, instructions a core and tick, and the time_scale_factor that "
         "real time needs:",
@@ -252,7 +266,7 @@ def describe(
         ),
         "rates: " + ", ".join(
             f"{name} {rates.get(name, ASSUMED_RATE):.3f}"
-            for name in (network.source.name, *(p.name for p in network.layers[:-1]))
+            for name in (network.source.name, *mapped[:-1])
         ) + ("" if rates else " (assumed)"),
     ]  # fmt: skip
     if board.is_virtual:

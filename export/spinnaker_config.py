@@ -34,12 +34,13 @@ class MissingConfigurationError(BoardError):
 class Board:
     """Where to run: ``address`` is ``virtual`` (mapping only), a board's address, or a spalloc URL.
 
-    ``time_scale_factor``: how many times slower than real time. Raises :class:`BoardError`.
+    ``neurons_per_core``: 64, or as many as fit, if not given. ``time_scale_factor``: how many
+    times slower than real time. Raises :class:`BoardError`.
     """
 
     address: str = VIRTUAL
     machine_version: int = 5
-    neurons_per_core: int = 64
+    neurons_per_core: int | None = None
     time_scale_factor: int = 1
 
     def __post_init__(self) -> None:

@@ -7,8 +7,10 @@ of a directory and leaves ``result.json`` there, and ``recording.safetensors`` i
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +21,8 @@ from numpy.typing import NDArray
 
 from export.network import Network
 from export.pynn import Built, build, setup_arguments, simulator
-from export.pynn_spinnaker import RECEPTORS, SpinnakerStock, board_backend, read_weights
+from export.pynn_spinnaker import RECEPTORS, SpinnakerBackend, board_backend, read_weights
+from export.pynn_spinnaker_native import SpinnakerNative
 from export.recording import concatenate
 from export.spinnaker_config import BoardError, use_configuration
 from export.storage import load_network
@@ -28,6 +31,7 @@ from snn_ssm.files import write_atomic
 
 REQUEST, RESULT = "request.json", "result.json"
 NETWORK, SAMPLES, RECORDING = "network", "samples.npy", "recording.safetensors"
+_REGION = "SELECT content FROM region WHERE x=? AND y=? AND p=? AND region_label='neuron_params'"
 _SYSTEM = "SYSTEM"  # what labels of sPyNNaker's own vertices start with
 
 
@@ -37,6 +41,10 @@ class DoesNotFitError(BoardError):
 
 class WeightMismatchError(BoardError):
     """sPyNNaker would store other weights than those planned."""
+
+
+class ParameterMismatchError(BoardError):
+    """sPyNNaker would load other neuron parameters than those planned."""
 
 
 def _placements() -> Iterator[Any]:
@@ -87,12 +95,12 @@ def read_board(built: Built) -> dict[str, Any]:
 
 
 def _in_order(rows: dict[str, dict[str, Any]], network: Network) -> list[dict[str, Any]]:
-    """The input, the layers, then what sPyNNaker added, such as delay extensions."""
-    names = [network.source.name, *(p.name for p in network.layers)]
+    """The input, the populations, then what sPyNNaker added, such as delay extensions."""
+    names = [network.source.name, *(p.name for p in network.populations)]
     return [rows[name] for name in (*names, *(n for n in rows if n not in names)) if name in rows]
 
 
-def check_weights(built: Built, backend: SpinnakerStock) -> dict[str, int]:
+def check_weights(built: Built, backend: SpinnakerBackend) -> dict[str, int]:
     """Compare sPyNNaker's own projections with the plan, bit for bit.
 
     Raises :class:`WeightMismatchError`, naming the projection.
@@ -116,6 +124,38 @@ def check_weights(built: Built, backend: SpinnakerStock) -> dict[str, int]:
                 )
             synapses += int(np.count_nonzero(full))
     return {"projections": len(built.projections), "synapses": synapses, "differing": 0}
+
+
+def check_parameters(built: Built, backend: SpinnakerNative) -> dict[str, int]:
+    """Compare what sPyNNaker would load as native neurons with the plan, bit for bit.
+
+    Read from the database in which it keeps every core's memory regions, until ``sim.end``.
+    Raises :class:`ParameterMismatchError`, naming the population.
+    """
+    from spynnaker.pyNN.data import SpynnakerDataView
+
+    native = {p.name: p for p in backend.mapped(built.network)}
+    words = 0
+    with contextlib.closing(sqlite3.connect(SpynnakerDataView.get_ds_database_path())) as database:
+        for placement in _placements():
+            vertex = placement.vertex
+            if vertex.label.startswith(_SYSTEM) or vertex.app_vertex.label not in native:
+                continue
+            name, part = vertex.app_vertex.label, vertex.vertex_slice
+            wanted = backend.region(
+                built.network, native[name], built.first_steps[name],
+                slice(part.lo_atom, part.hi_atom + 1),
+            )  # fmt: skip
+            row = database.execute(_REGION, (placement.x, placement.y, placement.p)).fetchone()
+            found = np.frombuffer(row[0] if row and row[0] else b"", "<u4")
+            if not np.array_equal(found, wanted):
+                raise ParameterMismatchError(
+                    f"population {name!r}, neurons {part.lo_atom} to {part.hi_atom}: sPyNNaker "
+                    f"would load {found.size} words, expected {wanted.size} planned ones, bit for "
+                    "bit. Install sPyNNaker 7.4.1, for which it was checked."
+                )
+            words += wanted.size
+    return {"words": words, "differing": 0}
 
 
 def explain(error: Exception, board: str) -> BoardError:
@@ -149,6 +189,8 @@ def work(directory: Path) -> dict[str, Any]:
         built = _run(sim, network, part, backend, request["board"])
         if not result:
             result = read_board(built) | {"weights": check_weights(built, backend)}
+            if isinstance(backend, SpinnakerNative):
+                result["parameters"] = check_parameters(built, backend)
         if not request["virtual"]:
             parts.append(built.recording())
         sim.end()
@@ -158,7 +200,7 @@ def work(directory: Path) -> dict[str, Any]:
 
 
 def _run(
-    sim: Any, network: Network, samples: NDArray[Any], backend: SpinnakerStock, board: str
+    sim: Any, network: Network, samples: NDArray[Any], backend: SpinnakerBackend, board: str
 ) -> Built:
     arguments = setup_arguments("spinnaker", network)
     try:

@@ -10,8 +10,12 @@ from conftest import ROOT
 
 SIMULATORS = {"nest", "pyNN", "spynnaker", "spinnaker"}
 TORCH_FREE = {"snn_ssm", "snn_ssm.config", "snn_ssm.checkpoint", "snn_ssm.files", "snn_ssm.tasks"}
-# Loaded through pynn_models.nest when one of their names is first used.
-IMPORTS_NEST = {"pynn_models/nest/neuron.py", "pynn_models/nest/projection.py"}
+# Loaded through pynn_models.nest or .spinnaker when one of their names is first used.
+IMPORTS_A_SIMULATOR = {
+    "pynn_models/nest/neuron.py",
+    "pynn_models/nest/projection.py",
+    "pynn_models/spinnaker/neuron.py",
+}
 # The commands that train or compare with the trained model: inside functions only.
 REACHES_TRAINING = {"export/commands.py", "export/backends.py"}
 
@@ -136,7 +140,7 @@ def test_pynn_models_imports_neither_side(path):
         path
         for package in ("snn_ssm", "export", "pynn_models")
         for path in sources(package)
-        if path not in IMPORTS_NEST
+        if path not in IMPORTS_A_SIMULATOR
     ],
 )
 def test_simulators_are_imported_inside_functions(path):

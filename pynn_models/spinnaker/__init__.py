@@ -1,7 +1,7 @@
 """The SpiNNaker backend: fixed-point formats, the board's cells in integers, the C core.
 
 Importing this package imports neither sPyNNaker nor numba; asking it for a name that is compiled
-does the latter.
+does the latter, and for one of sPyNNaker's neuron model the former.
 """
 
 from __future__ import annotations
@@ -36,6 +36,12 @@ if TYPE_CHECKING:
         neuron_words,
         run_native,
     )
+    from pynn_models.spinnaker.neuron import (
+        MissingBinaryError,
+        StateSpaceModel,
+        require_binary,
+        state_space_model,
+    )
     from pynn_models.spinnaker.stock import (
         StockCell,
         StockConstants,
@@ -48,11 +54,13 @@ __all__ = [
     "C_DIRECTORY",
     "Arrival",
     "FixedPointError",
+    "MissingBinaryError",
     "NativeParameters",
     "NativeRun",
     "NativeScaling",
     "NativeState",
     "StateOverflowError",
+    "StateSpaceModel",
     "StockCell",
     "StockConstants",
     "StockRun",
@@ -63,11 +71,13 @@ __all__ = [
     "neuron_words",
     "plan_scaling",
     "quantise_cell",
+    "require_binary",
     "ring_buffer",
     "run_native",
     "run_stock",
     "split_weights",
     "state_gain",
+    "state_space_model",
     "stock_constants",
     "to_q031",
     "to_s1615",
@@ -83,6 +93,10 @@ _LAZY = {
     "StateOverflowError": "native",
     "neuron_words": "native",
     "run_native": "native",
+    "MissingBinaryError": "neuron",
+    "StateSpaceModel": "neuron",
+    "require_binary": "neuron",
+    "state_space_model": "neuron",
     "StockCell": "stock",
     "StockConstants": "stock",
     "StockRun": "stock",
