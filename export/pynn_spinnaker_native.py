@@ -1,7 +1,7 @@
 """PyNN on SpiNNaker with the native cell: :mod:`pynn_models.spinnaker.neuron`, a plan a population.
 
 A core's 64 KiB of data memory bounds its neurons n of N modes. As measured on cores that ran
-(4 to 64 modes), with S slots of delay::
+(4 to 64 modes), with S slots, the power of two that covers the delays::
 
     n (16 + 24 N) + 12 n + 4 S 2^ceil(log2 n) <= 55650 - 1800         12 N for real modes
 
@@ -16,8 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.network import FloatArray, Network, Population
-from export.pynn_spinnaker import CORE_LIMIT, NEURONS_PER_CORE, CoreSizeError, SpinnakerBackend
-from export.pynn_spinnaker import check_size as check_table
+from export.pynn_spinnaker import (
+    CORE_LIMIT,
+    NEURONS_PER_CORE,
+    CoreSizeError,
+    SpinnakerBackend,
+    check_delays,
+    check_size,
+)
 from export.spinnaker_native import NativePlan, plan_native
 from pynn_models.spinnaker import neuron_words
 
@@ -36,7 +42,7 @@ def neuron_bytes(modes: int, is_complex: bool) -> int:
 
 def capacity(modes: int, is_complex: bool, delay: int) -> int:
     """The neurons that fit a core, at most 256, if spikes arrive ``delay`` steps late at most."""
-    slots = 1 << delay.bit_length()
+    slots = max(2, 1 << (delay - 1).bit_length())
     size = neuron_bytes(modes, is_complex) + _OVERHEAD
     fitting = 0
     for n in range(1, CORE_LIMIT + 1):
@@ -72,7 +78,8 @@ class SpinnakerNative(SpinnakerBackend):
         fitting = capacity(cell.n_modes, cell.is_complex, delay)
         wanted = self.neurons_per_core
         if wanted is not None:
-            check_table(wanted)
+            check_size(wanted)
+        check_delays(network, population.name, wanted or 1)
         if fitting < (wanted or 1):
             raise CoreSizeError(
                 f"population {population.name!r}: {wanted or 1} neurons a core; expected at most "

@@ -17,13 +17,11 @@ from export.cli import main
 from export.inputs import InputError, encode
 from export.lower import lower
 from export.network import Network
-from export.pynn import BackendError
 from export.pynn_spinnaker import (
     CoreSizeError,
     DelayLimitError,
     SignError,
     SpinnakerStock,
-    check_limits,
     connection_list,
     max_delay,
 )
@@ -183,9 +181,9 @@ def test_a_negative_weight_to_a_receptor():
 def test_delays_and_neurons_a_core_beyond_the_limit():
     assert [max_delay(n) for n in (1, 64, 65, 256)] == [8192, 128, 64, 32]
     network = lower(CHECKPOINT, delay=40)
-    check_limits(network, 64)
+    SpinnakerStock(64).check(network)
     with pytest.raises(DelayLimitError, match=r"delay 40 steps; expected at most 32 with 256"):
-        check_limits(network, 256)
+        SpinnakerStock(256).check(network)
     for count in (0, 257):
         with pytest.raises(CoreSizeError, match=rf"{count} neurons a core; expected 1 to 256"):
             spinnaker.execute(NETWORK, SAMPLES, Board(neurons_per_core=count))
@@ -197,7 +195,8 @@ def test_a_network_that_does_not_fit_says_which_population_and_by_how_much():
     expected = r"'layer2' does not fit: it needs 60 cores .* 29 of the 150 cores .*; 31 too many"
     with pytest.raises(DoesNotFitError, match=expected):
         spinnaker.execute(network, samples_of(stock_of()), board)
-    spinnaker.check_fits(network, Board("https://server/spalloc/", neurons_per_core=1), 16)
+    server = Board("https://server/spalloc/", neurons_per_core=1)
+    spinnaker.check_fits(network, server, SpinnakerStock(1), 16)
 
 
 def test_boards_that_there_are_none_of():
@@ -211,10 +210,7 @@ def test_boards_that_there_are_none_of():
         Board(time_scale_factor=0)
 
 
-def test_native_cells_and_misfitting_samples():
-    native = checkpoint_of()
-    with pytest.raises(BackendError, match="no native cells yet"):
-        spinnaker.execute(lower(native), samples_of(native), Board())
+def test_misfitting_samples():
     with pytest.raises(InputError):
         spinnaker.execute(NETWORK, SAMPLES[:, :, 1:], Board())
 

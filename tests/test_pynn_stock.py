@@ -144,11 +144,10 @@ def test_verify_holds():
 
 
 @pytest.mark.slow
-def test_the_shipped_network_on_shipped_digits():
-    from snn_ssm.checkpoint import load_checkpoint
+def test_a_network_of_full_size_on_shipped_digits():
     from snn_ssm.tasks import read_samples
 
-    network = lower(load_checkpoint(ROOT / "examples" / "checkpoints" / "smnist-stock"))
+    network = lower(stock_of(steps=784, channels=128, depth=4, input_bits=8, input_scale=1 / 255))
     samples = read_samples(ROOT / "examples" / "data" / "mnist-test-200.npz").head(20)
     assert assert_nest_equals_software(network, samples.inputs) > 100_000
 

@@ -124,9 +124,29 @@ def test_ring_buffers_hold_every_source_and_weights_keep_their_bits(seed, stock)
                 assert stored[receptor][i, j] == round(abs(w) / unit)
                 assert stored[1 - receptor][i, j] == 0
         assert sums.max() <= RING_MAX
+        for receptor, shift in enumerate(plan.shifts):  # the smallest: one less is too little
+            if shift > 0:
+                finer = [np.ldexp(p.weights * plan.scale, 16 - shift) for p in incoming]
+                signed = [np.maximum((w, -w)[receptor], 0) for w in finer]
+                assert sum(np.rint(w).sum(axis=0) for w in signed).max() > RING_MAX
         bias = np.abs(network.population(name).cell.bias * plan.scale)
         if not stock:  # each neuron uses its ring buffer, or half of what a bias may have
             assert ((sums.max(axis=0) > 32767 * 0.99) | (bias > 16383) | (sums == 0).all(0)).all()
+
+
+def test_a_sum_that_only_rounding_makes_too_large_is_scaled_down():
+    """Eight weights of 8191.75 units: 65534 in all, but 65536 as stored."""
+    network = network_of(1, layers=1)
+    population = network.populations[0]
+    (projection,) = network.incoming(population.name)
+    column = np.full((8, population.size), 8191.75 / 2)
+    source = dataclasses.replace(network.source, channels=2, bits=4)
+    projection = dataclasses.replace(projection, weights=column)
+    others = [p for p in network.projections if p.source != source.name]
+    network = dataclasses.replace(network, source=source, projections=(projection, *others))
+    plan = spinnaker.plan_network(network).populations[population.name]
+    assert (plan.scale == 0.5).all() and plan.shifts == (14, 0)
+    assert (plan.stored(projection)[0] == 4096).all()
 
 
 def test_the_loads_of_calibration_are_those_of_its_spikes():
