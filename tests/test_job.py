@@ -383,8 +383,8 @@ def test_a_configuration_that_returns_no_spikes_or_is_none(files, tmp_path, caps
         assert expected in message and not seen
 
 
-@pytest.mark.skipif(have("pyNN.spiNNaker"), reason="sPyNNaker is installed")
-def test_spinnaker_that_is_not_installed(files, capsys):
+def test_spinnaker_that_is_not_installed(files, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyNN.spiNNaker", None)
     (files / "job" / "spynnaker.cfg").write_text("[Machine]\nversion = 5\n")
     message = refusal(capsys, run_here, files / "job", "spiNNaker")
     assert "pyNN.spiNNaker cannot be imported" in message
