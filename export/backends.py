@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from export.network import Network
 from export.recording import Recording
 from export.spinnaker_config import Board
-from export.verify import Runner
+from export.verify import Runner, verify
 from pynn_models.errors import SnnSsmError
+
+if TYPE_CHECKING:
+    from snn_ssm.tasks import Samples
 
 BACKENDS = ("software", "spinnaker-software", "nest", "spinnaker")
 
@@ -87,6 +91,22 @@ def torch_runner(checkpoint: Path, network: Network, method: str = "steps") -> R
         )
 
     return run
+
+
+def verify_backends(
+    names: Sequence[str], network: Network, checkpoint: Path | None, samples: Samples
+) -> dict[str, Any]:
+    """:func:`export.verify.verify` with the backends of these names, and a progress bar."""
+    compared, convolution = runners(names, network, checkpoint)
+    with tqdm(total=len(samples), desc="verify") as bar:
+        return verify(
+            network,
+            samples.inputs,
+            samples.labels,
+            compared,
+            convolution=convolution,
+            progress=bar.update,
+        )
 
 
 def runners(

@@ -201,21 +201,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _verify(network: Network, args: argparse.Namespace) -> dict[str, Any]:
-    from export.backends import runners
-    from export.verify import verify
+    from export.backends import verify_backends
 
     names = [name.strip() for name in (args.backends or BACKENDS).split(",")]
-    compared, convolution = runners(names, network, args.checkpoint)
     samples = _samples(network, args.data, args.samples)
-    with tqdm(total=len(samples), desc="verify") as bar:
-        return verify(
-            network,
-            samples.inputs,
-            samples.labels,
-            compared,
-            convolution=convolution,
-            progress=bar.update,
-        )
+    return verify_backends(names, network, args.checkpoint, samples)
 
 
 def _verify_recording(network: Network, args: argparse.Namespace) -> dict[str, Any]:

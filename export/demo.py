@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tqdm import tqdm
 
-from export.backends import runners
+from export.backends import runners, verify_backends
 from export.inspection import describe, verification_table
 from export.lower import lower
 from export.network import Network
 from export.report import write_report
 from export.storage import NETWORK_FILE, load_network, save_network
-from export.verify import holds, verify
+from export.verify import holds
 from pynn_models.errors import SnnSsmError
 from snn_ssm.checkpoint import load_checkpoint
 from snn_ssm.files import write_atomic
@@ -95,16 +94,7 @@ def run_demo(out: Path, count: int) -> int:
     save_network(lower(load_checkpoint(CHECKPOINT)), folder)
     network = load_network(folder)
     print(describe(network), end="\n\n")
-    compared, convolution = runners(BACKENDS, network, CHECKPOINT)
-    with tqdm(total=count, desc="verify") as bar:
-        result = verify(
-            network,
-            samples.inputs,
-            samples.labels,
-            compared,
-            convolution=convolution,
-            progress=bar.update,
-        )
+    result = verify_backends(BACKENDS, network, CHECKPOINT, samples)
     write_atomic(out / "verify.json", json.dumps(result, indent=1).encode())
     write_page(out / "report.html", network, CHECKPOINT, samples, BACKENDS, result)
     print("\n" + verification_table(result))

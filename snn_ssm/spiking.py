@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,30 +16,19 @@ class SpikeFunctionError(SnnSsmError):
     """An unknown surrogate gradient."""
 
 
-class _FastSigmoid(torch.autograd.Function):
+class _Heaviside(torch.autograd.Function):
+    """A step at 0 forward; backward the gradient times ``derivative(y)``."""
+
     @staticmethod
-    def forward(ctx: Any, y: Tensor, slope: float) -> Tensor:
+    def forward(ctx: Any, y: Tensor, derivative: Callable[[Tensor], Tensor]) -> Tensor:
         ctx.save_for_backward(y)
-        ctx.slope = slope
+        ctx.derivative = derivative
         return (y > 0).to(y.dtype)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
         (y,) = ctx.saved_tensors
-        return grad / (y.abs() * ctx.slope + 1).square_(), None
-
-
-class _Arctan(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, y: Tensor, slope: float) -> Tensor:
-        ctx.save_for_backward(y)
-        ctx.slope = slope
-        return (y > 0).to(y.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        (y,) = ctx.saved_tensors
-        return grad / ((y * (math.pi / 2 * ctx.slope)).square_() + 1), None
+        return grad * ctx.derivative(y), None
 
 
 def fast_sigmoid(y: Tensor, slope: float = 25.0) -> Tensor:
@@ -46,7 +36,7 @@ def fast_sigmoid(y: Tensor, slope: float = 25.0) -> Tensor:
 
     Any shape. Source: Stan & Rhodes, arXiv 2401.00955, section 2 (slope 25); Zenke & Ganguli 2018.
     """
-    return _FastSigmoid.apply(y, slope)
+    return _Heaviside.apply(y, lambda y: (y.abs() * slope + 1).square_().reciprocal_())
 
 
 def arctan(y: Tensor, slope: float = 2.0) -> Tensor:
@@ -55,7 +45,9 @@ def arctan(y: Tensor, slope: float = 2.0) -> Tensor:
     The derivative of ``arctan(pi/2 slope y) / (pi/2 slope)``: 1 at the threshold, as for
     :func:`fast_sigmoid`. Any shape. Source: Fang et al. 2021 (up to the factor slope/2).
     """
-    return _Arctan.apply(y, slope)
+    return _Heaviside.apply(
+        y, lambda y: ((y * (math.pi / 2 * slope)).square_() + 1).reciprocal_()
+    )
 
 
 _SURROGATES = {"fast-sigmoid": fast_sigmoid, "arctan": arctan}

@@ -32,14 +32,6 @@ CHECKPOINT = checkpoint_of(5, steps=20)
 SAMPLES = Samples(samples_of(CHECKPOINT, 8), np.arange(8) % 3)
 
 
-def have(module):
-    try:
-        __import__(module)
-    except ImportError:
-        return False
-    return True
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A network and its job; tests that change something take a copy."""

@@ -108,9 +108,11 @@ def test_the_export_script(tmp_path):
 
 def test_the_shipped_checkpoint_is_that_of_its_configuration():
     from snn_ssm import config, load_checkpoint
+    from snn_ssm.tasks import get_task
 
     checkpoint = load_checkpoint(CHECKPOINT)
     assert checkpoint.config == config.load(ROOT / "examples/configs/smnist-binary-s4d.toml")
+    assert checkpoint.config == get_task("smnist").config()
     size = sum(p.stat().st_size for p in CHECKPOINT.iterdir())
     assert size < 1_000_000
     metrics = json.loads((CHECKPOINT / "metrics.json").read_text())

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_ssm.config import Config, TaskConfig
+from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig
 from snn_ssm.files import write_atomic
 from snn_ssm.tasks.base import DataError, Samples
 
@@ -117,7 +117,13 @@ class SequentialMnist:
 
     def config(self) -> Config:
         """The configuration of the shipped checkpoint; ``psmnist`` adds its permutation."""
-        config = Config()
+        # The paper's surrogate, a fast sigmoid of slope 25, is narrow against membranes of this
+        # size: with it (and twice the rates) training accuracy was 95 % after four epochs, with
+        # the arctangent 98 %.
+        config = Config(
+            model=ModelConfig(surrogate="arctan", surrogate_slope=2.0),
+            training=TrainingConfig(epochs=11, rate=5e-3),
+        )
         if not self.permuted:
             return config
         order = np.random.default_rng(_PERMUTATION_SEED).permutation(STEPS)
