@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.network import FloatArray, Network, Population, Projection
-from export.pynn import BackendError, first_steps, no_currents
+from export.pynn_backend import BackendError, first_steps, no_currents
 
 # A stock membrane forgets by exp(-300) a step: nothing is left of it in float64, and yet an
 # initial value of -1e300 holds it below any threshold for the two steps before which no current

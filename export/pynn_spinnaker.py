@@ -1,6 +1,6 @@
 """PyNN on SpiNNaker: what the cells' backends share, and the stock cells'.
 
-A class a kind of cell, chosen by :func:`board_backend`; the native cell's is in
+A class a kind of cell; the native cell's, and the choice between them, are in
 :mod:`export.pynn_spinnaker_native`.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from export.network import FloatArray, Network, Population, Projection
-from export.pynn import BackendError, no_currents
+from export.pynn_backend import BackendError, no_currents
 from export.spinnaker_stock import HOLD, StockPlan, plan_population
 from export.spinnaker_weights import WeightPlan
 
@@ -249,11 +249,3 @@ class SpinnakerStock(SpinnakerBackend):
             hold = sim.StepCurrentSource(times=times, amplitudes=[HOLD, 0.0])
             hold.inject_into(made)
         return made
-
-
-def board_backend(network: Network, neurons_per_core: int | None = None) -> SpinnakerBackend:
-    """The backend of a network's cells."""
-    from export.pynn_spinnaker_native import SpinnakerNative
-
-    kind = SpinnakerStock if network.cells == "stock" else SpinnakerNative
-    return kind(neurons_per_core)

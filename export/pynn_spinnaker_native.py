@@ -21,6 +21,7 @@ from export.pynn_spinnaker import (
     NEURONS_PER_CORE,
     CoreSizeError,
     SpinnakerBackend,
+    SpinnakerStock,
     check_delays,
     check_size,
 )
@@ -130,3 +131,9 @@ class SpinnakerNative(SpinnakerBackend):
         )
         signal = recorder.get_data(MEMBRANE).segments[0].filter(name=MEMBRANE)[0]
         return np.ldexp(signal.magnitude[first_step:].astype(np.float64), -exponents)
+
+
+def board_backend(network: Network, neurons_per_core: int | None = None) -> SpinnakerBackend:
+    """The backend of a network's cells."""
+    kind = SpinnakerStock if network.cells == "stock" else SpinnakerNative
+    return kind(neurons_per_core)

@@ -24,15 +24,15 @@ from export import spinnaker_worker
 from export.inputs import check_samples, encode
 from export.inspection import table
 from export.network import Network
-from export.pynn import BackendError
+from export.pynn_backend import BackendError
 from export.pynn_spinnaker import (
     SOURCES_PER_CORE,
     CoreSizeError,
     DelayLimitError,
     SignError,
     SpinnakerBackend,
-    board_backend,
 )
+from export.pynn_spinnaker_native import board_backend
 from export.recording import Recording
 from export.spinnaker_config import (
     CORES,

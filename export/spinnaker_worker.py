@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from export.network import Network
 from export.pynn import Built, build, setup_arguments, simulator
-from export.pynn_spinnaker import RECEPTORS, SpinnakerBackend, board_backend, read_weights
-from export.pynn_spinnaker_native import SpinnakerNative
+from export.pynn_spinnaker import RECEPTORS, SpinnakerBackend, read_weights
+from export.pynn_spinnaker_native import SpinnakerNative, board_backend
 from export.recording import concatenate
 from export.spinnaker_config import BoardError, use_configuration
 from export.storage import load_network

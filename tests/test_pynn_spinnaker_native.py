@@ -17,8 +17,13 @@ from conftest import ROOT, checkpoint_of, samples_of
 from export import spinnaker, spinnaker_worker
 from export.cli import main
 from export.lower import lower
-from export.pynn_spinnaker import CoreSizeError, DelayLimitError, board_backend
-from export.pynn_spinnaker_native import SpinnakerNative, capacity, neuron_bytes
+from export.pynn_spinnaker import CoreSizeError, DelayLimitError
+from export.pynn_spinnaker_native import (
+    SpinnakerNative,
+    board_backend,
+    capacity,
+    neuron_bytes,
+)
 from export.spinnaker_config import Board, BoardError, use_configuration, write_configuration
 from export.spinnaker_worker import ParameterMismatchError
 from export.storage import save_network
