@@ -12,6 +12,7 @@ from tqdm import tqdm
 from export.network import Network
 from export.recording import Recording
 from export.spinnaker_config import Board
+from export.trained_mixing import NEGATIVE
 from export.verify import Runner, verify
 from pynn_models.errors import SnnSsmError
 
@@ -65,7 +66,8 @@ def runner(
 def torch_runner(checkpoint: Path, network: Network, method: str = "steps") -> Runner:
     """The trained model itself as a runner; needs torch, which is imported here and not before.
 
-    ``method`` as in ``snn_ssm.reference.run_reference``.
+    ``method`` as in ``snn_ssm.reference.run_reference``. Of what does not spike it has no
+    membranes.
     """
     try:
         from snn_ssm.reference import run_reference
@@ -77,16 +79,23 @@ def torch_runner(checkpoint: Path, network: Network, method: str = "steps") -> R
     from snn_ssm.checkpoint import load_checkpoint
 
     trained = load_checkpoint(checkpoint)
-    names = [p.name for p in network.layers]
+    names = [p.name for p in network.layers if not p.name.endswith(NEGATIVE)]
 
     def run(samples: NDArray[Any], membranes: Collection[str]) -> Recording:
         reference = run_reference(trained, samples, method=method)
-        traces = dict(zip(names, reference.membranes, strict=True))
+        layers = zip(
+            names, reference.spikes, reference.negative, reference.membranes, strict=True
+        )
+        spikes, traces = {}, {}
+        for name, positive, negative, membrane in layers:
+            spikes[name], traces[name] = positive, membrane
+            if negative is not None:
+                spikes[name + NEGATIVE], traces[name + NEGATIVE] = negative, -membrane
         return Recording(
             "torch",
             network.timestep,
-            dict(zip(names, reference.spikes, strict=True)),
-            {name: traces[name] for name in membranes},
+            spikes,
+            {name: traces[name] for name in membranes if name in traces},
             reference.logits,
         )
 

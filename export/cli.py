@@ -12,6 +12,7 @@ from typing import Any
 
 from export import commands
 from pynn_models.errors import SnnSsmError
+from snn_ssm.tasks import TASKS
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -39,17 +40,29 @@ def _parser() -> argparse.ArgumentParser:
             )
 
     command = add("train", commands.train, "train a network")
-    command.add_argument("task", metavar="TASK", help="smnist or psmnist")
+    command.add_argument("task", metavar="TASK", help=", ".join(TASKS))
     command.add_argument("--config", type=Path, metavar="F", help="TOML (default: the task's own)")
     data(command, samples=False)
     command.add_argument("--download", action="store_true", help="fetch missing data files first")
     command.add_argument("--out", type=Path, metavar="DIR", help="default: runs/TASK")
     command.add_argument("--device", default="cpu", metavar="D", help="torch device")
+    command.add_argument(
+        "--init", type=Path, metavar="CHECKPOINT", help="start from a trained model's arrays"
+    )
     command.add_argument("--resume", action="store_true", help="continue a killed run in --out")
 
-    command = add("evaluate", commands.evaluate, "accuracy and spike rate of a checkpoint")
+    command = add("evaluate", commands.evaluate, "accuracy, spike rate and cost of a checkpoint")
     command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
     data(command, samples=False)
+    command.add_argument("--json", type=Path, metavar="F")
+
+    command = add("convert", commands.convert, "a checkpoint from a model trained elsewhere")
+    command.add_argument("source", type=Path, metavar="SOURCE", help="its state dict")
+    command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a new directory")
+    command.add_argument(
+        "--map", type=Path, metavar="F", required=True,
+        help="TOML: the model and the names of its arrays",
+    )
 
     command = add("export", commands.export, "lower a checkpoint to a network of populations")
     command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
@@ -57,7 +70,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--cells", choices=["native", "stock"], help="default: what the model was trained for"
     )
-    command.add_argument("--input", default="bits", choices=["bits", "current"])
+    command.add_argument(
+        "--input", choices=["bits", "current", "token", "spikes"],
+        help="default: token for an embedding, bits for integers, current for real values",
+    )
     command.add_argument("--timestep", type=float, default=1.0, metavar="MS")
 
     def board(command: argparse.ArgumentParser) -> None:
@@ -68,6 +84,14 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--machine-version", type=int, default=5, metavar="5|201|248",
             help="5: 48 chips; 201, 248: SpiNNaker 2, mapping only (default: %(default)s)",
+        )
+        command.add_argument(
+            "--neurons-per-core", type=int, metavar="N",
+            help="SpiNNaker: neurons on one core (default: 64, or as many as fit)",
+        )
+        command.add_argument(
+            "--time-scale-factor", type=int, default=1, metavar="F",
+            help="SpiNNaker: how many times slower than real time (default: %(default)s)",
         )
 
     def calibration(command: argparse.ArgumentParser) -> None:

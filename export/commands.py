@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,8 @@ from tqdm import tqdm
 from pynn_models.errors import SnnSsmError
 
 if TYPE_CHECKING:
-    from export.network import Network
+    from export.network import FloatArray, Network
+    from export.recording import Recording
     from export.spinnaker_config import Board
     from snn_ssm.tasks import Samples
 
@@ -50,6 +52,7 @@ def train(args: argparse.Namespace) -> int:
     """``snn-ssm train``."""
     from snn_ssm import config as configuration
     from snn_ssm import training
+    from snn_ssm.distributed import is_first
     from snn_ssm.tasks import data_directory, get_task, load_samples
 
     task = get_task(args.task)
@@ -65,22 +68,50 @@ def train(args: argparse.Namespace) -> int:
         args.out or Path("runs") / task.name,
         device=args.device,
         resume=args.resume,
+        init=args.init,
     )
-    print(f"test accuracy {metrics['test_accuracy']:.2%}, {metrics['parameters']} parameters")
+    if is_first():
+        print(f"test accuracy {metrics['test_accuracy']:.2%}, {metrics['parameters']} parameters")
     return 0
 
 
 def evaluate(args: argparse.Namespace) -> int:
-    """``snn-ssm evaluate``: the trained model by convolution."""
-    from snn_ssm import training
+    """``snn-ssm evaluate``: the trained model by convolution, and what it costs."""
+    from export.scores import evaluation_table
+    from snn_ssm import evaluation
     from snn_ssm.checkpoint import load_checkpoint
+    from snn_ssm.files import write_atomic
+    from snn_ssm.labels import model_name
+    from snn_ssm.restore import load_network
     from snn_ssm.tasks import load_samples
 
     checkpoint = load_checkpoint(args.checkpoint)
     samples = load_samples(args.data, "test", checkpoint.config.task)
-    found = training.evaluate(training.load_network(checkpoint), samples)
-    rates = ", ".join(f"{rate:.3f}" for rate in found["rates"])
-    print(f"accuracy {found['accuracy']:.2%} on {len(samples)} samples; spike rate {rates}")
+    found = evaluation.evaluate(load_network(checkpoint), samples)
+    result = {
+        "task": checkpoint.config.task.name,
+        "model": model_name(checkpoint.config),
+        **evaluation.report(checkpoint, samples, found),
+    }
+    print(evaluation_table(result))
+    if args.json:
+        write_atomic(args.json, json.dumps(result, indent=1).encode())
+    return 0
+
+
+def convert(args: argparse.Namespace) -> int:
+    """``snn-ssm convert``."""
+    from snn_ssm.convert import convert
+
+    placement = convert(args.source, args.checkpoint, args.map)
+    print(f"{args.checkpoint}: {len(placement.arrays)} arrays")
+    changes = placement.changes
+    name = max(changes, key=lambda name: changes[name], default="")
+    if name and changes[name]:
+        print(f"float32 changed values by up to {changes[name]:.1e} of their size, as in {name}")
+    for text, names in (("set to 0", placement.zeros), ("left out", placement.ignored)):
+        if names:
+            print(f"{text}: {', '.join(names)}")
     return 0
 
 
@@ -140,7 +171,9 @@ def _calibration(
 def _board(args: argparse.Namespace) -> Board:
     from export.spinnaker_config import VIRTUAL, Board
 
-    return Board(args.board or VIRTUAL, args.machine_version)
+    return Board(
+        args.board or VIRTUAL, args.machine_version, args.neurons_per_core, args.time_scale_factor
+    )
 
 
 def _map(
@@ -157,9 +190,10 @@ def _map(
 
 
 def run(args: argparse.Namespace) -> int:
-    """``snn-ssm run``: class by class, from the spikes and from the readout population.
+    """``snn-ssm run``: the classes from the spikes, and from the readout population.
 
-    A network of stock cells has no such population in a simulator; the virtual board only maps.
+    Spikes do not give those of a gated network; a network of standard cells has no such population
+    in a simulator; from a board only spikes are read; the virtual one only maps.
     """
     from export.backends import runner
     from export.readout import accumulated_logits, logits
@@ -175,26 +209,29 @@ def run(args: argparse.Namespace) -> int:
         return _map(network, args, samples.inputs, rates)
     calibration = _calibration(network, args, args.backend == "spinnaker-software")
     execute = runner(args.backend, network, _board(args), calibration)
-    stock = network.cells == "stock"
     readout = network.readout.population
-    correct = np.zeros(2, np.int64)
+    ways: dict[str, Callable[[Any, Recording], FloatArray]] = {}
+    if network.linear_readout:
+        ways["spike counts"] = lambda part, recording: logits(network, part, recording)
+    reads = network.cells == "native" and args.backend != "spinnaker"
+    if reads:
+        ways[f"the population {readout!r}"] = lambda _, recording: accumulated_logits(
+            network, recording
+        )
+    correct = dict.fromkeys(ways, 0)
     recordings = []
     with tqdm(total=len(samples), desc=args.backend) as bar:
         for start in range(0, len(samples), args.batch):
             part = samples.inputs[start : start + args.batch]
             labels = samples.labels[start : start + args.batch]
-            recording = execute(part, [] if stock else [readout])
-            scores = [logits(network, part, recording)]
-            if not stock:
-                scores.append(accumulated_logits(network, recording))
-            for i, score in enumerate(scores):
-                correct[i] += int((score.argmax(axis=1) == labels).sum())
+            recording = execute(part, [readout] if reads else [])
+            for name, scores in ways.items():
+                correct[name] += int((scores(part, recording).argmax(axis=1) == labels).sum())
             if args.out:
                 recordings.append(recording)
             bar.update(len(part))
-    host, population = correct / len(samples)
-    also = "" if stock else f", {population:.2%} from the population {readout!r}"
-    print(f"accuracy {host:.2%} from spike counts{also}, {len(samples)} samples")
+    found = ", ".join(f"{count / len(samples):.2%} from {name}" for name, count in correct.items())
+    print(f"accuracy {found}, {len(samples)} samples")
     if args.out:
         concatenate(recordings).save(args.out)
     return 0

@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from export.network import FloatArray, Network, Population
+from export.network import FloatArray, Network, Population, Source
 from export.recording import Recording
-from pynn_models.cells import propagator
+from pynn_models.cells import StateSpaceCell, propagator
 from pynn_models.errors import SnnSsmError
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -69,9 +69,7 @@ def plot_input_and_rasters(
         top.stairs(values, edges, color=colour, linewidth=1.0, label=f"channel {c}")
     if len(inputs) > 1:
         _legend(top)
-    bits = network.source.bits
-    unit = f"value\n({bits}-bit integer)" if bits else "value\n(dimensionless)"
-    _finish(top, "", unit, f"{network.source.name}: sample {sample}")
+    _finish(top, "", _unit(network.source), f"{network.source.name}: sample {sample}")
     for i, (panel, layer, spikes) in enumerate(zip(rest, layers, rasters, strict=True)):
         ink = to_rgba(_layer_colour(i))
         panel.imshow(
@@ -134,9 +132,23 @@ def plot_membranes(
     return ax
 
 
+def linear_part(population: Population) -> StateSpaceCell:
+    """The cell's modes; a leaky neuron without its reset is one of c = 1."""
+    cell = population.cell
+    if isinstance(cell, StateSpaceCell):
+        return cell
+    return StateSpaceCell(
+        tau=cell.tau[:, None],
+        c_re=np.ones((cell.n_neurons, 1)),
+        d=np.zeros(cell.n_neurons),
+        theta=cell.theta,
+        bias=cell.bias,
+    )
+
+
 def kernels(network: Network, layer: str) -> FloatArray:
     """``K[l] = Re(sum_n c_n abar_n^l)``, plus d at l = 0: a layer's impulse responses, (H, L)."""
-    cell = find_layer(network, layer).cell
+    cell = linear_part(find_layer(network, layer))
     a_re, a_im = propagator(cell.tau, cell.omega, network.timestep)  # (H, N)
     c = cell.c_re if cell.c_im is None else cell.c_re + 1j * cell.c_im
     powers = np.ones_like(a_re, dtype=np.complex128)  # abar^l, (H, N)
@@ -157,7 +169,7 @@ def plot_kernels(network: Network, layer: str, neurons: int = 8, ax: Axes | None
     Raises: :class:`ReportError` for an unknown layer, fewer than one neuron or one step.
     """
     population = find_layer(network, layer)
-    cell = population.cell
+    cell = linear_part(population)
     if neurons < 1 or network.steps < 2:
         raise ReportError(
             f"{neurons} neurons of {layer!r} over {network.steps} steps to draw; expected 1 to "
@@ -203,7 +215,7 @@ def plot_modes(network: Network, ax: Axes | None = None) -> Axes:
     duration = network.steps * network.timestep  # ms
     endless = 0
     for i, layer in enumerate(network.layers):
-        cell = layer.cell
+        cell = linear_part(layer)
         omega = np.zeros_like(cell.tau) if cell.omega is None else np.abs(cell.omega)
         leaks = np.isfinite(cell.tau)
         endless += int((~leaks).sum())
@@ -311,6 +323,13 @@ def find_layer(network: Network, name: str) -> Population:
         f"there is no layer {name!r} in the network; expected one of "
         f"{', '.join(layer.name for layer in network.layers)}."
     )
+
+
+def _unit(source: Source) -> str:
+    """The axis label of an input's values."""
+    if source.encoding == "token":
+        return "symbol\n(index)"
+    return f"value\n({source.bits}-bit integer)" if source.bits else "value\n(dimensionless)"
 
 
 def _raster(

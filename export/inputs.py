@@ -29,15 +29,28 @@ def check_samples(network: Network, samples: NDArray[Any]) -> None:
         raise InputError(
             f"sample element {list(where)} is {samples[where]}; expected a finite number."
         )
-    if source.bits:
-        bad = (samples < 0) | (samples >= 2**source.bits) | (samples != np.floor(samples))
-        if bad.any():
-            where = tuple(int(i) for i in np.argwhere(bad)[0])
-            raise InputError(
-                f"sample element {list(where)} is {samples[where]}; the input {source.name!r} "
-                f"expects integers of {source.bits} bits, 0 to {2**source.bits - 1}. "
-                "Quantise the samples as in training."
-            )
+    limit, words, remedy = _range(source)
+    if not limit:
+        return
+    bad = (samples < 0) | (samples >= limit) | (samples != np.floor(samples))
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise InputError(
+            f"sample element {list(where)} is {samples[where]}; the input {source.name!r} expects "
+            f"{words}, 0 to {limit - 1}. {remedy}"
+        )
+
+
+def _range(source: Source) -> tuple[int, str, str]:
+    """Of how many integers from 0 a channel is one (0: of none), in words, and a remedy."""
+    if source.encoding == "token":
+        words = f"one of {source.symbols} symbols"
+        return source.symbols, words, "Number the symbols as in training."
+    if source.encoding == "spikes":
+        remedy = "Give events a step, or export with --input bits or current."
+        return 2, "no spike or a spike", remedy
+    words = f"integers of {source.bits} bits"
+    return 2**source.bits if source.bits else 0, words, "Quantise the samples as in training."
 
 
 def bit_planes(source: Source, samples: NDArray[Any]) -> NDArray[np.uint8]:
@@ -47,12 +60,24 @@ def bit_planes(source: Source, samples: NDArray[Any]) -> NDArray[np.uint8]:
     return planes.reshape(*planes.shape[:2], -1).astype(np.uint8)
 
 
+def one_hot(source: Source, samples: NDArray[Any]) -> NDArray[np.uint8]:
+    """``s[b, k, i] = 1 if p[b, 0, k] = i else 0``: (B, 1, L) -> (B, L, symbols)."""
+    symbols = samples[:, 0].astype(np.int64)[..., None]  # (B, L, 1)
+    spikes = np.zeros((*symbols.shape[:2], source.symbols), np.uint8)
+    np.put_along_axis(spikes, symbols, 1, axis=2)
+    return spikes
+
+
 def encode(network: Network, samples: NDArray[Any]) -> FloatArray | NDArray[np.uint8]:
     """What each source emits at each step, (B, L, source size): spikes 0/1, or currents.
 
     Raises :class:`InputError`.
     """
     check_samples(network, samples)
-    if network.source.encoding == "bits":
-        return bit_planes(network.source, samples)
-    return np.ascontiguousarray(samples.transpose(0, 2, 1), dtype=np.float64)
+    source = network.source
+    if source.encoding == "bits":
+        return bit_planes(source, samples)
+    if source.encoding == "token":
+        return one_hot(source, samples)
+    values = np.ascontiguousarray(samples.transpose(0, 2, 1), dtype=np.float64)
+    return values.astype(np.uint8) if source.encoding == "spikes" else values

@@ -19,16 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.neo_files import from_block, load_block
-from export.network import Network
+from export.network import FloatArray, Network
 from export.recording import Recording
 from export.storage import NETWORK_FILE
-from export.verify import Runner, Verification
+from export.verify import Runner, Verification, samples_at_once
 from pynn_models.errors import SnnSsmError
 from snn_ssm.files import read_bytes, sha256
 
 SCHEMA = 1
 SIMULATORS = {"spiNNaker": "spinnaker", "nest": "nest", "software": "software"}
-_COMPARED = 50  # samples at once
 
 
 class JobError(SnnSsmError):
@@ -159,15 +158,17 @@ def verify_results(
     name = "recording" if name in runners else name
     verification = Verification(network, {**runners, name: replay})
     order: list[int] = []
+    size = samples_at_once(network)
     for chunk in chunks:
         recording = from_block(load_block(Path(results) / chunk.file))
-        for at in range(chunk.start, chunk.stop, _COMPARED):
-            stop = min(at + _COMPARED, chunk.stop)
+        for at in range(chunk.start, chunk.stop, size):
+            stop = min(at + size, chunk.stop)
             part = {
                 layer: spikes[at - chunk.start : stop - chunk.start]
                 for layer, spikes in recording.spikes.items()
             }
-            replay.recording = Recording(name, recording.timestep, part)
+            scores = _scores(network, chunk, slice(at - chunk.start, stop - chunk.start))
+            replay.recording = Recording(name, recording.timestep, part, logits=scores)
             verification.add(inputs[at:stop], labels[at:stop])
             order += range(at, stop)
             progress(stop - at)
@@ -179,6 +180,23 @@ def verify_results(
     result["missing"] = gaps(chunks, first.samples)
     result["broken"] = {path.name: reason for path, reason in broken.items()}
     return result
+
+
+def _scores(network: Network, chunk: Chunk, part: slice) -> FloatArray | None:
+    """The classes that a job of a gated network found, as scores, (B, classes); else None.
+
+    Spikes alone do not give them then, and a block holds no membranes. Raises :class:`JobError`.
+    """
+    if network.linear_readout:
+        return None
+    classes = network.population(network.readout.population).size
+    found = np.array(chunk.predictions)
+    if found.shape != (chunk.stop - chunk.start,) or not np.isin(found, np.arange(classes)).all():
+        raise JobError(
+            f"the predictions beside {chunk.file} are not one class of {classes} a sample. Copy "
+            "the results again, or run the job again."
+        )
+    return np.eye(classes)[found[part].astype(np.int64)]
 
 
 def _check(chunk: Chunk, directory: Path, inputs: NDArray[Any], results: Path) -> None:

@@ -28,7 +28,7 @@ from export.job_board import configured
 from export.job_results import SCHEMA, SIMULATORS, Chunk, JobError, gaps, read_chunks, simulator
 from export.neo_files import block_bytes, to_block
 from export.network import Network
-from export.readout import logits
+from export.readout import logits, needed_membranes
 from export.recording import Recording
 from export.storage import load_network
 from export.verify import versions
@@ -181,17 +181,18 @@ def _require_writers() -> None:
 
 
 def _execute(job: Job, network: Network, inputs: NDArray[Any]) -> Recording:
+    membranes = needed_membranes(network)  # none of a network that SpiNNaker takes
     if job.simulator == "software":
         from export import software
 
-        return software.run(network, inputs)
+        return software.run(network, inputs, membranes=membranes)
     from export import pynn
 
     name = SIMULATORS[job.simulator]
     if job.simulator == "spiNNaker":
         with configured(job.bundle, job.out):
             return pynn.run(name, network, inputs)
-    return pynn.run(name, network, inputs)
+    return pynn.run(name, network, inputs, membranes=membranes)
 
 
 def main(bundle: Path, manifest: Mapping[str, Any], arguments: Sequence[str]) -> int:

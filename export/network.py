@@ -1,8 +1,8 @@
 """The description of a spiking network: what every backend builds, runs and compares.
 
-A :class:`Network` holds one :class:`Source` (the input), :class:`Population` s of state-space
-cells, :class:`Projection` s between them and a :class:`Readout`. It is validated when made: names,
-shapes, finiteness, signs of time, and the alignment rule ``delay = latency(target) -
+A :class:`Network` holds one :class:`Source` (the input), :class:`Population` s of cells,
+:class:`Projection` s between them and a :class:`Readout`. It is validated when made: names,
+shapes, finiteness, signs of time, receptors, and the alignment rule ``delay = latency(target) -
 latency(source)``, by which the network is the trained one, shifted layer by layer.
 """
 
@@ -13,124 +13,36 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from export.parts import (
+    ENCODINGS,
+    INPUT_RECEPTOR,
+    FloatArray,
+    NetworkError,
+    Population,
+    Projection,
+    Readout,
+    Source,
+    gate_receptor,
+    value_receptor,
+)
+from pynn_models.cells import LeakyCell, StateSpaceCell
 
-from pynn_models.cells import StateSpaceCell
-from pynn_models.errors import SnnSsmError
+__all__ = [
+    "CELLS",
+    "ENCODINGS",
+    "INPUT_RECEPTOR",
+    "FloatArray",
+    "Network",
+    "NetworkError",
+    "Population",
+    "Projection",
+    "Readout",
+    "Source",
+    "gate_receptor",
+    "value_receptor",
+]
 
-FloatArray = NDArray[np.float64]
-ENCODINGS = ("bits", "current")
-POOLINGS = ("mean", "last")
-CELLS = ("native", "stock")
-
-
-class NetworkError(SnnSsmError):
-    """A network description that contradicts itself; names the population or projection."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """The input: ``channels`` values a step.
-
-    ``bits``: each channel is a ``bits``-wide unsigned integer carried by that many spike sources,
-    source ``c * bits + j`` spiking where bit j of channel c is set. ``current``: each channel is a
-    step current. ``bits`` is the declared range of integer channels for either encoding, 0 for
-    real values.
-    """
-
-    name: str
-    encoding: str
-    channels: int
-    bits: int = 0
-
-    def __post_init__(self) -> None:
-        where = f"input {self.name!r}"
-        if self.encoding not in ENCODINGS:
-            raise NetworkError(
-                f"{where}: encoding {self.encoding!r} is unknown; use one of "
-                f"{', '.join(ENCODINGS)}."
-            )
-        if self.channels < 1:
-            raise NetworkError(f"{where}: {self.channels} channels; expected at least 1.")
-        if not 0 <= self.bits <= 16 or (self.encoding == "bits" and self.bits == 0):
-            raise NetworkError(
-                f"{where}: {self.bits} bits a channel with encoding {self.encoding!r}; expected 1 "
-                "to 16. Real-valued input needs the encoding 'current'."
-            )
-
-    @property
-    def size(self) -> int:
-        """Number of spike sources (``bits``) or currents (``current``)."""
-        return self.channels * self.bits if self.encoding == "bits" else self.channels
-
-
-@dataclass(frozen=True, eq=False)
-class Population:
-    """H neurons of one cell; ``latency``: the steps by which it runs behind the input."""
-
-    name: str
-    cell: StateSpaceCell
-    latency: int
-
-    def __post_init__(self) -> None:
-        if self.latency < 1:
-            raise NetworkError(
-                f"population {self.name!r}: latency {self.latency}; expected at least 1 step, the "
-                "shortest delay of a simulator."
-            )
-
-    @property
-    def size(self) -> int:
-        """Number of neurons."""
-        return self.cell.n_neurons
-
-
-@dataclass(frozen=True, eq=False)
-class Projection:
-    """Dense weights (pre, post), signed, and a delay in steps."""
-
-    source: str
-    target: str
-    weights: FloatArray
-    delay: int
-
-    def __post_init__(self) -> None:
-        weights = np.array(self.weights, dtype=np.float64, order="C")
-        if weights.ndim != 2:
-            raise NetworkError(f"{self}: weights of shape {weights.shape}; expected (pre, post).")
-        bad = ~np.isfinite(weights)
-        if bad.any():
-            i, j = (int(v) for v in np.argwhere(bad)[0])
-            raise NetworkError(
-                f"{self}: weight [{i}, {j}] is {weights[i, j]}; expected a finite number. "
-                "Training diverged or the file was altered: export a sound checkpoint."
-            )
-        if self.delay < 1:
-            raise NetworkError(f"{self}: delay {self.delay}; expected at least 1 step.")
-        weights.flags.writeable = False
-        object.__setattr__(self, "weights", weights)
-
-    def __str__(self) -> str:
-        return f"projection {self.source!r} -> {self.target!r}"
-
-
-@dataclass(frozen=True)
-class Readout:
-    """How class scores come from the population ``population`` of silent neurons.
-
-    ``mean``: its membrane sums the logits of each step, so membrane / steps are the logits;
-    ``last``: its membrane is the logits of the current step.
-    """
-
-    population: str
-    pooling: str
-
-    def __post_init__(self) -> None:
-        if self.pooling not in POOLINGS:
-            raise NetworkError(
-                f"readout: pooling {self.pooling!r}; use one of {', '.join(POOLINGS)}."
-            )
+CELLS = ("native", "stock", "lif")
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,8 +50,9 @@ class Network:
     """The whole: ``timestep`` in ms, ``steps`` of one sample, and where it came from.
 
     Populations are in order of latency, so that every projection goes forward. ``cells``:
-    ``native``, or ``stock``, where every spiking cell is one that PyNN's ``IF_curr_exp`` can be:
-    one real mode, c = 1, d = 0, no bias (its constant is in the threshold).
+    ``native``; ``stock``, where every spiking cell is one that PyNN's ``IF_curr_exp`` can be: one
+    real mode, c = 1, d = 0, no bias (its constant is in the threshold); or ``lif``, where it is a
+    ``LeakyCell``. The readout's cells are state-space cells in each.
     """
 
     timestep: float
@@ -169,64 +82,98 @@ class Network:
                     f"population {after.name!r}: latency {after.latency} comes after that of "
                     f"{before.name!r}, {before.latency}; expected populations in order of latency."
                 )
-        self._check_projections()
-        self._check_cells()
-        if self.readout.population not in names[1:]:
-            raise NetworkError(
-                f"readout: there is no population {self.readout.population!r}; "
-                f"there are {', '.join(names[1:])}."
-            )
-        if bool(np.isfinite(self.population(self.readout.population).cell.theta).any()):
-            raise NetworkError(
-                f"readout {self.readout.population!r}: a finite threshold; expected inf, since an "
-                "accumulator is read by its membrane and must not spike."
-            )
         for projection in self.projections:
-            if projection.source == self.readout.population:
-                raise NetworkError(f"{projection}: the readout never spikes; leave this out.")
+            self._check_ends(projection)
+            self._check_receptor(projection)
+        self._check_unique()
+        self._check_cells()
+        self._check_readout(names[1:])
+
+    def _check_ends(self, projection: Projection) -> None:
+        latencies = {self.source.name: 0} | {p.name: p.latency for p in self.populations}
+        sizes = {self.source.name: self.source.size} | {p.name: p.size for p in self.populations}
+        pre, post = projection.source, projection.target
+        for name in (pre, post):
+            if name not in sizes:
+                raise NetworkError(
+                    f"{projection}: there is no {name!r}; there are {', '.join(sizes)}."
+                )
+        if post == self.source.name:
+            raise NetworkError(f"{projection}: the input cannot be a target.")
+        expected = (sizes[pre], sizes[post])
+        if projection.weights.shape != expected:
+            raise NetworkError(
+                f"{projection}: weights of shape {projection.weights.shape}; expected "
+                f"{expected}, the sizes of {pre!r} and {post!r}."
+            )
+        delay = latencies[post] - latencies[pre]
+        if projection.delay != delay:
+            raise NetworkError(
+                f"{projection}: delay {projection.delay} steps; expected {delay}, the "
+                f"difference of the latencies {latencies[pre]} and {latencies[post]}."
+            )
+
+    def _check_receptor(self, projection: Projection) -> None:
+        branches = self.population(projection.target).branches
+        known = [INPUT_RECEPTOR]
+        for p in range(branches.count if branches else 0):
+            known += [value_receptor(p), gate_receptor(p)]
+        if projection.receptor not in known:
+            raise NetworkError(
+                f"{projection}: {projection.target!r} has no receptor {projection.receptor!r}; it "
+                f"has {', '.join(known)}. Give its cell a branch for each pair of value and gate."
+            )
+        source = next((p for p in self.populations if p.name == projection.source), None)
+        silent = source is not None and not source.spikes
+        membrane = source is not None and isinstance(source.cell, StateSpaceCell)
+        if projection.graded and not membrane:
+            raise NetworkError(
+                f"{projection}: graded, but {projection.source!r} has no membrane to send; "
+                "expected a population of state-space cells. Send its spikes."
+            )
+        if silent and not projection.graded:
+            raise NetworkError(
+                f"{projection}: {projection.source!r} never spikes; leave this out, or make it "
+                "graded."
+            )
+
+    def _check_unique(self) -> None:
+        seen = set()
+        for projection in self.projections:
+            key = (projection.source, projection.target, projection.receptor)
+            if key in seen:
+                raise NetworkError(f"{projection}: stands twice; add the weights instead.")
+            seen.add(key)
 
     def _check_cells(self) -> None:
         if self.cells not in CELLS:
             raise NetworkError(f"cells {self.cells!r} are unknown; use one of {', '.join(CELLS)}.")
-        if self.cells == "native":
-            return
-        for population in self.layers:
-            cell = population.cell
-            plain = cell.n_modes == 1 and not cell.is_complex and bool((cell.c_re == 1).all())
-            if not (plain and not cell.d.any() and not cell.bias.any()):
+        for population in self.populations:
+            where, leaky = f"population {population.name!r}", population in self.layers
+            if isinstance(population.cell, LeakyCell) != (leaky and self.cells == "lif"):
+                kind = "LeakyCell" if isinstance(population.cell, LeakyCell) else "StateSpaceCell"
                 raise NetworkError(
-                    f"population {population.name!r}: its cell is none that IF_curr_exp can be; "
-                    "expected one real mode, c = 1, d = 0, no bias. Train with model.cells = "
-                    "\"stock\", or use native cells."
+                    f"{where}: a {kind} in a network of {self.cells} cells; expected LeakyCell for "
+                    "the spiking populations of 'lif' and StateSpaceCell elsewhere."
                 )
+            if self.cells == "stock" and population in self.layers:
+                _check_stock(population)
 
-    def _check_projections(self) -> None:
-        latencies = {self.source.name: 0} | {p.name: p.latency for p in self.populations}
-        sizes = {self.source.name: self.source.size} | {p.name: p.size for p in self.populations}
-        seen = set()
+    def _check_readout(self, known: list[str]) -> None:
+        name = self.readout.population
+        if name not in known:
+            raise NetworkError(
+                f"readout: there is no population {name!r}; there are {', '.join(known)}."
+            )
+        if self.population(name).spikes:
+            raise NetworkError(
+                f"readout {name!r}: a finite threshold; expected inf, since an accumulator is read "
+                "by its membrane and must not spike."
+            )
         for projection in self.projections:
-            pre, post = projection.source, projection.target
-            for name in (pre, post):
-                if name not in sizes:
-                    raise NetworkError(
-                        f"{projection}: there is no {name!r}; there are {', '.join(sizes)}."
-                    )
-            if post == self.source.name:
-                raise NetworkError(f"{projection}: the input cannot be a target.")
-            if (pre, post) in seen:
-                raise NetworkError(f"{projection}: stands twice; add the weights instead.")
-            seen.add((pre, post))
-            expected = (sizes[pre], sizes[post])
-            if projection.weights.shape != expected:
+            if projection.source == name:
                 raise NetworkError(
-                    f"{projection}: weights of shape {projection.weights.shape}; expected "
-                    f"{expected}, the sizes of {pre!r} and {post!r}."
-                )
-            delay = latencies[post] - latencies[pre]
-            if projection.delay != delay:
-                raise NetworkError(
-                    f"{projection}: delay {projection.delay} steps; expected {delay}, the "
-                    f"difference of the latencies {latencies[pre]} and {latencies[post]}."
+                    f"{projection}: the readout answers when a sample ends; leave this out."
                 )
 
     def population(self, name: str) -> Population:
@@ -241,14 +188,35 @@ class Network:
 
     @property
     def layers(self) -> tuple[Population, ...]:
-        """The spiking populations: all but the readout."""
-        return tuple(p for p in self.populations if p.name != self.readout.population)
+        """The populations that spike: all but the readout, and what gathers for it."""
+        return tuple(p for p in self.populations if p.spikes)
 
-    def incoming(self, name: str) -> Iterator[Projection]:
-        """The projections onto a population."""
-        return (p for p in self.projections if p.target == name)
+    @property
+    def linear_readout(self) -> bool:
+        """Whether logits are linear in the spikes, so that counts of spikes give them."""
+        name = self.readout.population
+        gated = self.population(name).branches is not None
+        return not gated and not any(p.graded for p in self.incoming(name))
+
+    def incoming(self, name: str, receptor: str | None = None) -> Iterator[Projection]:
+        """The projections onto a population, and onto one receptor of it if that is given."""
+        return (
+            p for p in self.projections
+            if p.target == name and receptor in (None, p.receptor)
+        )
 
     @property
     def max_delay(self) -> int:
         """The longest delay, in steps."""
         return max((p.delay for p in self.projections), default=1)
+
+
+def _check_stock(population: Population) -> None:
+    cell = population.state_space
+    plain = cell.n_modes == 1 and not cell.is_complex and bool((cell.c_re == 1).all())
+    if not (plain and cell.branches is None and not cell.d.any() and not cell.bias.any()):
+        raise NetworkError(
+            f"population {population.name!r}: its cell is none that IF_curr_exp can be; expected "
+            "one real mode, c = 1, d = 0, no bias and no branches. Train with model.cells = "
+            "\"stock\", or use native cells."
+        )

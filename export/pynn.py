@@ -9,10 +9,10 @@
 Native cells zero their modes at a sample's first step, so samples stream back to back: sample b of
 a population with first step f occupies the simulator's steps ``f + b T .. f + (b + 1) T - 1``,
 where T is the sample's length. Since delays equal differences of first steps, whatever is in
-flight at a boundary was sent by the same sample. Stock cells cannot be set to rest, so there the
-samples run side by side: neuron h of sample b is neuron ``b H + h`` of a population B times as
-large, every projection is one block a sample, and all samples start at step f. The readout
-population is left out then; logits come from the spikes.
+flight at a boundary was sent by the same sample. Stock and LIF cells cannot be set to rest, so
+there the samples run side by side: neuron h of sample b is neuron ``b H + h`` of a population B
+times as large, every projection is one block a sample, and all samples start at step f. The
+readout population is left out then; logits come from the spikes.
 """
 
 from __future__ import annotations
@@ -27,17 +27,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.inputs import encode
-from export.network import FloatArray, Network, Population, Projection
+from export.network import INPUT_RECEPTOR, FloatArray, Network, Population, Projection
 from export.pynn_backend import Backend, BackendError, first_steps
 from export.recording import Recording, concatenate
 
 
 def _backends() -> tuple[Backend, ...]:
     from export.pynn_nest import NestNative, NestStock
+    from export.pynn_nest_lif import NestLif
     from export.pynn_spinnaker import SpinnakerStock
     from export.pynn_spinnaker_native import SpinnakerNative
 
-    return NestNative(), NestStock(), SpinnakerNative(), SpinnakerStock()
+    return NestNative(), NestStock(), NestLif(), SpinnakerNative(), SpinnakerStock()
 
 
 def _known(name: str) -> list[Backend]:
@@ -88,9 +89,9 @@ def setup_arguments(name: str, network: Network) -> dict[str, Any]:
 class Built:
     """A network's PyNN objects: ``populations`` and ``projections`` by name.
 
-    ``projections`` has the key (source, target); ``duration`` is the time in ms to pass to
-    ``sim.run``; ``first_steps`` the simulator step at which each population starts; ``copies``
-    samples run side by side.
+    ``projections`` has the key (source, target), or (source, target, receptor) for one onto a
+    value or a gate; ``duration`` is the time in ms to pass to ``sim.run``; ``first_steps`` the
+    simulator step at which each population starts; ``copies`` samples run side by side.
     """
 
     network: Network
@@ -101,7 +102,7 @@ class Built:
     via: Backend
     copies: int = 1
     populations: dict[str, Any] = field(default_factory=dict)
-    projections: dict[tuple[str, str], Any] = field(default_factory=dict)
+    projections: dict[tuple[str, ...], Any] = field(default_factory=dict)
     recorders: dict[str, Any] = field(default_factory=dict)
 
     def record(self, membranes: Collection[str] = ()) -> None:
@@ -121,8 +122,8 @@ class Built:
         known = self.network.population(name).name
         if known not in self.populations:
             raise BackendError(
-                f"the population {name!r} is not built: a network of stock cells is read out on "
-                "the host. Use the spikes of the layers."
+                f"the population {name!r} is not built: a network of {self.network.cells} cells is "
+                "read out on the host. Use the spikes of the layers."
             )
         return self.populations[known]
 
@@ -182,17 +183,20 @@ def build(
         built.populations[population.name] = backend.population(
             sim, network, population, first[population.name], copies
         )
-    if network.source.encoding == "bits":
+    if network.source.encoding != "current":
         times = [np.flatnonzero(row) + offset + backend.stamp for row in stream.T]
         built.populations[network.source.name] = backend.spike_sources(
             sim, times, network.timestep, network.source.name
         )
     for projection in network.projections:
         if projection.target in built.populations:
-            built.projections[projection.source, projection.target] = _connect(
-                sim, built, projection, stream
-            )
+            built.projections[_key(projection)] = _connect(sim, built, projection, stream)
     return built
+
+
+def _key(projection: Projection) -> tuple[str, ...]:
+    ends = projection.source, projection.target
+    return ends if projection.receptor == INPUT_RECEPTOR else (*ends, projection.receptor)
 
 
 def _connect(sim: Any, built: Built, projection: Projection, stream: NDArray[Any]) -> Any:
@@ -200,6 +204,11 @@ def _connect(sim: Any, built: Built, projection: Projection, stream: NDArray[Any
     post, start = built.populations[projection.target], built.first_steps[projection.target]
     delay = (start - built.first_steps[projection.source] - backend.lag) * network.timestep
     if projection.source not in built.populations:
+        if projection.receptor != INPUT_RECEPTOR:
+            raise BackendError(
+                f"{projection}: the input is a current, and currents reach the receptor "
+                f"{INPUT_RECEPTOR!r} only; expected spikes. Export with --input bits."
+            )
         currents = stream.T.astype(np.float64)
         return backend.currents(post, currents, projection.weights, start, delay)
     pre = built.populations[projection.source]

@@ -49,7 +49,10 @@ class Backend(Protocol):
         self, sim: Any, network: Network, projection: Projection, pre: Any, post: Any,
         delay: float, copies: int,
     ) -> Any:
-        """The dense signed weights from each copy to its own; ``delay`` in ms."""
+        """The dense signed weights from each copy to its own; ``delay`` in ms.
+
+        To the projection's receptor, and of the membrane where it is graded.
+        """
 
     def currents(
         self, post: Any, currents: FloatArray, weights: FloatArray, first_step: int, delay: float
@@ -64,9 +67,9 @@ class Backend(Protocol):
 
 
 def no_currents(target: str) -> BackendError:
-    """The refusal of an input as currents into stock cells."""
+    """The refusal of an input as currents into PyNN's standard cells."""
     return BackendError(
-        f"current input -> {target}: a current does not enter the synapse of a stock cell; "
+        f"current input -> {target}: a current does not enter a standard cell as a spike does; "
         "expected the input as spikes. Export with --input bits."
     )
 

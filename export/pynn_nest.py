@@ -1,4 +1,7 @@
-"""PyNN on NEST: the project's own neuron for native cells, the standard one for stock cells."""
+"""PyNN on NEST: the project's own neuron for native cells, the standard one for stock cells.
+
+LIF cells: :mod:`export.pynn_nest_lif`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.network import FloatArray, Network, Population, Projection
+from export.network import INPUT_RECEPTOR, FloatArray, Network, Population, Projection
 from export.pynn_backend import BackendError, first_steps, no_currents
 
 # A stock membrane forgets by exp(-300) a step: nothing is left of it in float64, and yet an
@@ -22,8 +25,8 @@ _SHORTEST_TAU = 0.05  # steps; a decay of exp(-20)
 
 
 @contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Silence PyNN, which warns that NEST takes no initial synaptic currents; they start at 0."""
+def without_warnings() -> Iterator[None]:
+    """Silence PyNN, which warns of each variable that it cannot give an initial value in NEST."""
     logger = logging.getLogger("PyNN")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -33,8 +36,8 @@ def _without_warnings() -> Iterator[None]:
         logger.setLevel(level)
 
 
-class _Nest:
-    """What both kinds of cells have in common."""
+class Nest:
+    """What all kinds of cells have in common."""
 
     module = "pyNN.nest"
     stamp = 1  # what happens in step s is stamped s + 1
@@ -79,18 +82,21 @@ class _Nest:
         self, sim: Any, network: Network, projection: Projection, pre: Any, post: Any,
         delay: float, copies: int,
     ) -> Any:
-        from pynn_models.nest import DenseConnector, RawStaticSynapse
+        from pynn_models.nest import DenseConnector, GradedSynapse, RawStaticSynapse
 
+        synapse = GradedSynapse if projection.graded else RawStaticSynapse
+        # NEST itself sorts a standard cell's input by sign; a native cell's is not sorted.
+        to_input = projection.receptor == INPUT_RECEPTOR
         return sim.Projection(
             pre,
             post,
             DenseConnector(projection.weights, copies=copies),
-            synapse_type=RawStaticSynapse(delay=delay),
-            receptor_type="excitatory",  # NEST itself sorts a standard cell's input by sign
+            synapse_type=synapse(delay=delay),
+            receptor_type="excitatory" if to_input else projection.receptor,
         )
 
 
-class NestNative(_Nest):
+class NestNative(Nest):
     """Native cells: ``pynn_models.nest``, a compiled module; samples stream."""
 
     cells = "native"
@@ -108,7 +114,7 @@ class NestNative(_Nest):
     ) -> Any:
         from pynn_models.nest import cell_type
 
-        cell = cell_type(population.cell, first_step, network.steps)
+        cell = cell_type(population.state_space, first_step, network.steps)
         return sim.Population(population.size, cell, label=population.name)
 
     def currents(
@@ -128,7 +134,7 @@ class NestNative(_Nest):
         return np.asarray(signal.magnitude)[first_step + 1 :]
 
 
-class NestStock(_Nest):
+class NestStock(Nest):
     """Stock cells: NEST's ``iaf_psc_exp`` as PyNN's ``IF_curr_exp``; no compiler.
 
     In step s NEST computes, h the timestep, and I split by the sign of the weights::
@@ -174,7 +180,7 @@ class NestStock(_Nest):
     ) -> Any:
         parameters = curr_exp_parameters(population, network.timestep)
         cell = sim.IF_curr_exp(**{k: np.tile(v, copies) for k, v in parameters.items()})
-        with _without_warnings():
+        with without_warnings():
             made = sim.Population(copies * population.size, cell, label=population.name)
         made.initialize(v=_HELD_DOWN)
         lowest = float(population.cell.theta.min())
@@ -193,23 +199,32 @@ class NestStock(_Nest):
 
     def record_membrane(self, population: Any) -> Any:
         """PyNN records no synaptic current of this cell, and V is reset by a spike."""
-        import nest
-
-        step = nest.resolution
-        variables = {"record_from": ["I_syn_ex", "I_syn_in"], "interval": step}
-        multimeter = nest.Create("multimeter", params=variables)
-        nest.Connect(multimeter, population.node_collection, syn_spec={"delay": step})
-        return multimeter
+        return multimeter(population, ["I_syn_ex", "I_syn_in"])
 
     def membrane(self, recorder: Any, first_step: int) -> FloatArray:
         """``x = I_exc + I_inh``, (steps, neurons)."""
         events = recorder.events
-        senders, order = np.unique(events["senders"], return_inverse=True)
-        total = events["I_syn_ex"] + events["I_syn_in"]
-        rows = np.empty((len(total) // len(senders), len(senders)))
-        rows[np.argsort(np.argsort(events["times"], kind="stable")) // len(senders), order] = total
         # Row i is the end of step i, and the spike of step f is that of x(f - 1).
-        return rows[first_step - 1 :]
+        return by_step(events, events["I_syn_ex"] + events["I_syn_in"])[first_step - 1 :]
+
+
+def multimeter(population: Any, variables: list[str]) -> Any:
+    """A NEST device that records at every step what PyNN does not record."""
+    import nest
+
+    step = nest.resolution
+    device = nest.Create("multimeter", params={"record_from": variables, "interval": step})
+    nest.Connect(device, population.node_collection, syn_spec={"delay": step})
+    return device
+
+
+def by_step(events: dict[str, NDArray[Any]], values: FloatArray) -> FloatArray:
+    """A value for each of a multimeter's events -> (steps, neurons); row i is the end of step i."""
+    senders, columns = np.unique(events["senders"], return_inverse=True)
+    rows = np.argsort(np.argsort(events["times"], kind="stable")) // len(senders)
+    table = np.empty((len(values) // len(senders), len(senders)))
+    table[rows, columns] = values
+    return table
 
 
 def curr_exp_parameters(population: Population, timestep: float) -> dict[str, FloatArray]:

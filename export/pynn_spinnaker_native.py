@@ -74,7 +74,7 @@ class SpinnakerNative(SpinnakerBackend):
         return self._plans[population]
 
     def per_core(self, network: Network, population: Population) -> int:
-        cell = population.cell
+        cell = population.state_space
         delay = max((p.delay for p in network.incoming(population.name)), default=1)
         fitting = capacity(cell.n_modes, cell.is_complex, delay)
         wanted = self.neurons_per_core

@@ -10,6 +10,16 @@ from numpy.typing import NDArray
 from export.inputs import encode
 from export.network import FloatArray, Network
 from export.recording import Recording
+from pynn_models.errors import SnnSsmError
+
+
+class ReadoutError(SnnSsmError):
+    """A recording from which no logits can be had."""
+
+
+def needed_membranes(network: Network) -> list[str]:
+    """The populations whose membranes :func:`logits` reads: none where spike counts suffice."""
+    return [] if network.linear_readout else [network.readout.population]
 
 
 def logits(
@@ -17,9 +27,12 @@ def logits(
 ) -> FloatArray:
     """``mean_k(sum_i s_i[k] R_i) + r`` (mean pooling), or the same at the last step: (B, K).
 
-    The pooled stream and the decoder are linear in the spikes, so spike counts suffice. R_i are
-    the weights of the projections onto the readout population, r its bias.
+    With linear mixing the pooled stream and the decoder are linear in the spikes, so spike counts
+    suffice. R_i are the weights of the projections onto the readout population, r its bias. With
+    gated mixing: :func:`accumulated_logits`, which raises :class:`ReadoutError`.
     """
+    if not network.linear_readout:
+        return accumulated_logits(network, recording)
     mean = network.readout.pooling == "mean"
     emitted = {network.source.name: encode(network, samples), **recording.spikes}
     total = np.zeros((len(samples), network.population(network.readout.population).size))
@@ -32,6 +45,16 @@ def logits(
 
 
 def accumulated_logits(network: Network, recording: Recording) -> FloatArray:
-    """The logits that the readout population holds at the end of each sample, (B, K)."""
-    membrane = recording.membranes[network.readout.population][:, -1]
+    """The logits that the readout population holds at the end of each sample, (B, K).
+
+    Raises :class:`ReadoutError` where its membrane was not recorded.
+    """
+    name = network.readout.population
+    if name not in recording.membranes:
+        raise ReadoutError(
+            f"{recording.backend} recorded no membrane of {name!r}; it has "
+            f"{', '.join(recording.membranes) or 'none'}. Record the membrane of {name!r}; spike "
+            "counts give the logits only of a network without gated mixing."
+        )
+    membrane = recording.membranes[name][:, -1]
     return membrane / network.steps if network.readout.pooling == "mean" else membrane

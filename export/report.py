@@ -141,7 +141,7 @@ def write_report(
             draw.plot_membranes(membranes, float(cell.theta[neuron]), network.timestep),
             f"Membrane of neuron {neuron} of {layer}, sample {sample}, on every backend; Δy is the "
             "difference from the first. The neuron spikes at each step at which y > θ, and a spike "
-            "does not reset it.",
+            f"{'resets it to 0' if network.cells == 'lif' else 'does not reset it'}.",
         ),
         (
             draw.plot_kernels(network, layer),
@@ -211,11 +211,12 @@ def _description(network: Network) -> str:
     neurons = sum(p.size for p in network.populations)
     synapses = sum(p.weights.size for p in network.projections)
     modes = sum(p.cell.tau.size for p in network.populations)
+    layers = len({p.latency for p in network.layers})  # a ternary one is two populations
     source = network.source
     return (
-        f"Network: {len(network.layers)} layers, {neurons:,} neurons (readout included), "
-        f"{modes:,} modes, {synapses:,} synapses; input of {source.channels} channel(s) as "
-        f"{source.encoding}; {network.steps} steps of {network.timestep:g} ms a sample."
+        f"Network: {layers} layers, {neurons:,} neurons (readout included), {modes:,} modes, "
+        f"{synapses:,} synapses; input of {source.channels} channel(s) as {source.encoding}; "
+        f"{network.steps} steps of {network.timestep:g} ms a sample."
     )
 
 

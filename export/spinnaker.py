@@ -201,7 +201,7 @@ def estimate(
     ``neurons`` n on the core; ``rates``: spikes a neuron and step of every source. Returns them at
     these rates, and with every source spiking.
     """
-    cell = network.population(population).cell
+    cell = network.population(population).state_space
     native = _PER_NATIVE + _PER_MODE[cell.is_complex] * cell.n_modes
     base = _TICK + (_PER_NEURON if network.cells == "stock" else native) * neurons
     typical, worst = float(base), float(base)

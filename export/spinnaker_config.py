@@ -17,6 +17,13 @@ from snn_ssm.files import write_atomic
 
 CONFIGURATION = "spynnaker.cfg"
 VIRTUAL = "virtual"
+# Of a board on this computer, which is an emulated one: slower than real time, and without
+# sPyNNaker's monitors for fast loading.
+_EMULATED = (
+    "enable_advanced_monitor_support = False\n"
+    "enable_reinjection = False\n"
+    "post_simulation_overrun_before_error = 600\n"
+)
 MACHINES = {5: "48 chips", 201: "1 chip of SpiNNaker 2", 248: "48 chips of SpiNNaker 2"}
 CORES = {5: 759, 201: 150, 248: 7234}  # free for a network: less the monitors and gatherers
 SPINNAKER_2 = (201, 248)
@@ -70,6 +77,11 @@ class Board:
         return self.address == VIRTUAL
 
     @property
+    def is_emulated(self) -> bool:
+        """Whether the address is this computer's own (127.*), where no real board is."""
+        return self.address.startswith("127.")
+
+    @property
     def is_spalloc(self) -> bool:
         """Whether a server lends boards, as many as the network needs."""
         return "://" in self.address
@@ -86,6 +98,7 @@ def configuration(board: Board) -> str:
     return (
         f"[Machine]\n{machine}\nversion = {board.machine_version}\n"
         f"time_scale_factor = {board.time_scale_factor}\n"
+        f"{_EMULATED if board.is_emulated else ''}"
     )
 
 

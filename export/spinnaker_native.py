@@ -63,7 +63,7 @@ def plan_native(network: Network, population: Population, load: Load = worst_cas
     """
     limit = _BIAS / np.maximum(np.abs(population.cell.bias), 2.0**-100)
     plan = plan_weights(network, population, _TOP, load=load, limit=limit)
-    cell = scaled_cell(population.cell, plan.scale)
+    cell = scaled_cell(population.state_space, plan.scale)
     bound = _input_bound(network, population, plan, cell.bias)
     try:
         scaling = plan_scaling(

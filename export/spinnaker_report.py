@@ -114,7 +114,7 @@ def ring_row(network: Network, population: Population, plan: Plan) -> RingRow:
 
 def mode_row(network: Network, population: Population, plan: Plan) -> ModeRow | None:
     """The modes of one population; None if it has none."""
-    cell = population.cell
+    cell = population.state_space
     if cell.n_modes == 0:
         return None
     a_re, a_im = propagator(cell.tau, cell.omega, network.timestep)
@@ -139,7 +139,7 @@ def mode_row(network: Network, population: Population, plan: Plan) -> ModeRow | 
 
 def _native_reach(network: Network, population: Population, plan: NativePlan) -> FloatArray:
     """``log2(|U| 2^(k - 31) sum_k |abar|^k)``, (H, N); 0 for less than one unit."""
-    gain = state_gain(population.cell, network.timestep, network.steps)
+    gain = state_gain(population.state_space, network.timestep, network.steps)
     largest = np.ldexp(plan.input_bound, 15)[:, None] * gain
     return np.log2(np.maximum(np.ldexp(largest, plan.parameters.gain_shift - 31), 1.0))
 
@@ -151,7 +151,7 @@ def _stock_modes(
     constants = stock_constants(plan.cell, network.timestep)
     held = np.minimum(stored_load(network, population, plan), RING_MAX)  # (2, H)
     arriving = np.ldexp(held, np.array(plan.shifts)[:, None]) * from_u032(constants.init)
-    gain = state_gain(population.cell, network.timestep, network.steps)[:, 0]
+    gain = state_gain(population.state_space, network.timestep, network.steps)[:, 0]
     reach = np.log2(np.maximum((arriving * gain).max(axis=0), 1.0))
     return from_u032(constants.dec[0])[:, None].astype(np.complex128), reach[:, None]
 

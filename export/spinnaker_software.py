@@ -29,6 +29,7 @@ from export.network import FloatArray, Network, Population
 from export.recording import Recording, concatenate
 from export.spinnaker_native import NativePlan, plan_native
 from export.spinnaker_stock import StockPlan, plan_population
+from export.spinnaker_support import check_supported
 from export.spinnaker_weights import Load, observed, stored_load, worst_case
 from pynn_models.errors import SnnSsmError
 from pynn_models.spinnaker import (
@@ -81,9 +82,10 @@ def _plan(network: Network, population: Population, load: Load) -> Plan:
     return plan_native(network, population, load)
 
 
-def _check_input(network: Network) -> None:
+def _check(network: Network) -> None:
+    check_supported(network)
     source = network.source
-    if source.encoding == "bits":
+    if source.encoding != "current":
         return
     remedy = (
         "Export the network with --input bits, which is exact."
@@ -100,9 +102,10 @@ def _check_input(network: Network) -> None:
 def plan_network(network: Network) -> SpinnakerPlan:
     """The plan with which nothing overflows, whatever the input.
 
-    Raises :class:`SpinnakerInputError`, and the errors of the populations' plans.
+    Raises :class:`SpinnakerInputError`, ``SpinnakerUnsupportedError``, and the errors of the
+    populations' plans.
     """
-    _check_input(network)
+    _check(network)
     plans = {p.name: _plan(network, p, worst_case) for p in _on_board(network)}
     return SpinnakerPlan(plans)
 
@@ -114,7 +117,7 @@ def calibrate(network: Network, samples: NDArray[Any]) -> SpinnakerPlan:
     the ring buffers' loads are exact. States do not overflow for any input.
     Raises as :func:`plan_network`, and ``InputError``.
     """
-    _check_input(network)
+    _check(network)
     emitted: dict[str, NDArray[np.uint8]] = {network.source.name: _bits(network, samples)}
     plans: dict[str, Plan] = {}
     for population in _on_board(network):
@@ -211,7 +214,7 @@ def _batches(emitted: Spikes, samples: int) -> list[Spikes]:
 
 
 def _bits(network: Network, samples: NDArray[Any]) -> NDArray[np.uint8]:
-    _check_input(network)
+    _check(network)
     return np.asarray(encode(network, samples), np.uint8)
 
 

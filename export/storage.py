@@ -3,6 +3,10 @@
 ``network.json`` is the description with its arrays left out; it holds the schema version and the
 SHA-256 of the arrays' file, whose metadata holds that of the description. A truncated or altered
 file is found before it is used; nothing is unpickled.
+
+Keys that only some networks need are left out of the others: ``symbols`` of an input of tokens;
+``cell`` ("leaky") and ``branches`` (their kind) of a population; ``receptor`` and ``graded`` of a
+projection.
 """
 
 from __future__ import annotations
@@ -12,11 +16,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from export.network import Network, Population, Projection, Readout, Source
-from pynn_models.cells import StateSpaceCell
+from export.network import (
+    INPUT_RECEPTOR,
+    FloatArray,
+    Network,
+    Population,
+    Projection,
+    Readout,
+    Source,
+)
+from pynn_models.cells import Branches, LeakyCell, StateSpaceCell
 from pynn_models.errors import SnnSsmError
 from snn_ssm.files import (
     new_directory,
@@ -31,7 +42,10 @@ SCHEMA = 1
 NETWORK_FILE = "network.json"
 ARRAYS_FILE = "arrays.safetensors"
 _CELL_ARRAYS = ("tau", "omega", "c_re", "c_im", "d", "theta", "bias")
+_LEAKY_ARRAYS = ("tau", "theta", "bias")
+_BRANCH_ARRAYS = ("value_bias", "gate_bias", "shift", "gain")
 _COMPLEX_ONLY = ("omega", "c_im")
+_LEAKY = "leaky"
 
 
 class StorageError(SnnSsmError):
@@ -39,24 +53,19 @@ class StorageError(SnnSsmError):
 
 
 def _describe(network: Network) -> dict[str, Any]:
+    source = {
+        "name": network.source.name,
+        "encoding": network.source.encoding,
+        "channels": network.source.channels,
+        "bits": network.source.bits,
+    }
     return {
         "schema": SCHEMA,
         "timestep": network.timestep,
         "steps": network.steps,
-        "source": {
-            "name": network.source.name,
-            "encoding": network.source.encoding,
-            "channels": network.source.channels,
-            "bits": network.source.bits,
-        },
-        "populations": [
-            {"name": p.name, "size": p.size, "modes": p.cell.n_modes, "latency": p.latency}
-            for p in network.populations
-        ],
-        "projections": [
-            {"source": p.source, "target": p.target, "delay": p.delay}
-            for p in network.projections
-        ],
+        "source": source | ({"symbols": network.source.symbols} if network.source.symbols else {}),
+        "populations": [_describe_population(p) for p in network.populations],
+        "projections": [_describe_projection(p) for p in network.projections],
         "readout": {
             "population": network.readout.population,
             "pooling": network.readout.pooling,
@@ -66,16 +75,44 @@ def _describe(network: Network) -> dict[str, Any]:
     }
 
 
-def _arrays(network: Network) -> dict[str, NDArray[np.float64]]:
+def _describe_population(population: Population) -> dict[str, Any]:
+    cell, entry = population.cell, {"name": population.name, "size": population.size}
+    if isinstance(cell, LeakyCell):
+        return entry | {"latency": population.latency, "cell": _LEAKY}
+    entry |= {"modes": cell.n_modes, "latency": population.latency}
+    return entry | ({"branches": cell.branches.kind} if cell.branches else {})
+
+
+def _describe_projection(projection: Projection) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "source": projection.source, "target": projection.target, "delay": projection.delay
+    }
+    if projection.receptor != INPUT_RECEPTOR:
+        entry["receptor"] = projection.receptor
+    return entry | ({"graded": True} if projection.graded else {})
+
+
+def _arrays(network: Network) -> dict[str, FloatArray]:
     arrays = {}
     for population in network.populations:
-        for leaf in _CELL_ARRAYS:
+        prefix = f"populations.{population.name}."
+        leaves = _LEAKY_ARRAYS if isinstance(population.cell, LeakyCell) else _CELL_ARRAYS
+        for leaf in leaves:
             value = getattr(population.cell, leaf)
             if value is not None:
-                arrays[f"populations.{population.name}.{leaf}"] = value
+                arrays[prefix + leaf] = value
+        if population.branches is not None:
+            for leaf in _BRANCH_ARRAYS:
+                arrays[f"{prefix}branches.{leaf}"] = getattr(population.branches, leaf)
     for p in network.projections:
-        arrays[f"projections.{p.source}.{p.target}.weights"] = p.weights
+        arrays[_weights(p.source, p.target, p.receptor)] = p.weights
     return arrays
+
+
+def _weights(source: str, target: str, receptor: str) -> str:
+    """The name of a projection's array."""
+    at = "" if receptor == INPUT_RECEPTOR else f".{receptor}"
+    return f"projections.{source}.{target}{at}.weights"
 
 
 def _canonical(description: Mapping[str, Any]) -> bytes:
@@ -128,26 +165,20 @@ def load_network(directory: Path) -> Network:
 
 
 def _rebuild(description: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Network:
-    populations = []
-    for entry in description["populations"]:
-        prefix = f"populations.{entry['name']}."
-        parameters = {
-            leaf: arrays[prefix + leaf]
-            for leaf in _CELL_ARRAYS
-            if leaf not in _COMPLEX_ONLY or prefix + leaf in arrays
-        }
-        populations.append(
-            Population(entry["name"], StateSpaceCell(**parameters), entry["latency"])
-        )
-    projections = [
-        Projection(
-            entry["source"],
-            entry["target"],
-            arrays[f"projections.{entry['source']}.{entry['target']}.weights"],
-            entry["delay"],
-        )
-        for entry in description["projections"]
+    populations = [
+        Population(entry["name"], _rebuild_cell(entry, arrays), entry["latency"])
+        for entry in description["populations"]
     ]
+    projections = []
+    for entry in description["projections"]:
+        receptor = entry.get("receptor", INPUT_RECEPTOR)
+        weights = arrays[_weights(entry["source"], entry["target"], receptor)]
+        graded = entry.get("graded", False)
+        projections.append(
+            Projection(
+                entry["source"], entry["target"], weights, entry["delay"], receptor, graded
+            )
+        )
     return Network(
         timestep=description["timestep"],
         steps=description["steps"],
@@ -158,3 +189,21 @@ def _rebuild(description: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Ne
         origin=description["origin"],
         cells=description["cells"],
     )
+
+
+def _rebuild_cell(
+    entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> StateSpaceCell | LeakyCell:
+    prefix = f"populations.{entry['name']}."
+    if entry.get("cell") == _LEAKY:
+        return LeakyCell(**{leaf: arrays[prefix + leaf] for leaf in _LEAKY_ARRAYS})
+    branches = None
+    if "branches" in entry:
+        constants = {leaf: arrays[f"{prefix}branches.{leaf}"] for leaf in _BRANCH_ARRAYS}
+        branches = Branches(kind=entry["branches"], **constants)
+    parameters = {
+        leaf: arrays[prefix + leaf]
+        for leaf in _CELL_ARRAYS
+        if leaf not in _COMPLEX_ONLY or prefix + leaf in arrays
+    }
+    return StateSpaceCell(**parameters, branches=branches)

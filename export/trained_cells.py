@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from export.network import FloatArray
-from pynn_models.cells import StateSpaceCell
+from export.stream import Stream
+from export.trained_mixing import batch_norm, is_ternary
+from pynn_models.cells import Branches, LeakyCell, StateSpaceCell
 from pynn_models.errors import SnnSsmError
 from snn_ssm.config import ModelConfig
 
-_BATCH_NORM_EPS = 1e-5  # torch.nn.BatchNorm1d's default, which the model uses
-DECAY_GRID = 2.0**15  # of training's stock cells: decays are exp(-n / 2^15)
+# Of training's stock cells: decays are exp(-n / 2^15), n an integer in this range.
+DECAY_GRID = 2.0**15
+SLOWEST_DECAY, FASTEST_DECAY = 66, 2**18
+_POLE_GRID = 2.0**31  # of training's quantised poles: real and imaginary part in Q0.31
 
 
 class LoweringError(SnnSsmError):
@@ -48,6 +53,21 @@ def log_magnitude(lam: NDArray[np.complex128], dt: FloatArray, method: str) -> F
     return np.log1p(2 * z.real / distance) / 2
 
 
+def rounded_pole(
+    abar: NDArray[np.complex128],
+) -> tuple[NDArray[np.complex128], FloatArray]:
+    """The pole in Q0.31, as ``quantise_decays`` trained it, and ``ln|abar|`` of that.
+
+    ``clip(rint(2^31 abar), -2^31, 2^31 - 1) / 2^31``, real and imaginary part each;
+    ``log1p((re - 1)(re + 1) + im^2) / 2``.
+    """
+    re, im = (
+        np.clip(np.rint(part * _POLE_GRID), -_POLE_GRID, _POLE_GRID - 1) / _POLE_GRID
+        for part in (abar.real, abar.imag)
+    )
+    return re + 1j * im, np.log1p((re - 1) * (re + 1) + im * im) / 2
+
+
 def _element(array: NDArray[Any], good: NDArray[np.bool_]) -> tuple[list[int], Any]:
     """Index and value of the first element that is not good."""
     index = tuple(int(i) for i in np.argwhere(~good)[0])
@@ -58,21 +78,23 @@ def native_cell(
     arrays: Mapping[str, NDArray[Any]],
     model: ModelConfig,
     layer: int,
-    bias: FloatArray,
+    before: Stream,
     timestep: float,
 ) -> StateSpaceCell:
     """``tau = -dt/ln|abar|``, ``omega = arg(abar)/dt``, ``c = 2 c bbar`` (``c bbar`` if real).
 
-    ``bias`` (H,): the constant current; ``timestep`` dt in ms. Thresholds are 0.
+    ``before``: the layer's input, whose constants are the bias and the branches; ``timestep`` dt in
+    ms. Thresholds are 0, or the learned ones of a ternary layer.
     Raises :class:`LoweringError` for a mode that does not decay.
     """
     where = f"blocks.{layer}.ssm"
+    shared = np.arange(model.channels) % (model.n_ssm or model.channels)  # a channel's set of modes
 
     def array(leaf: str) -> FloatArray:
         return np.asarray(arrays[f"{where}.{leaf}"], dtype=np.float64)
 
     with np.errstate(over="ignore", under="ignore"):
-        decay = -np.exp(array("a"))  # (H, N)
+        decay = -np.exp(array("a"))[shared]  # (H, N)
         dt = np.exp(array("log_dt"))  # (H,)
     leaks = np.isfinite(decay) & (decay < 0)
     if not bool(leaks.all()):
@@ -81,15 +103,17 @@ def native_cell(
             f"{where}: mode {index} has Re(lambda) = {value}; expected a finite number below 0, "
             "so that it leaks. Retrain with a lower training.mode_rate."
         )
-    b, c = array("b"), array("c")[0]
+    b, c = array("b")[shared], array("c")[0]
     if model.complex_modes:
-        lam = decay + 1j * array("omega")
+        lam = decay + 1j * array("omega")[shared]
         b, c = b[..., 0] + 1j * b[..., 1], 2 * (c[..., 0] + 1j * c[..., 1])
     else:
         lam = decay + 0j
     with np.errstate(all="ignore"):  # what is no pole in float64 is refused below
         abar, bbar = discretise(lam, dt, model.discretisation)
         log_abar = log_magnitude(lam, dt, model.discretisation)
+        if model.quantise_decays:
+            abar, log_abar = rounded_pole(abar)
     sound = (log_abar < 0) & np.isfinite(log_abar) & (abar != 0)
     if not bool(sound.all()):
         index, value = _element(np.abs(abar), sound)
@@ -107,9 +131,56 @@ def native_cell(
         c_re=g.real,
         c_im=g.imag if rotates else None,
         d=array("d"),
-        theta=np.zeros(model.channels),
-        bias=bias,
+        theta=_thresholds(arrays, model, layer),
+        bias=before.affine.constant,
+        branches=before.cell_branches(),
     )
+
+
+def _thresholds(
+    arrays: Mapping[str, NDArray[Any]], model: ModelConfig, layer: int
+) -> FloatArray:
+    """0, or ``exp(log_threshold)`` with ternary activation, (H,); raises :class:`LoweringError`."""
+    if not is_ternary(model):
+        return np.zeros(model.channels)
+    name = f"blocks.{layer}.log_threshold"
+    with np.errstate(over="ignore"):
+        theta = np.exp(np.asarray(arrays[name], dtype=np.float64))
+    if not bool(np.isfinite(theta).all()):
+        index, value = _element(theta, np.isfinite(theta))
+        raise LoweringError(
+            f"{name}: the threshold {index} is {value}; expected a finite number. Retrain with a "
+            "lower training.rate."
+        )
+    return theta
+
+
+def negated(cell: StateSpaceCell) -> StateSpaceCell:
+    """The neuron of ``-y``: ``c -> -c``, ``d -> -d``; it spikes where ``-y > theta``."""
+    return replace(
+        cell, c_re=-cell.c_re, c_im=None if cell.c_im is None else -cell.c_im, d=-cell.d
+    )
+
+
+def leaky_cell(
+    arrays: Mapping[str, NDArray[Any]], layer: int, bias: FloatArray, timestep: float
+) -> LeakyCell:
+    """``v[k] = exp(-exp(a)) v[k-1] + u[k]``, spike iff ``v > 1``, then v = 0: ``tau = dt/exp(a)``.
+
+    ``bias`` (H,): the constant current; ``timestep`` dt in ms.
+    Raises :class:`LoweringError` for a decay that underflows or overflows.
+    """
+    with np.errstate(over="ignore", under="ignore", divide="ignore"):
+        rate = np.exp(np.asarray(arrays[f"blocks.{layer}.ssm.a"], dtype=np.float64))  # (H,)
+        tau = timestep / rate
+    sound = np.isfinite(rate) & np.isfinite(tau)
+    if not bool(sound.all()):
+        index, value = _element(rate, sound)
+        raise LoweringError(
+            f"blocks.{layer}.ssm: neuron {index} decays by exp(-{value}) a step; expected a "
+            "finite, positive rate. Retrain with a lower training.mode_rate."
+        )
+    return LeakyCell(tau=tau, theta=np.ones(len(tau)), bias=bias)
 
 
 def stock_cell(
@@ -128,7 +199,7 @@ def stock_cell(
         raise LoweringError(
             f"blocks.{layer}.ssm: a decay overflows. Retrain with a lower training.mode_rate."
         )
-    n = np.maximum(np.rint(rate * DECAY_GRID), 1.0)
+    n = np.clip(np.rint(rate * DECAY_GRID), SLOWEST_DECAY, FASTEST_DECAY)
     cell = StateSpaceCell(
         tau=timestep * (DECAY_GRID / n)[:, None],
         c_re=np.ones((len(n), 1)),
@@ -142,7 +213,7 @@ def stock_cell(
 def _nonzero_norm(
     arrays: Mapping[str, NDArray[Any]], layer: int
 ) -> tuple[FloatArray, FloatArray]:
-    norm = batch_norm(arrays, layer)
+    norm = batch_norm(arrays, f"blocks.{layer}.norm")
     if norm is None or not bool((norm[0] != 0).all()):
         raise LoweringError(
             f"blocks.{layer}.norm: a scale of 0 leaves a neuron without input. Retrain, or prune "
@@ -153,26 +224,25 @@ def _nonzero_norm(
 
 def accumulator(classes: int, pooling: str, bias: FloatArray) -> StateSpaceCell:
     """Neurons that never spike: non-leaky (mean pooling) or without memory (last)."""
-    modes = 1 if pooling == "mean" else 0
+    if pooling == "last":
+        return memoryless(bias)
     return StateSpaceCell(
-        tau=np.full((classes, modes), np.inf),
-        c_re=np.ones((classes, modes)),
-        d=np.full(classes, 0.0 if modes else 1.0),
+        tau=np.full((classes, 1), np.inf),
+        c_re=np.ones((classes, 1)),
+        d=np.zeros(classes),
         theta=np.full(classes, np.inf),
         bias=bias,
     )
 
 
-def batch_norm(
-    arrays: Mapping[str, NDArray[Any]], layer: int
-) -> tuple[FloatArray, FloatArray] | None:
-    """Scale and shift, (H,), of a block's batch norm in evaluation; None for a model without."""
-    prefix = f"blocks.{layer}.norm"
-    if f"{prefix}.weight" not in arrays:
-        return None
-    weight, bias, mean, var = (
-        np.asarray(arrays[f"{prefix}.{leaf}"], dtype=np.float64)
-        for leaf in ("weight", "bias", "running_mean", "running_var")
+def memoryless(bias: FloatArray, branches: Branches | None = None) -> StateSpaceCell:
+    """Neurons that never spike and whose membrane is their input, ``y = u``."""
+    size = len(bias)
+    return StateSpaceCell(
+        tau=np.empty((size, 0)),
+        c_re=np.empty((size, 0)),
+        d=np.ones(size),
+        theta=np.full(size, np.inf),
+        bias=bias,
+        branches=branches,
     )
-    scale = weight / np.sqrt(var + _BATCH_NORM_EPS)
-    return scale, bias - scale * mean

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from export.comparison import Divergence, VerificationError, first_difference, mismatches
 from export.network import Network
-from export.readout import logits
+from export.readout import logits, needed_membranes
 from export.recording import Recording
-from pynn_models.errors import SnnSsmError
 
 Runner = Callable[[NDArray[Any], Collection[str]], Recording]
 
@@ -30,66 +30,9 @@ CONTRACT = {
     "E4": ("spinnaker-software", "spinnaker"),
 }
 SAME_CLASS = 0.999  # E5
-_CHUNK = 50  # samples in one run: bounds memory, and is many enough to stream back to back
+_CHUNK = 50  # samples in one run: many enough to stream back to back
+_VALUES = 2**26  # membranes of all layers at once: 512 MiB
 _PACKAGES = ("snn-ssm", "numpy", "torch", "nest-simulator", "PyNN", "numba")
-
-
-class VerificationError(SnnSsmError):
-    """Runs that cannot be compared."""
-
-
-@dataclass(frozen=True)
-class Divergence:
-    """The first spike that differs, in order of sample, step and layer.
-
-    ``reference`` and ``value`` are the two membranes there (None where a backend gave none),
-    ``margin`` is the reference's distance from the threshold.
-    """
-
-    sample: int
-    layer: str
-    neuron: int
-    step: int
-    spike: bool
-    reference: float | None
-    value: float | None
-    margin: float | None
-
-
-def first_difference(a: Recording, b: Recording) -> tuple[int, int, str, int] | None:
-    """Sample, step, layer and neuron of the first spike that differs; None if all are equal."""
-    found: list[tuple[int, int, int, str, int]] = []
-    for rank, (name, spikes) in enumerate(a.spikes.items()):
-        differs = np.argwhere(spikes != b.spikes[name])
-        if len(differs):
-            sample, step, neuron = (int(v) for v in differs[0])
-            found.append((sample, step, rank, name, neuron))
-    if not found:
-        return None
-    sample, step, _, name, neuron = min(found)
-    return sample, step, name, neuron
-
-
-def mismatches(a: Recording, b: Recording) -> int:
-    """Number of (sample, step, neuron) at which one of the two spikes and the other does not.
-
-    Raises :class:`VerificationError` where layers or shapes differ.
-    """
-    if a.spikes.keys() != b.spikes.keys():
-        raise VerificationError(
-            f"{a.backend} recorded {', '.join(a.spikes)}; {b.backend} {', '.join(b.spikes)}. "
-            "Compare recordings of the same network."
-        )
-    total = 0
-    for name, spikes in a.spikes.items():
-        other = b.spikes[name]
-        if spikes.shape != other.shape:
-            raise VerificationError(
-                f"{name}: {a.backend} recorded (samples, steps, neurons) = {spikes.shape}, "
-                f"{b.backend} {other.shape}. Compare runs of the same samples."
-            )
-        total += int((spikes != other).sum())
-    return total
 
 
 def _locate(
@@ -151,6 +94,12 @@ class _Layer:
     smallest_margin: float = np.inf
 
 
+def samples_at_once(network: Network) -> int:
+    """How many samples :class:`Verification` should be given at a time: bounds memory."""
+    values = network.steps * sum(p.size for p in network.layers)
+    return max(min(_CHUNK, _VALUES // values), 1)
+
+
 class Verification:
     """A comparison that grows chunk by chunk, so that memory does not grow with the samples.
 
@@ -200,7 +149,8 @@ class Verification:
     def _run(self, name: str, samples: NDArray[Any], labels: NDArray[np.int64]) -> Recording:
         tally = self.tallies[name]
         # Only software's membranes come at no cost; they give the margins.
-        membranes = list(self.layers) if name == "software" else []
+        margins = list(self.layers) if name == "software" else []
+        membranes = [*margins, *needed_membranes(self.network)]
         begun = time.perf_counter()
         recording = self.runners[name](samples, membranes)
         tally.seconds += time.perf_counter() - begun
@@ -219,8 +169,10 @@ class Verification:
             tally.first_divergence = replace(found, sample=found.sample + self.samples)
 
     def _margins(self, recording: Recording) -> None:
-        for name, trace in recording.membranes.items():
-            layer = self.layers[name]
+        for name, layer in self.layers.items():
+            if name not in recording.membranes:
+                continue
+            trace = recording.membranes[name]
             distance = np.abs(trace - self.network.population(name).cell.theta)
             layer.smallest_margin = min(layer.smallest_margin, float(distance.min()))
 
@@ -296,9 +248,10 @@ def verify(
             "at least one sample. Give a larger --samples or other data."
         )
     verification = Verification(network, runners, convolution)
-    for start in range(0, len(samples), _CHUNK):
-        part = samples[start : start + _CHUNK]
-        verification.add(part, labels[start : start + _CHUNK])
+    chunk = samples_at_once(network)
+    for start in range(0, len(samples), chunk):
+        part = samples[start : start + chunk]
+        verification.add(part, labels[start : start + chunk])
         progress(len(part))
     return verification.result()
 

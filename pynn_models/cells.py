@@ -39,6 +39,10 @@ PARAMETERS: Mapping[str, Quantity] = MappingProxyType(
         "d": Quantity("dimensionless", "weight of the input that bypasses the modes"),
         "theta": Quantity("dimensionless", "threshold: a spike when y > theta; inf: never"),
         "bias": Quantity("dimensionless", "constant current, added to u at every step k >= 0"),
+        "value_bias": Quantity("dimensionless", "constant part of each branch's value"),
+        "gate_bias": Quantity("dimensionless", "constant part of each branch's gate"),
+        "shift": Quantity("dimensionless", "added to value * gate before the GELU (gsu)"),
+        "gain": Quantity("dimensionless", "factor of the GELU (gsu)"),
         "first_step": Quantity("steps", "kernel step that is reference step k = 0"),
         "period": Quantity("steps", "modes are zeroed when k % period == 0; 0: never"),
     }
@@ -51,6 +55,7 @@ VARIABLES: Mapping[str, Quantity] = MappingProxyType(
     }
 )
 
+_ARRAYS = ("tau", "c_re", "d", "theta", "bias", "omega", "c_im")
 _ACCEPTED_INFINITY = {"tau", "theta"}
 
 _REMEDIES = {
@@ -61,6 +66,99 @@ _REMEDIES = {
 _DEFAULT_REMEDY = "look for NaN or overflow in the checkpoint that this value comes from"
 
 
+BRANCH_KINDS = ("glu", "gsu")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Branches:
+    """P gated inputs of H neurons, each the product of two sums of what arrives at step k::
+
+        v_p[k] = value_bias_p + weighted spikes and graded input at receptor value p
+        g_p[k] = gate_bias_p + weighted spikes and graded input at receptor gate p
+        glu:  b_p[k] = v_p[k] / (1 + exp(-g_p[k]))
+        gsu:  b_p[k] = gain_p z (1 + erf(z / sqrt(2))) / 2,  z = v_p[k] g_p[k] + shift_p
+
+    and the sum over p, ascending, is added to the neuron's u[k]. exp and erf are the C library's.
+
+    Shapes: value_bias, gate_bias, shift, gain (H, P), P >= 1; shift and gain are 0 and 1 for glu.
+    Units: dimensionless. Values: finite. The arrays are kept as read-only float64 copies.
+    Raises: `CellParameterError`.
+    Source: Stan & Rhodes, arXiv 2401.00955, section 2, with the norms folded.
+    """
+
+    kind: str
+    value_bias: FloatArray
+    gate_bias: FloatArray
+    shift: FloatArray
+    gain: FloatArray
+
+    def __post_init__(self) -> None:
+        if self.kind not in BRANCH_KINDS:
+            raise CellParameterError(
+                f"Branches: kind is {self.kind!r}; use one of {', '.join(BRANCH_KINDS)}."
+            )
+        for name in ("value_bias", "gate_bias", "shift", "gain"):
+            value = _frozen_copy(name, getattr(self, name))
+            _check_values(name, value)
+            object.__setattr__(self, name, value)
+            if value.ndim != 2 or 0 in value.shape or value.shape != self.value_bias.shape:
+                raise CellParameterError(
+                    f"Branches: {name} has shape {value.shape}, expected (H, P) as value_bias, "
+                    f"{self.value_bias.shape}, of at least one neuron and one branch. "
+                    "Leave branches out of a cell that has none."
+                )
+        if self.kind == "glu" and (self.shift.any() or (self.gain != 1).any()):
+            raise CellParameterError(
+                "Branches: shift or gain is set, expected 0 and 1 with kind 'glu'. Put factors "
+                "into the weights and the bias of the value."
+            )
+
+    @property
+    def count(self) -> int:
+        """P, the number of branches."""
+        return int(self.value_bias.shape[1])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LeakyCell:
+    """H leaky integrate-and-fire neurons with reset, k the reference step, dt the timestep in ms::
+
+        v[k] = exp(-dt/tau) v[k-1] + u[k]                             v[-1] = 0
+        s[k] = 1 if v[k] > theta else 0                               strictly
+        v[k] = 0 where s[k] = 1
+        u[k] = bias + sum of weighted spikes + currents that arrive at step k
+
+    Shapes: tau, theta, bias (H,). Units: tau ms, the others dimensionless.
+    Values: finite, tau > 0. The arrays are kept as read-only float64 copies.
+    Raises: `CellParameterError`.
+    """
+
+    tau: FloatArray
+    theta: FloatArray
+    bias: FloatArray
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = _frozen_copy(field.name, getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
+            if value.ndim != 1 or value.shape != self.tau.shape or len(value) == 0:
+                raise CellParameterError(
+                    f"LeakyCell: {field.name} has shape {value.shape}, expected (H,) as tau, "
+                    f"{self.tau.shape}, of at least one neuron."
+                )
+            _check_values(field.name, value)
+        if not (np.isfinite(self.tau).all() and np.isfinite(self.theta).all()):
+            raise CellParameterError(
+                "LeakyCell: tau or theta is infinite, expected finite numbers. Look for overflow "
+                "in the checkpoint that this value comes from."
+            )
+
+    @property
+    def n_neurons(self) -> int:
+        """H, the number of neurons."""
+        return len(self.tau)
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class StateSpaceCell:
     """H state-space neurons of N modes each, k the reference step, dt the timestep in ms::
@@ -69,7 +167,8 @@ class StateSpaceCell:
         x_n[k]  = abar_n x_n[k-1] + u[k]                              x_n[-1] = 0
         y[k]    = sum_n (c_re_n Re x_n[k] - c_im_n Im x_n[k]) + d u[k]
         s[k]    = 1 if y[k] > theta else 0                            strictly, and no reset
-        u[k]    = bias + sum of weighted spikes + currents that arrive at step k
+        u[k]    = bias + sum of weighted spikes, currents and graded input that arrive at step k
+                  + sum of the branches' b_p[k], if there are any
 
     where the input weight bbar, and the factor 2 of a conjugate pair, are folded into c.
     A neuron without memory has N = 0 modes and d = 1. Without `omega` and `c_im` the modes are
@@ -90,6 +189,7 @@ class StateSpaceCell:
     bias: FloatArray
     omega: FloatArray | None = None
     c_im: FloatArray | None = None
+    branches: Branches | None = None
 
     def __post_init__(self) -> None:
         if (self.omega is None) != (self.c_im is None):
@@ -98,15 +198,15 @@ class StateSpaceCell:
                 f"StateSpaceCell: {given} is given and {missing} is not; complex modes need both, "
                 "real modes neither. Give zeros for the missing one, or leave out both."
             )
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for name in _ARRAYS:
+            value = getattr(self, name)
             if value is not None:
-                object.__setattr__(self, field.name, _frozen_copy(field.name, value))
+                object.__setattr__(self, name, _frozen_copy(name, value))
         self._check_shapes()
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for name in _ARRAYS:
+            value = getattr(self, name)
             if value is not None:
-                _check_values(field.name, value)
+                _check_values(name, value)
 
     def _check_shapes(self) -> None:
         if self.tau.ndim != 2 or self.tau.shape[0] == 0:
@@ -115,16 +215,22 @@ class StateSpaceCell:
                 "neurons of N >= 0 modes. One neuron is a row: tau[None, :]; no modes: (H, 0)."
             )
         n_neurons, n_modes = self.tau.shape
-        for field in fields(self):
-            value = getattr(self, field.name)
-            per_mode = field.name in {"tau", "omega", "c_re", "c_im"}
+        for name in _ARRAYS:
+            value = getattr(self, name)
+            per_mode = name in {"tau", "omega", "c_re", "c_im"}
             expected = (n_neurons, n_modes) if per_mode else (n_neurons,)
             if value is not None and value.shape != expected:
                 raise CellParameterError(
-                    f"StateSpaceCell: {field.name} has shape {value.shape}, expected {expected}, "
+                    f"StateSpaceCell: {name} has shape {value.shape}, expected {expected}, "
                     f"since tau says H = {n_neurons} neurons of N = {n_modes} modes. "
-                    f"Give {field.name} one value a {'mode' if per_mode else 'neuron'}."
+                    f"Give {name} one value a {'mode' if per_mode else 'neuron'}."
                 )
+
+        if self.branches is not None and len(self.branches.value_bias) != n_neurons:
+            raise CellParameterError(
+                f"StateSpaceCell: its branches are of {len(self.branches.value_bias)} neurons, "
+                f"expected {n_neurons}, as tau says. Give them one row a neuron."
+            )
 
     @property
     def n_neurons(self) -> int:

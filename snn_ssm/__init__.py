@@ -14,6 +14,8 @@ from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig
 
 _LAZY = {
     "Network": "snn_ssm.model",
+    "Transformer": "snn_ssm.transformer",
+    "build_network": "snn_ssm.model",
     "load_network": "snn_ssm.training",
     "train": "snn_ssm.training",
 }
@@ -32,6 +34,8 @@ __all__ = [
     "Network",
     "TaskConfig",
     "TrainingConfig",
+    "Transformer",
+    "build_network",
     "load_checkpoint",
     "load_network",
     "save_checkpoint",

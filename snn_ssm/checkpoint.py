@@ -1,7 +1,8 @@
 """A trained model on disk: ``model.safetensors`` + ``config.toml``. Reading needs numpy only.
 
-Arrays (H channels, N modes, C inputs, K classes, D directions: 2 if bidirectional, else 1), float32
-unless noted; block ``i`` counts from 0:
+Arrays (H channels, N modes, S sets of modes: ``n_ssm``, or H where that is 0; C inputs, K classes,
+D directions: 2 if bidirectional, else 1; F features that the decoder reads: 4 H with ``pair``, else
+H), float32 unless noted; block ``i`` counts from 0:
 
 ====================================  ===============  ============================================
 name                                  shape            meaning
@@ -9,22 +10,59 @@ name                                  shape            meaning
 ``encoder.weight``                    (H, C)           linear encoder, after ``input_scale``;
                                       (C, H)           for an embedding: row = symbol
 ``encoder.bias``                      (H,)             absent for an embedding
-``blocks.i.ssm.a``                    (H, N)           ``Re(lambda) = -exp(a)``
-``blocks.i.ssm.omega``                (H, N)           ``Im(lambda)``; absent for real modes
-``blocks.i.ssm.log_dt``               (H,)             log of the step Delta
-``blocks.i.ssm.b``                    (H, N, 2)        input weight, (re, im); (H, N) if real
-``blocks.i.ssm.c``                    (D, H, N, 2)     readout weight; (D, H, N) if real
-``blocks.i.ssm.d``                    (H,)             feedthrough
-``blocks.i.mixing.weight``            (H, H)           (to, from)
-``blocks.i.mixing.bias``              (H,)
 ``blocks.i.norm.weight``, ``.bias``   (H,)             affine part of the norm
 ``blocks.i.norm.running_mean/_var``   (H,)             batch norm only
 ``blocks.i.norm.num_batches_tracked`` ()               batch norm only, int64
-``decoder.weight``, ``.bias``         (K, H), (K,)     logits from the pooled residual stream
+``blocks.i.ssm.a``                    (S, N)           ``Re(lambda) = -exp(a)``
+``blocks.i.ssm.omega``                (S, N)           ``Im(lambda)``; absent for real modes
+``blocks.i.ssm.b``                    (S, N, 2)        input weight, (re, im); (S, N) if real
+``blocks.i.ssm.log_dt``               (H,)             log of the step Delta
+``blocks.i.ssm.c``                    (D, H, N, 2)     readout weight; (D, H, N) if real
+``blocks.i.ssm.d``                    (H,)             feedthrough
+``blocks.i.log_threshold``            (H,)             ``ternary-constant`` only: log of delta
+``blocks.i.mixing.weight``            (H, H)           (to, from); ``linear`` and ``gsu``
+                                      (2H, H)          ``glu``: rows of the values, then the gates
+``blocks.i.mixing.bias``              (H,), (2H,)      as the rows of the weight
+``blocks.i.mixing.gate_weight``       (H, H)           ``gsu`` of two matrices only: (to, from)
+``blocks.i.mixing.norm.*``            as the norm      ``gsu`` only, the kind that ``gsu_norm`` says
+``decoder.weight``, ``.bias``         (K, F), (K,)     logits from the pooled residual stream
 ====================================  ===============  ============================================
 
-With ``cells = "stock"`` a layer has ``blocks.i.ssm.a`` (H,), ``log(n / 2^15)`` of the decay
-``exp(-round(n) / 2^15)``, and nothing else; encoder and mixing have no bias.
+Channel h has the modes of set ``h mod S``. The mixings, of a layer's output s and its membrane y:
+
+- ``linear``: ``o = W s + b``.
+- ``glu``: ``(v, g) = W s + b``, ``o = v sigmoid(g)``.
+- ``gsu``: ``o = GELU(norm((W s + b) * (T(G) y)))``, ``T(G) = (G > t) - (G < -t)`` with
+  ``t = 0.15 max|G|`` in float64; G is ``gate_weight``, and W where there is none. The GELU is the
+  exact one.
+
+Cells other than ``native`` have fewer arrays. ``stock``: of ``ssm`` only ``a`` (H,),
+``log(n / 2^15)`` of the decay ``exp(-clip(rint(n), 66, 2^18) / 2^15)``; encoder and mixing have no
+bias.
+``lif``: of ``ssm`` only ``a`` (H,), of ``v[k] = beta v[k-1] (1 - s[k-1]) + u[k]``,
+``s = 1 if v > 1 else 0``, with ``beta = exp(-exp(a))``.
+
+The arrays are those that training changes: what ``weight_bits`` and ``quantise_decays`` round is
+stored **before rounding**, and whoever uses it rounds it, in float64 and half to even:
+
+- ``weight_bits = B``: W of every mixing (neither b nor T(G), which is that of the stored matrix) is
+  ``q rint(W / q)`` with ``q = max|W| / (2^(B-1) - 1)``, the maximum over the whole array; a W of
+  zeros is left alone.
+- ``quantise_decays``: the pole abar of a native mode is ``clip(rint(2^31 abar), -2^31, 2^31 - 1)
+  / 2^31``, real and imaginary part each; the input weight bbar is that of the pole before rounding.
+
+A transformer has ``encoder``, ``decoder`` and, in block i, with ``norm`` as above:
+
+=======================================  ==================  ======================================
+name                                     shape               meaning
+=======================================  ==================  ======================================
+``blocks.i.attention.norm.*``            as the norm
+``blocks.i.attention.input.weight``      (3H, H), bias (3H,) rows of queries, then keys, then values
+``blocks.i.attention.output.weight``     (H, H), bias (H,)   from the heads side by side
+``blocks.i.feedforward.norm.*``          as the norm
+``blocks.i.feedforward.hidden.weight``   (4H, H), bias (4H,)
+``blocks.i.feedforward.output.weight``   (H, 4H), bias (H,)
+=======================================  ==================  ======================================
 
 ``config.toml`` holds the configuration and, in ``[checkpoint]``, the schema version and the
 SHA-256 of ``model.safetensors``, whose metadata in turn holds that of the text before it: an
@@ -59,6 +97,8 @@ MODEL_FILE = "model.safetensors"
 CONFIG_FILE = "config.toml"
 _STAMP = "\n[checkpoint]\n"  # what ends the configuration's own text
 
+Shapes = dict[str, tuple[int, ...]]
+
 
 class CheckpointError(SnnSsmError):
     """A checkpoint that is of another schema, altered, or whose arrays do not fit its model."""
@@ -72,38 +112,82 @@ class Checkpoint:
     arrays: Mapping[str, NDArray[np.generic]]
 
 
-def expected_shapes(model: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Name -> shape of every array that a model of this configuration has."""
-    h, n, c = model.channels, model.modes, model.inputs
-    pair = (2,) if model.complex_modes else ()
-    directions = 2 if model.bidirectional else 1
-    stock = model.cells == "stock"
-    shapes: dict[str, tuple[int, ...]] = {}
-    if model.encoder == "embedding":
-        shapes["encoder.weight"] = (c, h)
-    else:
-        shapes["encoder.weight"] = (h, c)
-        if not stock:
-            shapes["encoder.bias"] = (h,)
-    for i in range(model.depth):
-        ssm, norm = f"blocks.{i}.ssm", f"blocks.{i}.norm"
-        shapes[f"blocks.{i}.mixing.weight"] = (h, h)
-        if stock:
-            shapes[f"{ssm}.a"] = (h,)
-        else:
-            shapes.update({f"{ssm}.a": (h, n), f"{ssm}.log_dt": (h,), f"{ssm}.d": (h,)})
-            shapes[f"{ssm}.b"] = (h, n, *pair)
-            shapes[f"{ssm}.c"] = (directions, h, n, *pair)
-            shapes[f"blocks.{i}.mixing.bias"] = (h,)
-        if model.complex_modes:
-            shapes[f"{ssm}.omega"] = (h, n)
-        if model.norm in ("batch", "layer"):
-            shapes.update({f"{norm}.weight": (h,), f"{norm}.bias": (h,)})
-        if model.norm == "batch":
-            shapes.update({f"{norm}.running_mean": (h,), f"{norm}.running_var": (h,)})
-            shapes[f"{norm}.num_batches_tracked"] = ()
-    shapes.update({"decoder.weight": (model.classes, h), "decoder.bias": (model.classes,)})
+def _norm_shapes(prefix: str, norm: str, channels: int) -> Shapes:
+    leaves = {"batch": ("weight", "bias", "running_mean", "running_var"),
+              "layer": ("weight", "bias")}.get(norm, ())
+    shapes: Shapes = {f"{prefix}.{leaf}": (channels,) for leaf in leaves}
+    if norm == "batch":
+        shapes[f"{prefix}.num_batches_tracked"] = ()
     return shapes
+
+
+def _linear_shapes(prefix: str, outputs: int, inputs: int, bias: bool = True) -> Shapes:
+    shapes: Shapes = {f"{prefix}.weight": (outputs, inputs)}
+    return shapes | {f"{prefix}.bias": (outputs,)} if bias else shapes
+
+
+def _layer_shapes(prefix: str, model: ModelConfig) -> Shapes:
+    h, n = model.channels, model.modes
+    if model.cells != "native":
+        return {f"{prefix}.a": (h,)}
+    sets = model.n_ssm or h
+    parts = (2,) if model.complex_modes else ()
+    directions = 2 if model.bidirectional else 1
+    shapes = {
+        f"{prefix}.a": (sets, n),
+        f"{prefix}.b": (sets, n, *parts),
+        f"{prefix}.log_dt": (h,),
+        f"{prefix}.c": (directions, h, n, *parts),
+        f"{prefix}.d": (h,),
+    }
+    return shapes | {f"{prefix}.omega": (sets, n)} if model.complex_modes else shapes
+
+
+def _mixing_shapes(prefix: str, model: ModelConfig) -> Shapes:
+    h = model.channels
+    rows = 2 * h if model.mixing == "glu" else h
+    shapes = _linear_shapes(prefix, rows, h, bias=model.cells != "stock")
+    if model.mixing == "gsu":
+        shapes |= _norm_shapes(f"{prefix}.norm", model.gsu_norm, h)
+        if model.gsu_weights == 2:
+            shapes[f"{prefix}.gate_weight"] = (h, h)
+    return shapes
+
+
+def _block_shapes(prefix: str, model: ModelConfig) -> Shapes:
+    h = model.channels
+    shapes = _norm_shapes(f"{prefix}.norm", model.norm, h)
+    shapes |= _layer_shapes(f"{prefix}.ssm", model)
+    if model.activation == "ternary-constant":
+        shapes[f"{prefix}.log_threshold"] = (h,)
+    return shapes | _mixing_shapes(f"{prefix}.mixing", model)
+
+
+def _transformer_block_shapes(prefix: str, model: ModelConfig) -> Shapes:
+    h = model.channels
+    attention, feedforward = f"{prefix}.attention", f"{prefix}.feedforward"
+    return {
+        **_norm_shapes(f"{attention}.norm", model.norm, h),
+        **_linear_shapes(f"{attention}.input", 3 * h, h),
+        **_linear_shapes(f"{attention}.output", h, h),
+        **_norm_shapes(f"{feedforward}.norm", model.norm, h),
+        **_linear_shapes(f"{feedforward}.hidden", 4 * h, h),
+        **_linear_shapes(f"{feedforward}.output", h, 4 * h),
+    }
+
+
+def expected_shapes(model: ModelConfig) -> Shapes:
+    """Name -> shape of every array that a model of this configuration has."""
+    h, transformer = model.channels, model.architecture == "transformer"
+    if model.encoder == "embedding":
+        shapes: Shapes = {"encoder.weight": (model.inputs, h)}
+    else:
+        bias = transformer or model.cells != "stock"
+        shapes = _linear_shapes("encoder", h, model.inputs, bias)
+    block = _transformer_block_shapes if transformer else _block_shapes
+    for i in range(model.depth):
+        shapes |= block(f"blocks.{i}", model)
+    return shapes | _linear_shapes("decoder", model.classes, 4 * h if model.pair else h)
 
 
 def check_arrays(

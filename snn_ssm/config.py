@@ -21,15 +21,18 @@ from pynn_models.errors import SnnSsmError
 
 T = TypeVar("T")
 
-CELLS = ("native", "stock")
+ARCHITECTURES = ("state-space", "transformer")
+CELLS = ("native", "stock", "lif")
 MODE_INITS = ("s4d-lin", "s4d-inv", "s4d-legs", "s4d-real")
 DISCRETISATIONS = ("zoh", "bilinear")
 ENCODERS = ("linear", "embedding")
 NORMS = ("batch", "layer", "none")
-ACTIVATIONS = ("heaviside", "gelu")
-SURROGATES = ("fast-sigmoid", "arctan")
-MIXINGS = ("linear",)
+SPIKES = ("heaviside", "ternary", "ternary-constant", "bernoulli")
+ACTIVATIONS = (*SPIKES, "sigmoid", "tanh", "hard-sigmoid", "relu", "gelu", "identity")
+SURROGATES = ("fast-sigmoid", "arctan", "triangle", "multi-gaussian")
+MIXINGS = ("linear", "glu", "gsu")
 POOLINGS = ("mean", "last")
+PRECISIONS = ("float32", "bf16")
 
 
 class ConfigError(SnnSsmError):
@@ -52,15 +55,19 @@ class TaskConfig:
     """What is learned: the task's name, the length of one sample and the fixed pixel order.
 
     ``permutation`` is empty for the natural order; otherwise step k of a sample is element
-    ``permutation[k]`` of the natural order.
+    ``permutation[k]`` of the natural order. ``train_samples``: the first so many training samples
+    in the task's fixed order; 0: all.
     """
 
     name: str = "smnist"
     steps: int = 784
     permutation: tuple[int, ...] = ()
+    train_samples: int = 0
 
     def __post_init__(self) -> None:
         _require(self.steps > 0, "task.steps", self.steps, "a positive number of steps")
+        _require(self.train_samples >= 0, "task.train_samples", self.train_samples,
+                 "0 (all) or a positive number")
         if self.permutation:
             _require(
                 sorted(self.permutation) == list(range(self.steps)),
@@ -74,24 +81,41 @@ class TaskConfig:
 class ModelConfig:
     """The network: encoder -> depth x [norm, layer, spike, mixing, dropout, residual] -> decoder.
 
+    ``architecture``: ``state-space``, or ``transformer`` (a baseline: encoder layers of ``heads``
+    heads; of the keys on cells, modes, spikes and mixing it uses none).
     ``inputs``: channels of the input (``linear`` encoder) or number of symbols (``embedding``).
     ``input_bits``: width of an unsigned integer channel; 0 for real-valued input.
     ``input_scale``: the factor applied to a channel before the encoder.
-    ``modes``: modes per channel; one complex mode stands for a conjugate pair.
-    ``cells``: ``native`` state-space cells, or ``stock``: one real mode a neuron and nothing a
+    ``pair``: a sample is two sequences of equal length, one after the other, and the decoder reads
+    ``[h1, h2, h1 h2, h1 - h2]`` of their pooled features.
+    ``modes``: modes per channel; one complex mode stands for a conjugate pair. ``n_ssm``: sets of
+    modes, shared by the channels (channel h has set h mod n_ssm); 0: one set a channel.
+    ``cells``: ``native`` state-space cells; ``stock``: one real mode a neuron and nothing a
     simulator's ``IF_curr_exp`` lacks (no feedthrough, no constant through the mode, the batch norm
-    on the membrane, decays on the grid of SpiNNaker's), so that no cell of our own is needed.
+    on the membrane, decays on the grid of SpiNNaker's), so that no cell of our own is needed;
+    ``lif``: leaky integrate-and-fire neurons with a learned decay and reset to zero.
+    ``activation``: ``heaviside``, ``ternary`` (threshold 0.15 of the step's largest magnitude),
+    ``ternary-constant`` (a learned threshold a channel), ``bernoulli``, or no spike.
+    ``mixing``: ``linear``; ``glu``; ``gsu`` (a ternary activation), whose product is normalised by
+    ``gsu_norm`` and uses ``gsu_weights`` matrices (1: value and gate share one).
+    ``quantise_decays``: train with modes rounded to what SpiNNaker can represent;
+    ``weight_bits``: train mixing weights rounded to signed integers of so many bits, a scale a
+    matrix; 0: not rounded.
     """
 
+    architecture: str = "state-space"
     inputs: int = 1
     classes: int = 10
     encoder: str = "linear"
     input_bits: int = 8
     input_scale: float = 1.0 / 255.0
+    pair: bool = False
     channels: int = 64
     depth: int = 4
+    heads: int = 4
     cells: str = "native"
     modes: int = 16
+    n_ssm: int = 0
     mode_init: str = "s4d-lin"
     discretisation: str = "zoh"
     dt_min: float = 1e-3
@@ -100,16 +124,21 @@ class ModelConfig:
     surrogate: str = "fast-sigmoid"
     surrogate_slope: float = 25.0
     mixing: str = "linear"
+    gsu_weights: int = 1
+    gsu_norm: str = "layer"
     bidirectional: bool = False
     norm: str = "batch"
     prenorm: bool = True
     dropout: float = 0.0
     pooling: str = "mean"
+    quantise_decays: bool = False
+    weight_bits: int = 0
 
     def __post_init__(self) -> None:
-        for key in ("inputs", "classes", "channels", "depth", "modes"):
+        for key in ("inputs", "classes", "channels", "depth", "modes", "heads"):
             value = getattr(self, key)
             _require(value > 0, f"model.{key}", value, "a positive integer")
+        _one_of("model.architecture", self.architecture, ARCHITECTURES)
         _one_of("model.encoder", self.encoder, ENCODERS)
         _one_of("model.cells", self.cells, CELLS)
         _one_of("model.mode_init", self.mode_init, MODE_INITS)
@@ -118,6 +147,8 @@ class ModelConfig:
         _one_of("model.surrogate", self.surrogate, SURROGATES)
         _one_of("model.mixing", self.mixing, MIXINGS)
         _one_of("model.norm", self.norm, NORMS)
+        _one_of("model.gsu_norm", self.gsu_norm, NORMS)
+        _require(self.gsu_weights in (1, 2), "model.gsu_weights", self.gsu_weights, "1 or 2")
         _one_of("model.pooling", self.pooling, POOLINGS)
         _require(0 <= self.input_bits <= 16, "model.input_bits", self.input_bits, "0 to 16 bits")
         _require(
@@ -129,14 +160,37 @@ class ModelConfig:
         _require(0 < self.surrogate_slope < math.inf, "model.surrogate_slope",
                  self.surrogate_slope, "a positive slope")
         _require(0 <= self.dropout < 1, "model.dropout", self.dropout, "0 <= dropout < 1")
-        if self.cells == "stock":
+        _require(self.n_ssm >= 0 and self.channels % max(self.n_ssm, 1) == 0, "model.n_ssm",
+                 self.n_ssm, f"0, or a divisor of model.channels = {self.channels}")
+        _require(self.weight_bits == 0 or 2 <= self.weight_bits <= 16, "model.weight_bits",
+                 self.weight_bits, "0, or 2 to 16 bits")
+        self._check_combinations()
+
+    def _check_combinations(self) -> None:
+        fixed: dict[str, object] = {}
+        if self.architecture == "transformer":
+            _require(self.channels % self.heads == 0, "model.heads", self.heads,
+                     f"a divisor of model.channels = {self.channels}")
+        elif self.cells == "stock":
             fixed = {
-                "mode_init": "s4d-real", "modes": 1, "norm": "batch", "bidirectional": False,
-                "encoder": "linear", "discretisation": "zoh",
+                "mode_init": "s4d-real", "modes": 1, "n_ssm": 0, "norm": "batch",
+                "bidirectional": False, "encoder": "linear", "discretisation": "zoh",
+                "activation": "heaviside", "mixing": "linear",
             }
-            for key, value in fixed.items():
-                _require(getattr(self, key) == value, f"model.{key}", getattr(self, key),
-                         f"{value!r} with cells = \"stock\"")
+        elif self.cells == "lif":
+            fixed = {
+                "bidirectional": False, "activation": "heaviside", "mixing": "linear",
+                "quantise_decays": False,
+            }
+        for key, value in fixed.items():
+            _require(getattr(self, key) == value, f"model.{key}", getattr(self, key),
+                     f"{value!r} with cells = \"{self.cells}\"")
+        if self.mixing == "gsu":
+            _require(self.activation.startswith("ternary"), "model.activation", self.activation,
+                     "'ternary' or 'ternary-constant' with mixing = \"gsu\"")
+        if self.quantise_decays:
+            _require(self.discretisation == "zoh", "model.discretisation", self.discretisation,
+                     "'zoh' with quantise_decays = true")
 
     @property
     def complex_modes(self) -> bool:
@@ -146,7 +200,12 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How the network is trained: AdamW, linear warm-up, cosine decay, gradient clipping."""
+    """How the network is trained: AdamW, linear warm-up, cosine decay, gradient clipping.
+
+    ``precision``: ``bf16`` keeps parameters, modes and norms in float32 and multiplies matrices in
+    bfloat16. ``rate_penalty`` times the mean over layers of ``max(0, spike rate - rate_target)^2``
+    is added to the loss.
+    """
 
     epochs: int = 20
     batch_size: int = 64
@@ -156,6 +215,9 @@ class TrainingConfig:
     warmup: float = 0.05
     clip: float = 1.0
     seed: int = 0
+    precision: str = "float32"
+    rate_penalty: float = 0.0
+    rate_target: float = 0.0
 
     def __post_init__(self) -> None:
         _require(self.epochs > 0, "training.epochs", self.epochs, "a positive integer")
@@ -167,6 +229,11 @@ class TrainingConfig:
                  "0 or a positive number")
         _require(0 <= self.warmup < 1, "training.warmup", self.warmup, "a fraction below 1")
         _require(self.seed >= 0, "training.seed", self.seed, "0 or a positive integer")
+        _one_of("training.precision", self.precision, PRECISIONS)
+        _require(0 <= self.rate_penalty < math.inf, "training.rate_penalty", self.rate_penalty,
+                 "0 or a positive number")
+        _require(0 <= self.rate_target < 1, "training.rate_target", self.rate_target,
+                 "a spike rate, 0 <= rate < 1")
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from pynn_models.errors import SnnSsmError
 # The types of a safetensors file that NumPy has.
 _DTYPES = {
     "BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4",
-    "U64": "<u8", "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8",
+    "U64": "<u8", "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8", "C64": "<c8",
 }
+_READ = {**_DTYPES, "BF16": "<u2"}  # NumPy has no bfloat16, which is the upper half of a float32
 _NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
 
 
@@ -103,6 +104,7 @@ def read_arrays(
 ) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     """Arrays and metadata of a safetensors file, after its SHA-256 was compared with ``digest``.
 
+    bfloat16 comes as float32 (exact), complex64 as it is; other types that NumPy lacks are refused.
     Raises :class:`FileError` for a file that is missing, truncated, altered or not safetensors.
     """
     data = read_bytes(path, what)
@@ -129,11 +131,18 @@ def _unpack_arrays(data: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, str]
     arrays, end = {}, start
     for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
         begin, stop = (start + int(offset) for offset in entry["data_offsets"])
-        dtype, shape = np.dtype(_DTYPES[entry["dtype"]]), tuple(int(n) for n in entry["shape"])
+        kind = entry["dtype"]
+        if kind not in _READ:
+            raise ValueError(f"array {name!r} is of type {kind!r}, which NumPy lacks")
+        dtype = np.dtype(_READ[kind])
+        shape = tuple(int(n) for n in entry["shape"])
         size = dtype.itemsize * math.prod(shape)
         if begin != end or stop != begin + size or stop > len(data) or min(shape, default=0) < 0:
             raise ValueError(f"array {name!r} of {size} bytes stands at {begin} to {stop}")
-        arrays[name] = np.frombuffer(bytearray(data[begin:stop]), dtype).reshape(shape)
+        array = np.frombuffer(bytearray(data[begin:stop]), dtype)
+        if kind == "BF16":
+            array = (array.astype("<u4") << 16).view("<f4")
+        arrays[name] = array.reshape(shape)
         end = stop
     if end != len(data):
         raise ValueError(f"{len(data)} bytes; expected {end}")

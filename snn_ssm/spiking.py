@@ -1,4 +1,8 @@
-"""Spike functions: a Heaviside step forward, a surrogate gradient backward."""
+"""Spike functions: steps forward, a surrogate gradient backward.
+
+A surrogate is the derivative, as a function of the distance y from the threshold, that stands in
+for that of the step. ``slope`` makes it narrower; its height at the threshold is fixed.
+"""
 
 from __future__ import annotations
 
@@ -11,24 +15,118 @@ from torch import Tensor
 
 from pynn_models.errors import SnnSsmError
 
+Derivative = Callable[[Tensor, float], Tensor]
+
+STEP_SHARE = 0.15  # of the step's largest magnitude: the threshold of the published GSU
+
+# Multi-Gaussian: height and width of the negative side lobes, width of the centre, and a damping.
+_LOBE, _SPREAD, _SIGMA, _DAMPING = 0.15, 6.0, 0.5, 0.5
+
 
 class SpikeFunctionError(SnnSsmError):
     """An unknown surrogate gradient."""
 
 
+def _fast_sigmoid(y: Tensor, slope: float) -> Tensor:
+    return (y.abs() * slope + 1).square_().reciprocal_()
+
+
+def _arctan(y: Tensor, slope: float) -> Tensor:
+    return ((y * (math.pi / 2 * slope)).square_() + 1).reciprocal_()
+
+
+def _triangle(y: Tensor, slope: float) -> Tensor:
+    return (1 - y.abs() * slope).clamp_(min=0)
+
+
+def _gaussian(x: Tensor, mean: float, sigma: float) -> Tensor:
+    scale = 1 / (sigma * math.sqrt(2 * math.pi))
+    return ((x - mean) / sigma).square_().mul_(-0.5).exp_().mul_(scale)
+
+
+def _multi_gaussian(y: Tensor, slope: float) -> Tensor:
+    x, wide = y * slope, _SPREAD * _SIGMA
+    centre = (1 + _LOBE) * _gaussian(x, 0.0, _SIGMA)
+    lobes = _gaussian(x, _SIGMA, wide) + _gaussian(x, -_SIGMA, wide)
+    return _DAMPING * (centre - _LOBE * lobes)
+
+
+_DERIVATIVES: dict[str, Derivative] = {
+    "fast-sigmoid": _fast_sigmoid,
+    "arctan": _arctan,
+    "triangle": _triangle,
+    "multi-gaussian": _multi_gaussian,
+}
+
+
+def _derivative(surrogate: str) -> Derivative:
+    if surrogate not in _DERIVATIVES:
+        raise SpikeFunctionError(
+            f"unknown surrogate gradient {surrogate!r}; use one of {', '.join(_DERIVATIVES)}."
+        )
+    return _DERIVATIVES[surrogate]
+
+
 class _Heaviside(torch.autograd.Function):
-    """A step at 0 forward; backward the gradient times ``derivative(y)``."""
+    """A step at 0 forward; backward the gradient times ``derivative(y, slope)``."""
 
     @staticmethod
-    def forward(ctx: Any, y: Tensor, derivative: Callable[[Tensor], Tensor]) -> Tensor:
+    def forward(ctx: Any, y: Tensor, derivative: Derivative, slope: float) -> Tensor:
         ctx.save_for_backward(y)
-        ctx.derivative = derivative
+        ctx.derivative, ctx.slope = derivative, slope
         return (y > 0).to(y.dtype)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
         (y,) = ctx.saved_tensors
-        return grad * ctx.derivative(y), None
+        return grad * ctx.derivative(y, ctx.slope), None, None
+
+
+class _Ternary(torch.autograd.Function):
+    """Steps at delta and -delta; backward the surrogate at either, to y and to delta."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, y: Tensor, delta: Tensor, derivative: Derivative, slope: float
+    ) -> Tensor:
+        ctx.save_for_backward(y, delta)
+        ctx.derivative, ctx.slope = derivative, slope
+        return (y > delta).to(y.dtype) - (-y > delta).to(y.dtype)
+
+    @staticmethod
+    def backward(  # type: ignore[override]
+        ctx: Any, grad: Tensor
+    ) -> tuple[Tensor, Tensor | None, None, None]:
+        y, delta = ctx.saved_tensors
+        above = ctx.derivative(y - delta, ctx.slope)
+        below = ctx.derivative(-y - delta, ctx.slope)
+        grad_delta = None
+        if ctx.needs_input_grad[1]:
+            grad_delta = (grad * (below - above)).sum_to_size(delta.shape)
+        return grad * (above + below), grad_delta, None, None
+
+
+class _Bernoulli(torch.autograd.Function):
+    """A spike of probability sigmoid(y) forward; backward the probability's derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor) -> Tensor:
+        probability = torch.sigmoid(y)
+        ctx.save_for_backward(probability)
+        return torch.bernoulli(probability)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+        (probability,) = ctx.saved_tensors
+        return grad * probability * (1 - probability)
+
+
+def heaviside(y: Tensor, surrogate: str, slope: float) -> Tensor:
+    """``s = 1 if y > 0 else 0`` with the named surrogate gradient.
+
+    Any shape. Raises :class:`SpikeFunctionError` for an unknown name.
+    """
+    return _Heaviside.apply(y, _derivative(surrogate), slope)
 
 
 def fast_sigmoid(y: Tensor, slope: float = 25.0) -> Tensor:
@@ -36,7 +134,7 @@ def fast_sigmoid(y: Tensor, slope: float = 25.0) -> Tensor:
 
     Any shape. Source: Stan & Rhodes, arXiv 2401.00955, section 2 (slope 25); Zenke & Ganguli 2018.
     """
-    return _Heaviside.apply(y, lambda y: (y.abs() * slope + 1).square_().reciprocal_())
+    return heaviside(y, "fast-sigmoid", slope)
 
 
 def arctan(y: Tensor, slope: float = 2.0) -> Tensor:
@@ -45,21 +143,54 @@ def arctan(y: Tensor, slope: float = 2.0) -> Tensor:
     The derivative of ``arctan(pi/2 slope y) / (pi/2 slope)``: 1 at the threshold, as for
     :func:`fast_sigmoid`. Any shape. Source: Fang et al. 2021 (up to the factor slope/2).
     """
-    return _Heaviside.apply(
-        y, lambda y: ((y * (math.pi / 2 * slope)).square_() + 1).reciprocal_()
-    )
+    return heaviside(y, "arctan", slope)
 
 
-_SURROGATES = {"fast-sigmoid": fast_sigmoid, "arctan": arctan}
+def triangle(y: Tensor, slope: float = 1.0) -> Tensor:
+    """``s = 1 if y > 0 else 0``; backward ``ds/dy = max(0, 1 - slope |y|)``.
 
-
-def heaviside(y: Tensor, surrogate: str, slope: float) -> Tensor:
-    """``s = 1 if y > 0 else 0`` with the named surrogate gradient.
-
-    Raises :class:`SpikeFunctionError` for an unknown name.
+    Any shape. Source: Esser et al. 2016 (slope 1); Bellec et al. 2018 damp it by a factor of 0.3.
     """
-    if surrogate not in _SURROGATES:
-        raise SpikeFunctionError(
-            f"unknown surrogate gradient {surrogate!r}; use one of {', '.join(_SURROGATES)}."
-        )
-    return _SURROGATES[surrogate](y, slope)
+    return heaviside(y, "triangle", slope)
+
+
+def multi_gaussian(y: Tensor, slope: float = 1.0) -> Tensor:
+    """``s = 1 if y > 0 else 0``; backward a Gaussian with negative side lobes, x = slope y::
+
+        ds/dy = g ((1 + h) N(x | 0, sigma) - h N(x | sigma, s sigma) - h N(x | -sigma, s sigma))
+
+    with N(x | mean, standard deviation), h = 0.15, s = 6, sigma = 0.5 and g = 0.5. Any shape.
+    Source: Yin, Corradi & Bohte 2021, *Accurate and efficient time-domain classification with
+    adaptive spiking recurrent neural networks* (slope 1; g is that of their published code).
+    """
+    return heaviside(y, "multi-gaussian", slope)
+
+
+def ternary(y: Tensor, delta: Tensor, surrogate: str, slope: float) -> Tensor:
+    """``T(y) = H(y - delta) - H(-y - delta)``: -1, 0 or 1, both comparisons strict.
+
+    Backward, with D the surrogate's derivative: ``dT/dy = D(y - delta) + D(-y - delta)`` and
+    ``dT/ddelta = D(-y - delta) - D(y - delta)``. ``y`` of any shape, ``delta`` > 0 of one that
+    expands to it. Raises :class:`SpikeFunctionError` for an unknown surrogate.
+    Source: Stan & Rhodes, arXiv 2401.00955, section 2.
+    """
+    return _Ternary.apply(y, delta, _derivative(surrogate), slope)
+
+
+def step_threshold(y: Tensor) -> Tensor:
+    """``delta = 0.15 max_h |y|`` of each sample and step: (B, H, L) -> (B, 1, L).
+
+    A constant in the gradient. Source: as :func:`ternary`.
+    """
+    return STEP_SHARE * y.detach().abs().amax(1, keepdim=True)
+
+
+def bernoulli(y: Tensor) -> Tensor:
+    """``s = 1`` with probability ``p = sigmoid(y)``, else 0; backward ``ds/dy = p (1 - p)``.
+
+    Any shape; draws from torch's generator. The gradient is that of the mean, passed straight
+    through the sampling. For training: what is evaluated is the likelier of both, ``y > 0``.
+    Source: Bengio, Leonard & Courville 2013, *Estimating or Propagating Gradients Through
+    Stochastic Neurons*.
+    """
+    return _Bernoulli.apply(y)

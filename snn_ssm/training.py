@@ -11,8 +11,6 @@ import json
 import math
 import platform
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,214 +20,159 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from pynn_models.errors import SnnSsmError
-from snn_ssm import config as configuration
-from snn_ssm.checkpoint import (
-    MODEL_FILE,
-    Checkpoint,
-    load_checkpoint,
-    save_checkpoint,
+from snn_ssm import hardware
+from snn_ssm.batches import load, split
+from snn_ssm.checkpoint import MODEL_FILE, load_checkpoint, save_checkpoint
+from snn_ssm.config import Config
+from snn_ssm.distributed import World, join, share_norms
+from snn_ssm.evaluation import evaluate, report, settle_norms
+from snn_ssm.files import new_directory, sha256, write_atomic
+from snn_ssm.labels import model_name
+from snn_ssm.model import build_network
+from snn_ssm.optimisation import (
+    check_penalty,
+    parameter_groups,
+    rate_factor,
+    rate_penalty,
+    spike_rates,
 )
-from snn_ssm.config import Config, TrainingConfig
-from snn_ssm.files import (
-    FileError,
-    new_directory,
-    pack_arrays,
-    read_arrays,
-    sha256,
-    write_atomic,
+from snn_ssm.restore import load_network, load_weights, require_same_model, to_checkpoint
+from snn_ssm.run_state import (
+    STATE_FILE,
+    Progress,
+    TrainingError,
+    load_state,
+    random_state,
+    save_state,
+    set_random_state,
 )
-from snn_ssm.model import Network
+from snn_ssm.sequence import Output
 from snn_ssm.tasks import Samples
 
-STATE_FILE = "state.safetensors"
 METRICS_FILE = "metrics.json"
-MODE_PARAMETERS = ("a", "omega", "log_dt", "b")
 _SAVE_EVERY = 300.0  # seconds between two states within an epoch
 _NORM_SAMPLES = 4096  # enough that the batch norms' statistics are known to about 0.1 %
 
-
-class TrainingError(SnnSsmError):
-    """Training diverged, or a run cannot be resumed."""
-
-
-@dataclass
-class Progress:
-    """Where a run stands: the epoch, the batches done in it, and its sums so far."""
-
-    epoch: int = 0
-    batch: int = 0
-    loss: float = 0.0
-    correct: int = 0
-    seen: int = 0
-    rates: list[float] = field(default_factory=list)
-    seconds: float = 0.0
-    epochs: list[dict[str, Any]] = field(default_factory=list)
-
-
-def rate_factor(step: int, total: int, warmup: float) -> float:
-    """Warm-up and cosine decay, w = warmup total: the share of the peak rate at a step.
-
-    ``(step+1)/(w+1)`` for step < w, then ``(1 + cos(pi (step-w)/(total-w)))/2``.
-    """
-    ramp = warmup * total
-    if step < ramp:
-        return (step + 1) / (ramp + 1)
-    return 0.5 * (1 + math.cos(math.pi * (step - ramp) / max(1.0, total - ramp)))
-
-
-def parameter_groups(network: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
-    """Three groups: modes (smaller rate, no decay), norms and biases (no decay), the rest.
-
-    Each group carries its peak rate as ``peak``.
-    """
-    modes, plain, decayed = [], [], []
-    for name, parameter in network.named_parameters():
-        leaf = name.rsplit(".", 1)[-1]
-        if ".ssm." in name and leaf in MODE_PARAMETERS:
-            modes.append(parameter)
-        elif ".norm." in name or leaf in ("bias", "d"):
-            plain.append(parameter)
-        else:
-            decayed.append(parameter)
-    return [
-        {"params": modes, "peak": config.mode_rate, "weight_decay": 0.0},
-        {"params": plain, "peak": config.rate, "weight_decay": 0.0},
-        {"params": decayed, "peak": config.rate, "weight_decay": config.weight_decay},
-    ]
-
-
-def _batches(
-    samples: Samples, size: int, order: NDArray[np.int64], first: int = 0
-) -> Iterator[tuple[Tensor, Tensor]]:
-    for start in range(first * size, len(samples), size):
-        index = order[start : start + size]
-        yield torch.from_numpy(samples.inputs[index]), torch.from_numpy(samples.labels[index])
-
-
-@torch.no_grad()
-def evaluate(
-    network: Network, samples: Samples, batch_size: int = 100, device: str = "cpu"
-) -> dict[str, Any]:
-    """Accuracy and spike rate per layer of the network, by convolution: ``accuracy``, ``rates``."""
-    network.eval()
-    correct, rates = 0, np.zeros(network.config.depth)
-    for p, label in _batches(samples, batch_size, np.arange(len(samples))):
-        out = network(p.to(device))
-        correct += int((out.logits.argmax(-1).cpu() == label).sum())
-        rates += [float(s.mean()) * len(p) for s in out.outputs]
-    return {"accuracy": correct / len(samples), "rates": (rates / len(samples)).tolist()}
-
-
-@torch.no_grad()
-def settle_norms(network: Network, batches: Iterable[Tensor]) -> None:
-    """Set every batch norm's statistics to the average over ``batches`` (B, C, L).
-
-    While weights change fast, the running averages lag behind them, and a Heaviside network
-    forgives no shifted threshold: accuracy in evaluation can be half of that in training.
-    """
-    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d)]
-    if not norms:
-        return
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain average over what follows
-    network.train()
-    for p in batches:
-        network(p)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-
-
-def load_network(checkpoint: Checkpoint | Path) -> Network:
-    """The torch model of a checkpoint, in evaluation mode, float32."""
-    if not isinstance(checkpoint, Checkpoint):
-        checkpoint = load_checkpoint(checkpoint)
-    network = Network(checkpoint.config.model)
-    state = {name: torch.from_numpy(array.copy()) for name, array in checkpoint.arrays.items()}
-    network.load_state_dict(state)
-    return network.eval()
-
-
-def to_checkpoint(network: Network, config: Config) -> Checkpoint:
-    """The checkpoint of a torch model."""
-    arrays = {k: v.detach().cpu().numpy() for k, v in network.state_dict().items()}
-    return Checkpoint(config, arrays)
+__all__ = [
+    "METRICS_FILE",
+    "STATE_FILE",
+    "Progress",
+    "Run",
+    "TrainingError",
+    "evaluate",
+    "load_network",
+    "settle_norms",
+    "to_checkpoint",
+    "train",
+]
 
 
 class Run:
     """A training run in its directory."""
 
-    def __init__(self, config: Config, out: Path, device: str) -> None:
-        self.config, self.out, self.device = config, out, device
-        torch.manual_seed(config.training.seed)
-        self.network = Network(config.model, config.training.seed).to(device)
+    def __init__(self, config: Config, out: Path, world: World) -> None:
+        check_penalty(config.model, config.training)
+        self.config, self.out, self.world = config, out, world
+        torch.manual_seed(config.training.seed + world.rank)
+        self.network = build_network(config.model, config.training.seed).to(world.device)
+        share_norms(self.network, world)
         self.optimiser = torch.optim.AdamW(parameter_groups(self.network, config.training))
         self.progress = Progress()
 
+    def check_shares(self, samples: Samples) -> None:
+        """Raise :class:`TrainingError` where a batch has too few samples for all processes."""
+        size = self.config.training.batch_size
+        for count in (len(samples), min(len(samples), _NORM_SAMPLES)):
+            last = len(split(np.arange(count), size)[-1])
+            if last < self.world.size:
+                raise TrainingError(
+                    f"the last of the batches of {size} of {count} samples has {last}, too few "
+                    f"for {self.world.size} processes. Choose another training.batch_size, or "
+                    "fewer processes."
+                )
+
+    def start(self, init: Path | None) -> None:
+        """Make the run's directory; the model is random, or that of the checkpoint ``init``."""
+        if init is not None:
+            checkpoint = load_checkpoint(init)
+            require_same_model(self.config.model, init, checkpoint.config.model)
+            load_weights(self.network, checkpoint)
+            self.progress.init = sha256((init / MODEL_FILE).read_bytes())
+        if self.world.rank == 0:
+            new_directory(self.out, "output directory")
+
     def save_state(self) -> None:
         """Write all that a resumed run needs, in one file."""
-        arrays = {f"model.{k}": v.cpu().numpy() for k, v in self.network.state_dict().items()}
-        for i, state in self.optimiser.state_dict()["state"].items():
-            arrays |= {f"optimiser.{i}.{k}": v.cpu().numpy() for k, v in state.items()}
-        arrays["random"] = torch.get_rng_state().numpy()
-        metadata = {
-            "config": configuration.dumps(self.config),
-            "progress": json.dumps(asdict(self.progress)),
-        }
-        write_atomic(self.out / STATE_FILE, pack_arrays(arrays, metadata))
+        random = self.world.gather(random_state(self.world.device))
+        if self.world.rank == 0:
+            save_state(
+                self.out, self.config, self.progress, self.network, self.optimiser, random
+            )
 
     def load_state(self) -> None:
         """Continue from the directory's state; raises where there is none or it is another's."""
-        arrays, metadata = read_arrays(self.out / STATE_FILE, "training state")
-        if metadata.get("config") != configuration.dumps(self.config):
-            raise TrainingError(
-                f"{self.out} was trained with another configuration. Resume with the same "
-                "--config, or train into a new directory."
-            )
-        tensors = {k: torch.from_numpy(v) for k, v in arrays.items()}
-        prefix = "model."
-        self.network.load_state_dict(
-            {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
+        random = self.world.gather(random_state(self.world.device))
+        self.progress, stored = load_state(
+            self.out, self.config, self.network, self.optimiser, random
         )
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            if name.startswith("optimiser."):
-                _, index, key = name.split(".")
-                state.setdefault(int(index), {})[key] = tensor
-        groups = self.optimiser.state_dict()["param_groups"]
-        self.optimiser.load_state_dict({"state": state, "param_groups": groups})
-        torch.set_rng_state(tensors["random"])
-        self.progress = Progress(**json.loads(metadata["progress"]))
+        set_random_state(stored[self.world.rank], self.world.device)
 
-    def step(self, p: Tensor, label: Tensor, number: int, total: int) -> None:
-        """One optimiser step; adds its loss, hits and rates to the progress."""
+    def forward(self, p: Tensor) -> Output:
+        """The network on inputs (B, C, L); with ``precision = "bf16"`` matrices multiply in it.
+
+        Autocast changes matrix products of float32 only: kernels and modes are float64, and a
+        product joins the float32 residual stream before a norm or a Fourier transform sees it.
+        """
+        mixed = self.config.training.precision == "bf16"
+        with torch.autocast(self.world.device.type, torch.bfloat16, enabled=mixed):
+            return self.network(p)
+
+    def objective(self, logits: Tensor, label: Tensor, outputs: list[Tensor], count: int) -> Tensor:
+        """This process's part of the loss of a batch of ``count`` samples.
+
+        ``sum_i CE(logits_i, label_i) / count``, plus its share of the spike-rate penalty, of which
+        every process has the same.
+        """
+        training, world = self.config.training, self.world
+        loss = nn.functional.cross_entropy(logits.float(), label, reduction="sum") / count
+        if training.rate_penalty == 0:
+            return loss
+        own = spike_rates(outputs, self.config.model.activation) * (len(label) / count)
+        penalty = rate_penalty(world.sum(own), training.rate_target)
+        return loss + training.rate_penalty * penalty / world.size
+
+    def step(self, p: Tensor, label: Tensor, count: int, number: int, total: int) -> None:
+        """One optimiser step on this process's share of a batch of ``count`` samples.
+
+        Adds the whole batch's loss, hits and rates to the progress.
+        """
         training, progress = self.config.training, self.progress
         factor = rate_factor(number, total, training.warmup)
         for group in self.optimiser.param_groups:
             group["lr"] = group["peak"] * factor
-        out = self.network(p.to(self.device))
-        loss = nn.functional.cross_entropy(out.logits, label.to(self.device))
-        if not bool(torch.isfinite(loss)):
+        out = self.forward(p)
+        objective = self.objective(out.logits, label, out.outputs, count)
+        hits = (out.logits.argmax(-1) == label).sum()
+        active = [s.count_nonzero().double() * (len(p) / s.numel()) for s in out.outputs]
+        sums = torch.stack([x.detach().double() for x in (objective, hits, *active)])
+        loss, correct, *rates = self.world.sum(sums).tolist()
+        if not math.isfinite(loss):
             raise TrainingError(
-                f"the loss is {float(loss.detach())} in epoch {progress.epoch + 1}, batch "
+                f"the loss is {loss} in epoch {progress.epoch + 1}, batch "
                 f"{progress.batch + 1}. Lower training.rate or training.mode_rate; the last good "
                 f"state stays in {self.out}."
             )
         self.optimiser.zero_grad()
-        loss.backward()
+        objective.backward()
+        self.world.sum_gradients(self.network.parameters())
         nn.utils.clip_grad_norm_(self.network.parameters(), training.clip)
         self.optimiser.step()
-        with torch.no_grad():
-            rates = [float(s.mean()) for s in out.outputs]
         progress.batch += 1
-        progress.seen += len(p)
-        progress.loss += float(loss.detach()) * len(p)
-        progress.correct += int((out.logits.argmax(-1).cpu() == label).sum())
-        weighted = [r * len(p) for r in rates]
+        progress.seen += count
+        progress.loss += loss * count
+        progress.correct += int(correct)
         progress.rates = [
-            a + b for a, b in zip(progress.rates or [0.0] * len(rates), weighted, strict=True)
+            a + b for a, b in zip(progress.rates or [0.0] * len(rates), rates, strict=True)
         ]
 
     def order(self, samples: Samples) -> NDArray[np.int64]:
@@ -240,78 +183,94 @@ class Run:
     def epoch(self, samples: Samples) -> None:
         """The rest of the current epoch, with a state saved every few minutes."""
         progress, training = self.progress, self.config.training
-        batches = -(-len(samples) // training.batch_size)
+        total = -(-len(samples) // training.batch_size)
         order = self.order(samples)
         saved = time.monotonic()
         self.network.train()
         bar = tqdm(
-            total=batches,
+            total=total,
             initial=progress.batch,
             desc=f"epoch {progress.epoch + 1}/{training.epochs}",
             mininterval=1.0,
+            disable=self.world.rank > 0,
         )
         with bar:
-            for p, label in _batches(samples, training.batch_size, order, progress.batch):
+            for index in split(order, training.batch_size)[progress.batch :]:
                 start = time.monotonic()
-                number = progress.epoch * batches + progress.batch
-                self.step(p, label, number, training.epochs * batches)
+                p, label = self.share(samples, index)
+                number = progress.epoch * total + progress.batch
+                self.step(p, label, len(index), number, training.epochs * total)
                 progress.seconds += time.monotonic() - start
                 seen = progress.seen
                 bar.update()
                 bar.set_postfix(
                     loss=f"{progress.loss / seen:.4f}",
                     accuracy=f"{progress.correct / seen:.4f}",
-                    rate=f"{sum(progress.rates) / seen / len(progress.rates):.3f}",
+                    rate=f"{sum(progress.rates) / seen / max(1, len(progress.rates)):.3f}",
                     refresh=False,
                 )
-                if time.monotonic() - saved > _SAVE_EVERY:
+                if self.world.first(time.monotonic() - saved > _SAVE_EVERY):
                     self.save_state()
                     saved = time.monotonic()
 
+    def share(self, samples: Samples, index: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Inputs and labels of this process's share of a batch."""
+        return load(samples, index[self.world.rank :: self.world.size], self.world.device)
+
     def settle(self, samples: Samples) -> None:
         """Settle the norms on the first samples of the current epoch's order."""
-        order = self.order(samples)[:_NORM_SAMPLES]
-        with torch.random.fork_rng(devices=[]):  # dropout here must not shift what follows
-            part = Samples(samples.inputs[order], samples.labels[order])
-            batches = _batches(part, self.config.training.batch_size, np.arange(len(part)))
-            settle_norms(self.network, (p.to(self.device) for p, _ in batches))
+        parts = split(self.order(samples)[:_NORM_SAMPLES], self.config.training.batch_size)
+        device = self.world.device
+        devices = [device] if device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):  # dropout here must not shift what follows
+            settle_norms(self.network, (self.share(samples, index)[0] for index in parts))
 
     def finish_epoch(self, samples: Samples, test: Samples) -> None:
         """Settle the norms, evaluate, log, and move on to the next epoch."""
         progress = self.progress
         seen = progress.seen
         self.settle(samples)
-        metrics = evaluate(self.network, test, device=self.device)
+        found = evaluate(self.network, test, world=self.world)
         progress.epochs.append(
             {
                 "epoch": progress.epoch + 1,
                 "loss": progress.loss / seen,
                 "train_accuracy": progress.correct / seen,
                 "train_rates": [r / seen for r in progress.rates],
-                "test_accuracy": metrics["accuracy"],
-                "test_rates": metrics["rates"],
+                "test_accuracy": found.accuracy,
+                "test_rates": found.activity.rates,
                 "seconds": progress.seconds,
             }
         )
         done = progress.epoch + 1
-        self.progress = Progress(done, seconds=progress.seconds, epochs=progress.epochs)
-        save_checkpoint(self.out, to_checkpoint(self.network, self.config))
-        write_atomic(self.out / METRICS_FILE, json.dumps(self.metrics(), indent=1).encode())
+        checkpoint = to_checkpoint(self.network, self.config)
+        self.progress = Progress(
+            done,
+            seconds=progress.seconds,
+            epochs=progress.epochs,
+            measured={"train_samples": len(samples), **report(checkpoint, test, found)},
+            init=progress.init,
+        )
+        if self.world.rank == 0:
+            save_checkpoint(self.out, checkpoint)
+            write_atomic(self.out / METRICS_FILE, json.dumps(self.metrics(), indent=1).encode())
         # Last: a run killed before this line does the end of the epoch again.
         self.save_state()
 
     def metrics(self) -> dict[str, Any]:
         """What ``metrics.json`` holds."""
-        last = self.progress.epochs[-1]
+        progress, training, world = self.progress, self.config.training, self.world
         return {
             "task": self.config.task.name,
-            "test_accuracy": last["test_accuracy"],
-            "spike_rates": last["test_rates"],
-            "parameters": sum(p.numel() for p in self.network.parameters()),
-            "epochs": self.progress.epochs,
-            "seconds": self.progress.seconds,
-            "device": self.device,
+            "model": model_name(self.config),
+            **progress.measured,
+            "batch_size": training.batch_size,
+            "epochs": progress.epochs,
+            "seconds": progress.seconds,
+            "hardware": hardware.describe(world.device, world.size),
+            "device": world.device.type,
             "threads": torch.get_num_threads(),
+            "init": progress.init,
             "model_sha256": sha256((self.out / MODEL_FILE).read_bytes()),
             "versions": {
                 "python": platform.python_version(),
@@ -329,23 +288,23 @@ def train(
     *,
     device: str = "cpu",
     resume: bool = False,
+    init: Path | None = None,
 ) -> dict[str, Any]:
     """Train a network into the directory ``out`` and return its metrics.
 
-    The test samples are only reported on, never selected by: the checkpoint is that of the last
-    epoch. Raises ``FileError`` where ``out`` exists and ``resume`` is not set,
-    :class:`TrainingError` where the loss diverges or the run cannot be resumed.
+    ``init``: a checkpoint to start from; a resumed run goes on from its own state instead. The
+    test samples are only reported on, never selected by: the checkpoint is that of the last
+    epoch. Started by ``torchrun``, every process trains on its share of each batch and the first
+    one writes. Raises ``FileError`` where ``out`` exists and ``resume`` is not set, ``StartError``
+    where the model of ``init`` is another, :class:`TrainingError` where the loss diverges or the
+    run cannot be resumed.
     """
-    out = Path(out)
+    run = Run(config, Path(out), join(device))
+    run.check_shares(train_samples)
     if resume:
-        if not (out / STATE_FILE).is_file():
-            raise FileError(
-                f"nothing to resume in {out}: it has no {STATE_FILE}. Train without --resume."
-            )
-        run = Run(config, out, device)
         run.load_state()
     else:
-        run = Run(config, new_directory(out, "output directory"), device)
+        run.start(init)
     while run.progress.epoch < config.training.epochs:
         run.epoch(train_samples)
         run.finish_epoch(train_samples, test_samples)

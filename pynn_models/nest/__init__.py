@@ -1,4 +1,4 @@
-"""The NEST backend: the C++ model, its build, the PyNN cell type, dense projections.
+"""The NEST backend: the C++ models, their build, the PyNN cell type, dense projections.
 
 Importing this package imports neither NEST nor PyNN; asking it for a name that needs them does.
 """
@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from pynn_models.nest.build import (
+    GRADED_SYNAPSE_NAME,
     MODEL_NAME,
     CacheNotWritableError,
     CompilationError,
@@ -25,18 +26,19 @@ if TYPE_CHECKING:
     from pynn_models.nest.neuron import StateSpace, cell_type
     from pynn_models.nest.projection import (
         DenseConnector,
-        ProjectionError,
-        RawStaticSynapse,
         inject_currents,
         projection_weights,
     )
+    from pynn_models.nest.synapses import GradedSynapse, ProjectionError, RawStaticSynapse
 
 __all__ = [
+    "GRADED_SYNAPSE_NAME",
     "MODEL_NAME",
     "CacheNotWritableError",
     "CompilationError",
     "CompilerNotFoundError",
     "DenseConnector",
+    "GradedSynapse",
     "ModuleLoadError",
     "NestError",
     "NestNotInstalledError",
@@ -55,8 +57,9 @@ _LAZY = {
     "StateSpace": "neuron",
     "cell_type": "neuron",
     "DenseConnector": "projection",
-    "ProjectionError": "projection",
-    "RawStaticSynapse": "projection",
+    "GradedSynapse": "synapses",
+    "ProjectionError": "synapses",
+    "RawStaticSynapse": "synapses",
     "inject_currents": "projection",
     "projection_weights": "projection",
 }

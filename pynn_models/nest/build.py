@@ -30,9 +30,10 @@ from typing import Any
 from pynn_models.errors import SnnSsmError
 
 MODEL_NAME = "snn_ssm_state_space"
+GRADED_SYNAPSE_NAME = "snn_ssm_graded"
 
 _SOURCE_DIR = Path(__file__).resolve().parent
-_SOURCES = ("state_space.cpp", "shim/ltdl.h", "shim/nest_noboost.h")
+_SOURCES = ("state_space.cpp", "graded_connection.h", "shim/ltdl.h", "shim/nest_noboost.h")
 _FLAGS = (
     "-std=c++20",  # NEST's headers use concepts
     "-O3",
@@ -41,10 +42,11 @@ _FLAGS = (
     "-shared",
     "-fopenmp",  # without it, inline header code takes every thread for thread 0
     "-D_GLIBCXX_USE_CXX11_ABI=0",  # the manylinux wheel has the old string ABI
-    # Bit-for-bit equality with the reference: no fused multiply-add, and exp, cos, sin as calls
-    # of the C library (as a pair the compiler would turn them into one sincos).
+    # Bit-for-bit equality with the reference: no fused multiply-add, and exp, erf, cos, sin as
+    # calls of the C library (cos and sin as a pair the compiler would turn into one sincos).
     "-ffp-contract=off",
     "-fno-builtin-exp",
+    "-fno-builtin-erf",
     "-fno-builtin-cos",
     "-fno-builtin-sin",
 )
@@ -127,7 +129,7 @@ def build_module() -> Path:
 
 
 def install() -> None:
-    """Make `snn_ssm_state_space` known to the NEST kernel, compiling it if need be.
+    """Make the neuron and the graded synapse known to the NEST kernel, compiling them if need be.
 
     A call costs next to nothing when the model is there. Every `sim.setup()` and
     `nest.ResetKernel()` unloads it, so call this after them and before the first population. A

@@ -23,9 +23,12 @@ class StateSpace(NativeCellType):
     period > 0 the modes are zeroed before step k whenever k % period == 0, so that samples of
     `period` steps follow each other without a gap.
 
-    Parameters: as in `pynn_models.cells.PARAMETERS`. tau, omega, c_re and c_im are vectors: one
-    `ArrayParameter` for all cells, or a list of them, one a cell (`cell_type` makes these).
-    Both receptor names are the same receptor; the sign of an input is that of its weight.
+    Parameters: as in `pynn_models.cells.PARAMETERS`. tau, omega, c_re, c_im and those of the
+    branches are vectors: one `ArrayParameter` for all cells, or a list of them, one a cell
+    (`cell_type` makes these). Without shift and gain the branches are of the kind glu.
+    Receptors: excitatory and inhibitory are the same one, that of u, and the sign of an input is
+    that of its weight; value0, gate0, value1, ... are those of the branches, which are counted
+    when the cell type is made.
     Recordable: spikes, y, u. Spikes lie on the grid, whatever the spike precision set up.
     `sim.reset()` leaves the modes as they are: stream samples with a period, or set up anew.
     Make it after `sim.setup()`; if other populations come first, call `pynn_models.nest.install()`
@@ -42,6 +45,10 @@ class StateSpace(NativeCellType):
         "d": 0.0,
         "theta": 1.0,
         "bias": 0.0,
+        "value_bias": ArrayParameter([]),
+        "gate_bias": ArrayParameter([]),
+        "shift": ArrayParameter([]),
+        "gain": ArrayParameter([]),
         "first_step": 0,
         "period": 0,
     }
@@ -51,8 +58,6 @@ class StateSpace(NativeCellType):
         "spikes": "ms",
         **{name: quantity.unit for name, quantity in {**PARAMETERS, **VARIABLES}.items()},
     }
-    receptor_types = ["excitatory", "inhibitory"]
-    standard_receptor_type = True
     conductance_based = False
     injectable = True
     always_local = False
@@ -62,6 +67,20 @@ class StateSpace(NativeCellType):
         # As early as can be: NEST loads no module once the network has a node.
         install()
         super().__init__(**parameters)
+        branches = _length("value_bias", parameters.get("value_bias", ArrayParameter([])))
+        self.receptor_types = [
+            *("excitatory", "inhibitory"),
+            *(f"{part}{p}" for p in range(branches) for part in ("value", "gate")),
+        ]
+
+    @property
+    def standard_receptor_type(self) -> bool:
+        """False where PyNN must ask for the number of a receptor."""
+        return len(self.receptor_types) == 2
+
+    def get_receptor_type(self, name: str) -> int:
+        """NEST's number of one of `receptor_types`."""
+        return max(self.receptor_types.index(name) - 1, 0)
 
     @property
     def nest_name(self) -> dict[str, str]:
@@ -92,6 +111,11 @@ def cell_type(cell: StateSpaceCell, first_step: int = 0, period: int = 0) -> Sta
     }
     if cell.omega is not None and cell.c_im is not None:
         parameters |= {"omega": _rows(cell.omega), "c_im": _rows(cell.c_im)}
+    if cell.branches is not None:
+        names = ["value_bias", "gate_bias"]
+        if cell.branches.kind == "gsu":
+            names += ["shift", "gain"]
+        parameters |= {name: _rows(getattr(cell.branches, name)) for name in names}
     return StateSpace(**parameters)
 
 
@@ -110,3 +134,16 @@ def _rows(values: NDArray[np.float64]) -> NDArray[np.object_]:
     for index, row in enumerate(values):
         rows[index] = ArrayParameter(row)
     return rows
+
+
+def _length(name: str, value: Any) -> int:
+    """The number of elements of a vector parameter, given for all cells or for each."""
+    row = value
+    if isinstance(value, (list, tuple, np.ndarray)) and len(value) > 0:
+        row = value[0]
+    if not isinstance(row, ArrayParameter):
+        raise CellParameterError(
+            f"StateSpace: {name} is {value!r}, expected an ArrayParameter, or a list of them, one "
+            "a cell. Make it with cell_type(), or write ArrayParameter([...])."
+        )
+    return len(row.value)

@@ -9,49 +9,33 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pyNN.connectors import Connector
 from pyNN.nest.simulator import state
-from pyNN.nest.synapses import NativeSynapseType
 
-from pynn_models.errors import SnnSsmError
+from pynn_models.nest.neuron import StateSpace
+from pynn_models.nest.synapses import (
+    GradedSynapse,
+    ProjectionError,
+    RawStaticSynapse,
+    delay_steps,
+)
 
 FloatArray = NDArray[np.float64]
-
-
-class ProjectionError(SnnSsmError):
-    """Weights, delay or input of a projection do not fit it."""
-
-
-class RawStaticSynapse(NativeSynapseType):
-    """A synapse that delivers its weight, unscaled and of either sign, `delay` ms later.
-
-    PyNN's own `StaticSynapse` multiplies by 1000 and refuses weights of mixed signs.
-    Units: weight as the cell's input (dimensionless), delay ms (None: PyNN's min_delay).
-    Raises: `ProjectionError`, when the projection is made, for a delay that the simulator was
-    not set up for.
-    """
-
-    nest_name = "static_synapse"
-    default_parameters = {"weight": 0.0, "delay": None}
-
-    def get_schema(self) -> dict[str, type]:
-        return {"weight": float, "delay": float}
-
-    def _get_nest_synapse_model(self) -> str:
-        # Before PyNN does, whose message for a long delay blames the loading of extensions.
-        _check_delay(_delay_of(self), "RawStaticSynapse")
-        return str(super()._get_nest_synapse_model())
 
 
 class DenseConnector(Connector):
     """Connects every neuron i of `pre` to every neuron j of `post` with weight W[i, j]::
 
-        input of j += sum_i W[i, j] s_i[k - delay]
+        input of j += sum_i W[i, j] s_i[k - delay]      RawStaticSynapse: spikes
+        input of j += sum_i W[i, j] y_i[k - delay]      GradedSynapse: membranes
 
     in one call of NEST, some 50 times faster than PyNN's ArrayConnector. With ``copies`` both
     populations are that many copies of a smaller one, one after another, and each copy of `pre`
-    connects to its own copy of `post`, with the same weights.
+    connects to its own copy of `post`, with the same weights. A graded weight of 0 makes no
+    synapse, since each costs an event a step.
 
-    Shape: weights (pre, post), of one copy. Use it with `RawStaticSynapse(delay=...)`.
-    Raises: `ProjectionError` for a wrong shape or a weight that is not finite.
+    Shape: weights (pre, post), of one copy.
+    Use it with `RawStaticSynapse(delay=...)` or `GradedSynapse(delay=...)`.
+    Raises: `ProjectionError` for a wrong shape, a weight that is not finite, another synapse
+    type, and for a graded projection between cells that have no y.
     """
 
     parameter_names = ("weights", "copies")
@@ -64,41 +48,65 @@ class DenseConnector(Connector):
     def connect(self, projection: Any) -> None:
         """Called by PyNN's Projection."""
         where = f"projection {projection.pre.label} -> {projection.post.label}"
-        copies = self.copies
-        expected = (projection.pre.size // copies, projection.post.size // copies)
+        synapse, post_type = projection.synapse_type, projection.post.celltype
+        expected = (projection.pre.size // self.copies, projection.post.size // self.copies)
         if self.weights.shape != expected:
             hint = " Transpose them." if self.weights.shape == expected[::-1] else ""
             raise ProjectionError(
                 f"{where}: weights have shape {self.weights.shape}, expected (pre, post) = "
                 f"{expected}.{hint or ' Give one row a presynaptic neuron.'}"
             )
-        if not isinstance(projection.synapse_type, RawStaticSynapse):
-            raise ProjectionError(
-                f"{where}: the synapse type is {type(projection.synapse_type).__name__}, expected "
-                "RawStaticSynapse, which leaves sign and scale of the weights alone. "
-                "Pass synapse_type=RawStaticSynapse(delay=...)."
-            )
-        spec = {
+        spec: dict[str, Any] = {
             "synapse_model": projection.nest_synapse_model,
             "synapse_label": projection.nest_synapse_label,
-            "weight": np.ascontiguousarray(self.weights.T),  # NEST: a row a target
-            "delay": _delay_of(projection.synapse_type),
         }
-        post_type = projection.post.celltype
         if not getattr(post_type, "standard_receptor_type", True):
             spec["receptor_type"] = post_type.get_receptor_type(projection.receptor_type)
-        sources, targets = projection.pre.node_collection, projection.post.node_collection
-        if copies == 1:  # also for views of populations, which NEST cannot slice again
-            nest.Connect(sources, targets, "all_to_all", spec)
+        if isinstance(synapse, RawStaticSynapse):
+            self._connect_spikes(projection, spec | {"delay": synapse.delay_ms()})
+        elif isinstance(synapse, GradedSynapse):
+            for end, kind in (("pre", projection.pre.celltype), ("post", post_type)):
+                if not isinstance(kind, StateSpace):
+                    raise ProjectionError(
+                        f"{where}: {end} is a population of {type(kind).__name__}, expected "
+                        "StateSpace cells, which alone send and receive a membrane y. Send "
+                        "spikes: synapse_type=RawStaticSynapse(delay=...)."
+                    )
+            self._connect_membranes(projection, spec, synapse.delay_ms())
         else:
-            rows, columns = expected
-            for b in range(copies):
-                pre = sources[b * rows : (b + 1) * rows]
-                nest.Connect(pre, targets[b * columns : (b + 1) * columns], "all_to_all", spec)
+            raise ProjectionError(
+                f"{where}: the synapse type is {type(synapse).__name__}, expected "
+                "RawStaticSynapse or GradedSynapse, which leave sign and scale of the weights "
+                "alone. Pass synapse_type=RawStaticSynapse(delay=...)."
+            )
         # What PyNN's own connectors leave behind for len(), get() and nest_connections.
         projection._sources.update(int(cell) for cell in projection.pre.all_cells)
         projection._connections = None
         state.stale_connection_cache = True
+
+    def _connect_spikes(self, projection: Any, spec: dict[str, Any]) -> None:
+        sources, targets = projection.pre.node_collection, projection.post.node_collection
+        spec = spec | {"weight": np.ascontiguousarray(self.weights.T)}  # NEST: a row a target
+        if self.copies == 1:  # also for views of populations, which NEST cannot slice again
+            nest.Connect(sources, targets, "all_to_all", spec)
+            return
+        rows, columns = self.weights.shape
+        for b in range(self.copies):
+            pre = sources[b * rows : (b + 1) * rows]
+            nest.Connect(pre, targets[b * columns : (b + 1) * columns], "all_to_all", spec)
+
+    def _connect_membranes(self, projection: Any, spec: dict[str, Any], delay: float) -> None:
+        sources = np.array(projection.pre.node_collection.tolist()).reshape(self.copies, -1)
+        targets = np.array(projection.post.node_collection.tolist()).reshape(self.copies, -1)
+        i, j = np.nonzero(self.weights)
+        if len(i) == 0:
+            return
+        count = self.copies * len(i)
+        arrays = {k: np.full(count, v) for k, v in spec.items() if k != "synapse_model"}
+        arrays |= {"weight": np.tile(self.weights[i, j], self.copies)}
+        arrays |= {"delay": np.full(count, delay)}
+        pairs = sources[:, i].ravel(), targets[:, j].ravel()
+        nest.Connect(*pairs, "one_to_one", {"synapse_model": spec["synapse_model"]} | arrays)
 
 
 def projection_weights(projection: Any) -> FloatArray:
@@ -155,15 +163,15 @@ def inject_currents(
             "Give currents as (C, L) and weights as (C, H)."
         )
     delay_ms = float(state.min_delay) if delay is None else float(delay)
-    delay_steps = _check_delay(delay_ms, where)
-    if first_step < delay_steps:
+    steps = delay_steps(delay_ms, where)
+    if first_step < steps:
         raise ProjectionError(
-            f"{where}: first_step is {first_step}, expected at least the delay, {delay_steps} "
+            f"{where}: first_step is {first_step}, expected at least the delay, {steps} "
             "steps: an earlier current would have to start before the simulation. "
             "Give the cells and this call a later first_step."
         )
     # An amplitude of time t acts from the step stamped t + delay on; step s is stamped s + 1.
-    times = (np.arange(n_steps + 1) + 1 + first_step - delay_steps) * float(state.dt)
+    times = (np.arange(n_steps + 1) + 1 + first_step - steps) * float(state.dt)
     devices = nest.Create(
         "step_current_generator",
         n_channels,
@@ -174,32 +182,6 @@ def inject_currents(
     spec = {"weight": np.ascontiguousarray(matrix.T), "delay": delay_ms}
     nest.Connect(devices, population.node_collection, "all_to_all", spec)
     return devices
-
-
-def _delay_of(synapse: RawStaticSynapse) -> float:
-    delay = synapse.native_parameters["delay"]
-    if not delay.is_homogeneous:
-        raise ProjectionError(
-            "RawStaticSynapse: the delays differ between synapses, expected one delay for the "
-            "projection. Make one projection a delay."
-        )
-    delay.shape = (1,)
-    return float(delay.evaluate(simplify=True))
-
-
-def _check_delay(delay: float, where: str) -> int:
-    """The delay in steps, if the simulator can honour it."""
-    dt, shortest, longest = float(state.dt), float(state.min_delay), float(state.max_delay)
-    steps = round(delay / dt) if np.isfinite(delay) else 0
-    tolerance = 1e-6 * dt
-    on_grid = abs(steps * dt - delay) <= tolerance
-    if not (on_grid and shortest - tolerance <= delay <= longest + tolerance):
-        raise ProjectionError(
-            f"{where}: the delay is {delay} ms, expected a multiple of the timestep {dt} ms from "
-            f"min_delay {shortest} ms to max_delay {longest} ms. Choose such a delay, or pass "
-            "min_delay and max_delay to sim.setup()."
-        )
-    return steps
 
 
 def _real_matrix(what: str, values: ArrayLike) -> FloatArray:

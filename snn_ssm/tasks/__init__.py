@@ -6,9 +6,18 @@ from pathlib import Path
 
 from snn_ssm.config import TaskConfig
 from snn_ssm.tasks.base import DataError, Samples, Task, data_directory, read_samples
+from snn_ssm.tasks.image import IMAGE
+from snn_ssm.tasks.listops import LISTOPS
+from snn_ssm.tasks.mitbih import MITBIH
 from snn_ssm.tasks.mnist import PSMNIST, SMNIST
+from snn_ssm.tasks.pathfinder import PATH_X, PATHFINDER
+from snn_ssm.tasks.retrieval import RETRIEVAL
+from snn_ssm.tasks.text import TEXT
 
-TASKS: dict[str, Task] = {task.name: task for task in (SMNIST, PSMNIST)}
+_ALL: tuple[Task, ...] = (
+    SMNIST, PSMNIST, IMAGE, LISTOPS, TEXT, RETRIEVAL, PATHFINDER, PATH_X, MITBIH,
+)
+TASKS: dict[str, Task] = {task.name: task for task in _ALL}
 
 
 def get_task(name: str) -> Task:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from pynn_models.errors import SnnSsmError
 from snn_ssm.config import Config, TaskConfig
 
 DATA_VARIABLE = "SNN_SSM_DATA"
+_ORDER_SEED = 2
 
 
 class DataError(SnnSsmError):
@@ -36,25 +39,85 @@ class Samples:
         return Samples(self.inputs[:count], self.labels[:count])
 
 
-def read_samples(path: Path) -> Samples:
-    """Samples from an ``.npz`` with ``inputs`` (B, C, L) and ``labels`` (B,); no pickle.
+def read_npz(path: Path, what: str, arrays: Mapping[str, str]) -> dict[str, NDArray[Any]]:
+    """The named arrays of an ``.npz``; no pickle. ``arrays``: what each is, in words.
 
     Raises :class:`DataError`.
     """
     try:
         with np.load(path, allow_pickle=False) as stored:
-            inputs, labels = stored["inputs"], stored["labels"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            return {name: stored[name] for name in arrays}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        expected = ", ".join(f"{name} {meaning}" for name, meaning in arrays.items())
         raise DataError(
-            f"{path} cannot be read as samples ({error}); expected an .npz file with the arrays "
-            "inputs (B, C, L) and labels (B,)."
+            f"{path} cannot be read as {what} ({error}); expected an .npz file with {expected}. "
+            "Fetch or make the file again."
         ) from error
+
+
+def read_samples(path: Path) -> Samples:
+    """Samples from an ``.npz`` with ``inputs`` (B, C, L) and ``labels`` (B,); no pickle.
+
+    Raises :class:`DataError`.
+    """
+    stored = read_npz(path, "samples", {"inputs": "(B, C, L)", "labels": "(B,)"})
+    inputs, labels = stored["inputs"], stored["labels"]
     if inputs.ndim != 3 or labels.shape != inputs.shape[:1]:
         raise DataError(
             f"{path}: inputs have shape {inputs.shape} and labels {labels.shape}; expected "
             "(B, C, L) and (B,)."
         )
     return Samples(inputs, labels.astype(np.int64))
+
+
+def order(count: int, split: str, task: TaskConfig, *, mixed: bool = False) -> NDArray[np.int64]:
+    """Which of a split's ``count`` samples are used, and in which order: indices.
+
+    All in their natural order; where ``task.train_samples`` asks for a part of the training split,
+    the first so many of a shuffled order that is always the same. ``mixed``: that order for all of
+    both splits, so that the first samples of data sorted by class or patient stand for all.
+    Raises :class:`DataError`.
+    """
+    wanted = task.train_samples if split == "train" else 0
+    if wanted > count:
+        raise DataError(
+            f"task.train_samples is {wanted}, but {task.name!r} has {count} training samples. "
+            "Lower it, or set it to 0 for all."
+        )
+    if not (wanted or mixed):
+        return np.arange(count)
+    shuffled = np.random.default_rng(_ORDER_SEED).permutation(count)
+    return shuffled[: wanted or None]
+
+
+def arranged(
+    inputs: NDArray[np.generic], labels: NDArray[Any], task: TaskConfig, classes: int
+) -> Samples:
+    """Samples as the configuration asks for them: steps in the order of ``task.permutation``.
+
+    ``inputs`` (B, C, L), ``labels`` (B,). Raises :class:`DataError` where L is not ``task.steps``
+    or a label is none of ``classes``.
+    """
+    if inputs.shape[-1] != task.steps:
+        raise DataError(
+            f"samples of task {task.name!r} have {inputs.shape[-1]} steps, but task.steps is "
+            f"{task.steps}. Correct the configuration."
+        )
+    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    if len(wrong):
+        raise DataError(
+            f"sample {wrong[0]} of task {task.name!r} has the label {labels[wrong[0]]}; expected "
+            f"0 to {classes - 1}. Fetch or make the data again."
+        )
+    if task.permutation:
+        inputs = inputs[..., np.array(task.permutation)]
+    return Samples(inputs, labels.astype(np.int64))
+
+
+def locate(data: Path, folder: str, name: str) -> Path | None:
+    """``name`` in ``data`` or in ``data/folder``; None where it is in neither."""
+    found = (directory / name for directory in (data, data / folder))
+    return next((path for path in found if path.exists()), None)
 
 
 class Task(Protocol):
@@ -64,6 +127,10 @@ class Task(Protocol):
     def name(self) -> str:
         """The name that the command line and the configuration use."""
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What the labels 0, 1, ... stand for."""
+
     def config(self) -> Config:
         """The configuration that ``snn-ssm train`` uses where none is given."""
 
@@ -71,7 +138,7 @@ class Task(Protocol):
         """The samples of ``train`` or ``test``; raises :class:`DataError`."""
 
     def download(self, data: Path) -> None:
-        """Fetch the task's files into ``data``, verifying checksums."""
+        """Fetch or generate what ``data`` lacks; raises :class:`DataError` where that cannot be."""
 
 
 def data_directory(data: Path | None) -> Path:

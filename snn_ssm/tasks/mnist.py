@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig
 from snn_ssm.files import write_atomic
-from snn_ssm.tasks.base import DataError, Samples
+from snn_ssm.tasks.base import DataError, Samples, arranged, order
 
 STEPS = 784
+CLASSES = tuple("0123456789")
 MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 _PERMUTATION_SEED = 1
 
@@ -114,6 +115,7 @@ class SequentialMnist:
 
     name: str
     permuted: bool
+    classes: tuple[str, ...] = CLASSES
 
     def config(self) -> Config:
         """The configuration of the shipped checkpoint; ``psmnist`` adds its permutation."""
@@ -135,10 +137,9 @@ class SequentialMnist:
         images_file, labels_file = FILES[split]
         images = read_idx(find(data, images_file), images_file.shape)
         labels = read_idx(find(data, labels_file), labels_file.shape)
-        pixels = images.reshape(-1, 1, STEPS)  # (B, 1, L)
-        if task.permutation:
-            pixels = pixels[:, :, np.array(task.permutation)]
-        return Samples(pixels, labels.astype(np.int64))
+        index = order(len(labels), split, task)
+        pixels = images.reshape(-1, 1, STEPS)[index]  # (B, 1, L)
+        return arranged(pixels, labels[index], task, len(CLASSES))
 
     def download(self, data: Path) -> None:
         """Fetch the files that are missing, each verified before it is written."""

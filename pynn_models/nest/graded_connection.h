@@ -1,0 +1,86 @@
+// The synapse snn_ssm_graded: delivers weight * y of its source, step by step, `delay` later.
+//
+// NEST sends a secondary event once a slice of min_delay steps; it carries the values of all of
+// them. PyNN labels its connections, hence SUPPORTS_LBL, which NEST's own
+// rate_connection_delayed lacks.
+
+#ifndef SNN_SSM_GRADED_CONNECTION_H
+#define SNN_SSM_GRADED_CONNECTION_H
+
+#include "connection.h"
+#include "event.h"
+
+#include <memory>
+
+namespace snn_ssm
+{
+
+template < typename targetidentifierT >
+class GradedConnection : public nest::Connection< targetidentifierT >
+{
+public:
+  using CommonPropertiesType = nest::CommonSynapseProperties;
+  using Base = nest::Connection< targetidentifierT >;
+
+  static constexpr nest::ConnectionModelProperties properties =
+    nest::ConnectionModelProperties::HAS_DELAY | nest::ConnectionModelProperties::SUPPORTS_LBL;
+
+  std::unique_ptr< nest::SecondaryEvent >
+  get_secondary_event()
+  {
+    return std::make_unique< nest::DelayedRateConnectionEvent >();
+  }
+
+  void
+  check_connection( nest::Node& source,
+    nest::Node& target,
+    size_t receptor,
+    const CommonPropertiesType& )
+  {
+    nest::DelayedRateConnectionEvent event;
+    source.sends_secondary_event( event );
+    event.set_sender( source );
+    this->target_.set_rport( target.handles_test_event( event, receptor ) );
+    this->target_.set_target( &target );
+  }
+
+  bool
+  send( nest::Event& event, size_t thread, const CommonPropertiesType& )
+  {
+    event.set_weight( weight_ );
+    event.set_delay_steps( Base::get_delay_steps() );
+    event.set_receiver( *Base::get_target( thread ) );
+    event.set_rport( Base::get_rport() );
+    event();
+    return true;
+  }
+
+  void
+  get_status( Dictionary& dict ) const
+  {
+    Base::get_status( dict );
+    dict[ nest::names::weight ] = weight_;
+    dict[ nest::names::size_of ] = static_cast< long >( sizeof( *this ) );
+  }
+
+  void
+  set_status( const Dictionary& dict, nest::ConnectorModel& model )
+  {
+    Base::set_status( dict, model );
+    dict.update_value( nest::names::weight, weight_ );
+  }
+
+  // NEST calls it where a weight comes without a dictionary.
+  void
+  set_weight( double weight )
+  {
+    weight_ = weight;
+  }
+
+private:
+  double weight_ = 1.0;
+};
+
+} // namespace snn_ssm
+
+#endif

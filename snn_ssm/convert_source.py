@@ -1,0 +1,112 @@
+"""A state dict that another program saved -> arrays by name. Imports torch only where it must."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from pynn_models.errors import SnnSsmError
+from snn_ssm.files import read_arrays, read_bytes
+
+_TORCH = (b"PK\x03\x04", b"\x80")  # how torch's files start: a zip archive, or a bare pickle
+
+
+class SourceError(SnnSsmError):
+    """A file that is no state dict, or one that is not loaded: it holds more than tensors."""
+
+
+def read_state(path: Path, key: str = "") -> dict[str, NDArray[Any]]:
+    """The arrays of a state dict, by name: a safetensors file, or torch's without unpickling code.
+
+    ``key``: where a torch file holds the state dict among other things, such as ``state_dict``.
+    What is narrower than float32 may come as float32, exactly. Raises ``FileError`` for a file
+    that cannot be read or is no valid safetensors file, :class:`SourceError` for all else.
+    """
+    data = read_bytes(path, "model")
+    if data[8:9] == b"{":
+        if key:
+            raise SourceError(
+                f"{path} is a safetensors file, which holds nothing by the key {key!r}. "
+                "Leave out names.key."
+            )
+        return read_arrays(path, "model")[0]
+    if not data.startswith(_TORCH):
+        raise SourceError(
+            f"{path} is neither a safetensors file nor one that torch.save wrote. Save the "
+            "model's state_dict() as one of them."
+        )
+    return _read_torch(path, data, key)
+
+
+def _read_torch(path: Path, data: bytes, key: str) -> dict[str, NDArray[Any]]:
+    try:
+        import torch
+    except ImportError as error:
+        raise SourceError(
+            f"{path} is a torch file, and torch cannot be imported ({error}). Install it: pip "
+            "install 'snn-ssm[train]'. Or save the model as safetensors."
+        ) from error
+    try:
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        found = re.search(r"GLOBAL (\S+)", str(error))
+        raise SourceError(
+            f"{path} holds {found[1] if found else 'what is no tensor'}, which only running code "
+            "of the file could load; expected tensors. Save model.state_dict(), not the model."
+        ) from error
+    except Exception as error:  # a damaged pickle raises any of Python's own
+        raise SourceError(
+            f"{path} is no valid torch file ({type(error).__name__}). Save the model's "
+            "state_dict() anew."
+        ) from error
+    state = _state_dict(path, content, key)
+    return {name: _array(path, name, tensor) for name, tensor in state.items()}
+
+
+def _state_dict(path: Path, content: Any, key: str) -> dict[str, Any]:
+    """The table of tensors in what a torch file holds."""
+    if key:
+        if not isinstance(content, dict) or key not in content:
+            raise SourceError(
+                f"{path} has nothing by the key {key!r}; it holds {_described(content)}. "
+                "Correct names.key."
+            )
+        content = content[key]
+    if not _is_state(content):
+        where = f"{path}, key {key!r}," if key else str(path)
+        raise SourceError(
+            f"{where} holds {_described(content)}; expected a state dict, tensors by name. Where "
+            "the state dict stands under a key, say which as names.key."
+        )
+    return dict(content)
+
+
+def _is_state(content: Any) -> bool:
+    import torch
+
+    return isinstance(content, dict) and all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in content.items()
+    )
+
+
+def _described(content: Any) -> str:
+    if not isinstance(content, dict):
+        return f"a {type(content).__name__}"
+    return ", ".join(f"{name!r} (a {type(value).__name__})" for name, value in content.items())
+
+
+def _array(path: Path, name: str, tensor: Any) -> NDArray[Any]:
+    if tensor.is_floating_point() and tensor.element_size() < 4:
+        tensor = tensor.float()
+    try:
+        return tensor.numpy(force=True)
+    except (TypeError, RuntimeError) as error:
+        raise SourceError(
+            f"{path}: {name} is a tensor that NumPy lacks ({tensor.dtype}, {tensor.layout}); "
+            "expected a dense one of real or complex numbers. Save it so."
+        ) from error

@@ -1,0 +1,165 @@
+"""One training run on several processes, started by ``torchrun``: what they share and exchange.
+
+Every process holds the whole network and takes its share of each batch. Its objective is its part
+of the batch's loss, so that the objectives, and with them the gradients, add up to those of one
+process with the whole batch. Batch norms use the statistics of the whole batch.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+
+from pynn_models.errors import SnnSsmError
+
+
+class DeviceError(SnnSsmError):
+    """A device that torch does not have."""
+
+
+class _Sum(torch.autograd.Function):
+    """``y = sum_r x_r`` over the processes r; backward the sum of their gradients of y."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        y = x.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+        return _Sum.apply(grad)
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes of a run: this one's number and device, and how many there are."""
+
+    rank: int = 0
+    size: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    def sum(self, x: Tensor) -> Tensor:
+        """``sum_r x_r`` over the processes, differentiable; any shape, the same in each."""
+        return x if self.size == 1 else _Sum.apply(x)
+
+    @torch.no_grad()
+    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Replace every gradient by its sum over the processes, in one message."""
+        if self.size == 1:
+            return
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        flat = self.sum(torch.cat([grad.flatten() for grad in gradients]))
+        parts = flat.split([grad.numel() for grad in gradients])
+        for grad, part in zip(gradients, parts, strict=True):
+            grad.copy_(part.view_as(grad))
+
+    def gather(self, value: Any) -> list[Any]:
+        """The value of every process, in their order."""
+        if self.size == 1:
+            return [value]
+        values: list[Any] = [None] * self.size
+        distributed.all_gather_object(values, value)
+        return values
+
+    def first(self, value: Any) -> Any:
+        """The value that process 0 has: what all must do alike, one decides."""
+        if self.size == 1:
+            return value
+        values = [value]
+        distributed.broadcast_object_list(values)
+        return values[0]
+
+
+def find_device(name: str, local_rank: int = 0) -> torch.device:
+    """The device of that name; ``cuda`` is the GPU of the process's number on its machine.
+
+    Raises :class:`DeviceError`.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise DeviceError(f"--device is {name!r}; expected cpu, cuda or cuda:N.") from error
+    if device.type == "cpu":
+        return device
+    found = torch.cuda.device_count() if device.type == "cuda" else 0
+    index = device.index if device.index is not None else local_rank
+    if index >= found:
+        raise DeviceError(
+            f"--device is {name!r} (number {index}), but torch finds {found} CUDA devices. Use "
+            "--device cpu, or fewer processes, or install a torch built for CUDA."
+        )
+    return torch.device("cuda", index)
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes and prints: torchrun's first, or alone."""
+    return not distributed.is_torchelastic_launched() or os.environ["RANK"] == "0"
+
+
+def join(device: str) -> World:
+    """The processes that ``torchrun`` started, connected until they end; alone without it.
+
+    Raises :class:`DeviceError`.
+    """
+    if not distributed.is_torchelastic_launched():
+        return World(device=find_device(device))
+    found = find_device(device, int(os.environ["LOCAL_RANK"]))
+    if not distributed.is_initialized():
+        if found.type == "cuda":
+            torch.cuda.set_device(found)
+        distributed.init_process_group("nccl" if found.type == "cuda" else "gloo")
+        atexit.register(distributed.destroy_process_group)
+    return World(distributed.get_rank(), distributed.get_world_size(), found)
+
+
+class SharedBatchNorm(nn.BatchNorm1d):
+    """A batch norm over the batches of all processes: (B, H, L) -> (B, H, L).
+
+    Training: ``m = sum x / n``, ``v = sum (x - m)^2 / n``, both sums over the samples and steps of
+    every process. Evaluation as ``nn.BatchNorm1d``, whose parameters and buffers it has.
+    """
+
+    world: World
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(x)
+        size = torch.tensor([x.shape[0] * x.shape[2]], dtype=torch.float64, device=x.device)
+        total = self.world.sum(torch.cat([x.sum((0, 2)).double(), size]))  # (H + 1,)
+        count = total[-1].detach()
+        mean = (total[:-1] / count).to(x.dtype)  # (H,)
+        centred = x - mean[:, None]  # (B, H, L)
+        var = (self.world.sum(centred.square().sum((0, 2))) / count).to(x.dtype)  # (H,)
+        self._follow(mean.detach(), var.detach() * count / (count - 1))
+        scale = self.weight * torch.rsqrt(var + self.eps)  # (H,)
+        return centred * scale[:, None] + self.bias[:, None]
+
+    def _follow(self, mean: Tensor, var: Tensor) -> None:
+        """Move the running statistics towards a batch's; without a momentum: their average."""
+        self.num_batches_tracked += 1
+        average = 1.0 / float(self.num_batches_tracked)
+        factor = average if self.momentum is None else self.momentum
+        self.running_mean += factor * (mean - self.running_mean)
+        self.running_var += factor * (var - self.running_var)
+
+
+def share_norms(network: nn.Module, world: World) -> None:
+    """Make every batch norm of a network a :class:`SharedBatchNorm`, if there are processes."""
+    if world.size == 1:
+        return
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if type(child) is nn.BatchNorm1d:
+                norm = SharedBatchNorm(child.num_features, child.eps, child.momentum)
+                norm.world = world
+                norm.weight, norm.bias = child.weight, child.bias
+                for buffer, value in child.named_buffers():
+                    setattr(norm, buffer, value)
+                setattr(module, name, norm)

@@ -1,0 +1,48 @@
+"""The short name of a model in tables, from its configuration. Imports no torch."""
+
+from __future__ import annotations
+
+from snn_ssm.config import Config, ModelConfig
+
+_KINDS = {
+    "heaviside": "Binary S4D",
+    "bernoulli": "Bernoulli S4D",
+    "ternary": "Ternary S4D",
+    "ternary-constant": "Ternary S4D",
+    "gelu": "S4D",
+}
+
+
+def _family(model: ModelConfig) -> str:
+    if model.architecture == "transformer":
+        return "Transformer"
+    if model.cells == "lif":
+        return "LIF"
+    if model.mixing == "gsu":
+        return "GSU"
+    return _KINDS.get(model.activation, f"S4D ({model.activation})")
+
+
+def model_name(config: Config) -> str:
+    """The family, as published models are named, and after commas what this one has otherwise.
+
+    ``Binary S4D``, ``GSU``, ``LIF``, ``Transformer``, ``S4D``; ``Binary S4D, linear, sparse``.
+    """
+    model = config.model
+    state_space = model.architecture == "state-space"
+    differences = {
+        "stock cells": model.cells == "stock",
+        "linear": model.cells == "native" and model.mixing == "linear",
+        "constant thresholds": model.activation == "ternary-constant",
+        "two matrices": model.mixing == "gsu" and model.gsu_weights == 2,
+        "bidirectional": model.bidirectional,
+        f"{model.weight_bits}-bit weights": model.weight_bits > 0,
+        "sparse": config.training.rate_penalty > 0,
+    }
+    found = [text for text, holds in differences.items() if holds and state_space]
+    return ", ".join([_family(model), *found])
+
+
+def family(name: str) -> str:
+    """The published model that a name is of: what stands before its first comma."""
+    return name.partition(",")[0]

@@ -1,0 +1,213 @@
+"""What a trained model costs, named as NeuroBench names it. Imports no torch.
+
+Synaptic operations are counted a sample, from how often the model's inputs and outputs were not 0.
+Every product of a weight matrix and a signal is one :class:`Connection`:
+
+- encoder: an operation a non-zero input and weight; a symbol is one spike of as many inputs as
+  there are symbols;
+- mixing: likewise from a layer's outputs; the gate of a GSU, from its membranes, which count as
+  never 0, through the non-zero entries of its ternary matrix;
+- decoder: once a sample, from the pooled features;
+- of a transformer all its matrices, at every step.
+
+A signal of spikes, -1, 0 or 1, takes accumulations (ACs), any other multiplications and
+accumulations (MACs). Attention multiplies signals with each other: MACs, though of no synapse.
+Norms, activations, gating channel by channel, residuals and pooling are not counted. Nor are the
+neurons themselves synaptic operations: the multiplications of their states are ``Mode_MACs``.
+
+Source: Yik et al. 2025, the NeuroBench framework, its algorithm track's metrics.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_ssm.checkpoint import Checkpoint
+from snn_ssm.config import SPIKES, ModelConfig
+
+_GATE_SHARE = 0.15  # of a matrix's largest magnitude: below it, its ternary form is 0
+_BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+@dataclass(frozen=True)
+class Activity:
+    """How often a model's signals were not 0, over ``samples`` of ``steps`` steps each.
+
+    ``inputs`` (C,): of each input channel, or how often each symbol came; ``outputs`` (depth, H):
+    of each layer's outputs, (0, H) for a transformer.
+    """
+
+    samples: int
+    steps: int
+    inputs: NDArray[np.int64]
+    outputs: NDArray[np.int64]
+
+    @property
+    def rates(self) -> list[float]:
+        """The spike rate of each layer: the share of its outputs that are not 0."""
+        neurons = self.samples * self.steps * self.outputs.shape[1]
+        return [float(count) / neurons for count in self.outputs.sum(1)]
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One weight matrix in use: which weights are not 0, and how often its inputs are not.
+
+    ``weights`` (to, from), bool; ``active`` (from,): how often a sample's input of each column is
+    not 0; ``times``: how often a sample is multiplied; ``spikes``: whether the inputs are spikes.
+    """
+
+    weights: NDArray[np.bool_]
+    active: NDArray[np.float64]
+    times: int
+    spikes: bool
+
+    @property
+    def dense(self) -> int:
+        """The operations of a sample where nothing is skipped."""
+        return self.weights.size * self.times
+
+    @property
+    def effective(self) -> float:
+        """The operations of a sample with neither input nor weight 0."""
+        return float(self.weights.sum(0) @ self.active)
+
+
+def _mixing_weights(weight: NDArray[Any], bits: int) -> NDArray[np.bool_]:
+    """Which weights of a mixing are not 0, after rounding to ``bits`` where that is not 0."""
+    if bits == 0:
+        return weight != 0
+    exact = weight.astype(np.float64)
+    scale = np.abs(exact).max() / (2 ** (bits - 1) - 1)
+    return np.rint(exact / (scale or 1.0)) != 0
+
+
+def _mixing(
+    arrays: Mapping[str, NDArray[Any]], model: ModelConfig, layer: int, activity: Activity
+) -> Iterator[Connection]:
+    prefix, steps = f"blocks.{layer}.mixing", activity.steps
+    weight = arrays[f"{prefix}.weight"]
+    active = activity.outputs[layer] / activity.samples
+    spikes = model.activation in SPIKES
+    yield Connection(_mixing_weights(weight, model.weight_bits), active, steps, spikes)
+    if model.mixing == "gsu":
+        gate = np.abs(arrays.get(f"{prefix}.gate_weight", weight).astype(np.float64))
+        membranes = np.full(model.channels, float(steps))
+        yield Connection(gate > _GATE_SHARE * gate.max(), membranes, steps, False)
+
+
+def _always(weight: NDArray[Any], times: int) -> Connection:
+    """A matrix whose inputs are never 0."""
+    return Connection(weight != 0, np.full(weight.shape[1], float(times)), times, False)
+
+
+def connections(checkpoint: Checkpoint, activity: Activity) -> list[Connection]:
+    """Every weight matrix of a model, with what the activity says of its inputs."""
+    model, arrays, steps = checkpoint.config.model, checkpoint.arrays, activity.steps
+    symbols = model.encoder == "embedding"
+    encoder = arrays["encoder.weight"] != 0
+    active = activity.inputs / activity.samples
+    spikes = symbols or model.input_bits == 1
+    found = [Connection(encoder.T if symbols else encoder, active, steps, spikes)]
+    for layer in range(model.depth):
+        if model.architecture == "transformer":
+            prefix = f"blocks.{layer}"
+            for name in ("attention.input", "attention.output",
+                         "feedforward.hidden", "feedforward.output"):
+                found.append(_always(arrays[f"{prefix}.{name}.weight"], steps))
+        else:
+            found.extend(_mixing(arrays, model, layer, activity))
+    return [*found, _always(arrays["decoder.weight"], 1)]
+
+
+def attention_macs(model: ModelConfig, steps: int) -> int:
+    """``2 L^2 H`` a layer: queries with keys, shares with values; each sequence of a pair alone."""
+    if model.architecture != "transformer":
+        return 0
+    sequences = 2 if model.pair else 1
+    return model.depth * sequences * 2 * (steps // sequences) ** 2 * model.channels
+
+
+def mode_macs(model: ModelConfig, steps: int) -> int:
+    """The multiplications of all neurons' states in a sample, run as a recurrence.
+
+    A complex mode takes 4 for ``abar x`` and 2 for ``Re(g x)``, a real one 2, the feedthrough d 1 a
+    neuron; a stock cell and a leaky neuron take 1, their decay. A bidirectional layer has its modes
+    twice.
+    """
+    if model.architecture == "transformer":
+        return 0
+    neuron = 1
+    if model.cells == "native":
+        mode = 6 if model.complex_modes else 2
+        neuron = mode * model.modes * (2 if model.bidirectional else 1) + 1
+    return neuron * model.channels * model.depth * steps
+
+
+def synaptic_operations(checkpoint: Checkpoint, activity: Activity) -> dict[str, float]:
+    """``Effective_ACs``, ``Effective_MACs`` and ``Dense``: synaptic operations a sample."""
+    found = connections(checkpoint, activity)
+    attention = attention_macs(checkpoint.config.model, activity.steps)
+    return {
+        "Effective_ACs": sum(c.effective for c in found if c.spikes),
+        "Effective_MACs": sum(c.effective for c in found if not c.spikes) + attention,
+        "Dense": sum(c.dense for c in found) + attention,
+    }
+
+
+def connection_sparsity(found: Sequence[Connection]) -> float:
+    """The share of the weights of all matrices in use that are 0."""
+    return 1 - sum(int(c.weights.sum()) for c in found) / sum(c.weights.size for c in found)
+
+
+def activation_sparsity(activity: Activity) -> float | None:
+    """The share of all layers' outputs that are 0, over all steps and samples; None without layers.
+
+    For spikes it is 1 less the spike rate.
+    """
+    rates = activity.rates
+    return 1 - sum(rates) / len(rates) if rates else None
+
+
+def parameter_count(checkpoint: Checkpoint) -> int:
+    """The numbers that training changes; statistics of batch norms are none."""
+    return sum(
+        array.size
+        for name, array in checkpoint.arrays.items()
+        if name.rsplit(".", 1)[-1] not in _BUFFERS
+    )
+
+
+def footprint(checkpoint: Checkpoint) -> int:
+    """The bytes of all arrays: parameters and buffers, zero weights included.
+
+    A mixing trained for ``weight_bits`` takes so many bits a weight and 4 bytes for their scale.
+    """
+    bits = checkpoint.config.model.weight_bits
+    total = 0
+    for name, array in checkpoint.arrays.items():
+        if bits and name.endswith(".mixing.weight"):
+            total += math.ceil(array.size * bits / 8) + 4
+        else:
+            total += array.nbytes
+    return total
+
+
+def measure(checkpoint: Checkpoint, activity: Activity) -> dict[str, Any]:
+    """All metrics of a model by their names, for ``metrics.json`` and ``snn-ssm evaluate``."""
+    model = checkpoint.config.model
+    return {
+        "spike_rates": activity.rates,
+        "activation_sparsity": activation_sparsity(activity),
+        "synaptic_operations": synaptic_operations(checkpoint, activity),
+        "Mode_MACs": mode_macs(model, activity.steps),
+        "parameters": parameter_count(checkpoint),
+        "footprint": footprint(checkpoint),
+        "connection_sparsity": connection_sparsity(connections(checkpoint, activity)),
+    }

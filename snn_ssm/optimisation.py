@@ -1,0 +1,83 @@
+"""What a training step minimises and how far it goes: loss, spike-rate penalty, rates, groups."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pynn_models.errors import SnnSsmError
+from snn_ssm.config import SPIKES, ModelConfig, TrainingConfig
+
+MODE_PARAMETERS = ("a", "omega", "log_dt", "b")
+_BINARY = ("heaviside", "bernoulli")
+
+
+class PenaltyError(SnnSsmError):
+    """A spike-rate penalty for a model without spikes."""
+
+
+def rate_factor(step: int, total: int, warmup: float) -> float:
+    """Warm-up and cosine decay, w = warmup total: the share of the peak rate at a step.
+
+    ``(step+1)/(w+1)`` for step < w, then ``(1 + cos(pi (step-w)/(total-w)))/2``.
+    """
+    ramp = warmup * total
+    if step < ramp:
+        return (step + 1) / (ramp + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - ramp) / max(1.0, total - ramp)))
+
+
+def parameter_groups(network: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
+    """Three groups: modes (smaller rate, no decay), norms, biases, thresholds (no decay), rest.
+
+    Each group carries its peak rate as ``peak``.
+    """
+    modes, plain, decayed = [], [], []
+    for name, parameter in network.named_parameters():
+        leaf = name.rsplit(".", 1)[-1]
+        if ".ssm." in name and leaf in MODE_PARAMETERS:
+            modes.append(parameter)
+        elif ".norm." in name or leaf in ("bias", "d", "log_threshold"):
+            plain.append(parameter)
+        else:
+            decayed.append(parameter)
+    return [
+        {"params": modes, "peak": config.mode_rate, "weight_decay": 0.0},
+        {"params": plain, "peak": config.rate, "weight_decay": 0.0},
+        {"params": decayed, "peak": config.rate, "weight_decay": config.weight_decay},
+    ]
+
+
+def check_penalty(model: ModelConfig, training: TrainingConfig) -> None:
+    """Raise :class:`PenaltyError` where spikes are penalised and the model has none."""
+    if training.rate_penalty and (
+        model.architecture == "transformer" or model.activation not in SPIKES
+    ):
+        found = (
+            "architecture 'transformer'"
+            if model.architecture == "transformer"
+            else f"activation {model.activation!r}"
+        )
+        raise PenaltyError(
+            f"[training.rate_penalty] is {training.rate_penalty}, but a model with {found} has no "
+            f"spikes. Set it to 0, or train one of the activations {', '.join(SPIKES)}."
+        )
+
+
+def spike_rates(outputs: list[Tensor], activation: str) -> Tensor:
+    """``r_l = mean(s_l)``, for ternary spikes ``mean(|s_l|)``: one rate a layer, differentiable.
+
+    A binary spike is not sent through the modulus, whose gradient at 0 is 0: a neuron just below
+    its threshold is to move away from it, too. Shapes: (B, H, L) each -> (depth,).
+    """
+    binary = activation in _BINARY
+    return torch.stack([(s if binary else s.abs()).mean() for s in outputs])
+
+
+def rate_penalty(rates: Tensor, target: float) -> Tensor:
+    """``mean_l max(0, r_l - target)^2``: what ``training.rate_penalty`` multiplies; (depth,) -> ().
+    """
+    return (rates - target).clamp(min=0).square().mean()

@@ -1,0 +1,73 @@
+"""Quantisation-aware training: values rounded to what a target represents, one function a target.
+
+Each is rounding forward and the identity backward (a straight-through gradient), computed in
+float64 whatever the model's precision, so that training, the reference and lowering round alike.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+DECAY_GRID = 2.0**15  # SpiNNaker computes a decay from an s16.15 exponent
+# Beyond 496 steps, the chip's input scale of a synapse may overflow; a time constant much below an
+# eighth of a step is one that simulators refuse.
+SLOWEST_DECAY, FASTEST_DECAY = 66, 2**18
+POLE_GRID = 2.0**31  # SpiNNaker's native cell holds a pole in Q0.31
+
+
+class _RoundThrough(torch.autograd.Function):
+    """Rounding whose gradient is that of the identity."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return torch.round(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+        return grad
+
+
+def round_through(x: Tensor) -> Tensor:
+    """``rint(x)``, half to even; backward the gradient as it comes. Any shape."""
+    return _RoundThrough.apply(x)
+
+
+def quantise_weights(weight: Tensor, bits: int) -> Tensor:
+    """``q rint(W / q)``, ``q = max|W| / (2^(bits-1) - 1)``: signed integers and one scale.
+
+    Any shape, float32 or float64; the result is of the same. ``bits`` 0, or a W of zeros: W
+    itself. The scale q counts as constant in the gradient. Source: Jacob et al. 2018, section 3.
+    """
+    if bits == 0:
+        return weight
+    exact = weight.double()
+    scale = exact.detach().abs().max() / (2 ** (bits - 1) - 1)
+    divisor = torch.where(scale > 0, scale, 1.0)
+    return (round_through(exact / divisor) * divisor).to(weight.dtype)
+
+
+def quantise_poles(abar: Tensor) -> Tensor:
+    """``clip(rint(2^31 abar), -2^31, 2^31 - 1) / 2^31``: real and imaginary part in Q0.31.
+
+    Any shape, float64 or complex128, which is what the result is of. The clip passes the gradient
+    through too. The state-space cell of SpiNNaker holds its poles so.
+    """
+    parts = torch.view_as_real(abar) if abar.is_complex() else abar
+    units = round_through(parts * POLE_GRID)
+    excess = units.detach() - units.detach().clamp(-POLE_GRID, POLE_GRID - 1)
+    rounded = (units - excess) / POLE_GRID
+    return torch.view_as_complex(rounded) if abar.is_complex() else rounded
+
+
+def grid_decays(rate: Tensor) -> Tensor:
+    """``exp(-n / 2^15)``, ``n = clip(rint(2^15 rate), 66, 2^18)``: decays of a stock synapse.
+
+    ``rate`` > 0, a step's share of the time constant, any shape, float64. The gradient is that of
+    ``exp(-rate)``; none beyond the slowest decay, of 496 steps, and the fastest,
+    of an eighth of a step.
+    """
+    n = round_through(rate * DECAY_GRID).clamp(SLOWEST_DECAY, FASTEST_DECAY)
+    return torch.exp(-n / DECAY_GRID)

@@ -1,0 +1,137 @@
+"""Where a run stands, and the file it resumes from: ``state.safetensors``.
+
+The file holds the model (``model.NAME``), the optimiser (``optimiser.PARAMETER.KEY``), the random
+states (``random.PROCESS.DEVICE``) and, as metadata, the configuration and the progress.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pynn_models.errors import SnnSsmError
+from snn_ssm import config as configuration
+from snn_ssm.config import Config
+from snn_ssm.files import FileError, pack_arrays, read_arrays, write_atomic
+
+STATE_FILE = "state.safetensors"
+
+
+class TrainingError(SnnSsmError):
+    """Training diverged, or a run cannot be started or resumed."""
+
+
+@dataclass
+class Progress:
+    """Where a run stands: the epoch, the batches done in it, and its sums so far.
+
+    ``epochs``: what each finished epoch reported; ``measured``: what the last evaluation found;
+    ``init``: SHA-256 of the model that the run started from, None for a random start.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    loss: float = 0.0
+    correct: int = 0
+    seen: int = 0
+    rates: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    measured: dict[str, Any] = field(default_factory=dict)
+    init: str | None = None
+
+
+def random_state(device: torch.device) -> dict[str, Tensor]:
+    """The states of the generators that training draws from: ``cpu``, and ``cuda`` where used."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def set_random_state(states: Mapping[str, Tensor], device: torch.device) -> None:
+    """Set the generators to what :func:`random_state` returned on the same kind of device."""
+    torch.set_rng_state(states["cpu"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"], device)
+
+
+def save_state(
+    directory: Path,
+    config: Config,
+    progress: Progress,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    random: list[dict[str, Tensor]],
+) -> None:
+    """Write all that a resumed run needs, in one file; ``random``: the states of every process."""
+    arrays = {f"model.{k}": v.cpu().numpy() for k, v in network.state_dict().items()}
+    for i, state in optimiser.state_dict()["state"].items():
+        arrays |= {f"optimiser.{i}.{k}": v.cpu().numpy() for k, v in state.items()}
+    for process, states in enumerate(random):
+        arrays |= {f"random.{process}.{k}": v.numpy() for k, v in states.items()}
+    metadata = {
+        "config": configuration.dumps(config),
+        "progress": json.dumps(asdict(progress)),
+        "random": json.dumps([sorted(states) for states in random]),
+    }
+    write_atomic(directory / STATE_FILE, pack_arrays(arrays, metadata))
+
+
+def load_state(
+    directory: Path,
+    config: Config,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    random: list[dict[str, Tensor]],
+) -> tuple[Progress, list[dict[str, Tensor]]]:
+    """Set network and optimiser to a directory's state; its progress and random states.
+
+    ``random``: the present random states, for which processes and devices must be those of the
+    file. Raises ``FileError`` where there is no state, :class:`TrainingError` where it is of
+    another configuration or of other processes.
+    """
+    path = directory / STATE_FILE
+    if not path.is_file():
+        raise FileError(
+            f"nothing to resume in {directory}: it has no {STATE_FILE}. Train without --resume."
+        )
+    arrays, metadata = read_arrays(path, "training state")
+    if configuration.loads(metadata.get("config", ""), str(path)) != config:
+        raise TrainingError(
+            f"{directory} was trained with another configuration. Resume with the same "
+            "--config, or train into a new directory."
+        )
+    here = json.dumps([sorted(states) for states in random])
+    if metadata.get("random") != here:
+        raise TrainingError(
+            f"{directory} was trained by processes with the devices {metadata.get('random')}, "
+            f"this run has {here}, and each draws random numbers of its own. Resume on as many "
+            "of the same kind, or train into a new directory."
+        )
+    network.load_state_dict(_tensors(arrays, "model."))
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in _tensors(arrays, "optimiser.").items():
+        index, key = name.split(".")
+        state.setdefault(int(index), {})[key] = tensor
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": state, "param_groups": groups})
+    stored = [_tensors(arrays, f"random.{process}.") for process in range(len(random))]
+    return Progress(**json.loads(metadata["progress"])), stored
+
+
+def _tensors(arrays: Mapping[str, NDArray[np.generic]], prefix: str) -> dict[str, Tensor]:
+    """The arrays whose names start with ``prefix``, without it."""
+    return {
+        name[len(prefix) :]: torch.from_numpy(array)
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }

@@ -1,0 +1,150 @@
+"""MIT-BIH arrhythmia: the class of a heartbeat from the signal up to 0.4 s after it, as it streams.
+
+Patients are split as de Chazal et al. (IEEE Trans. Biomed. Eng. 51:1196, 2004) split them: records
+of DS1 train, those of DS2 test; the four with paced beats are left out. (201 and 202, one of each,
+are of one man; the published split is kept.) Classes are those of AAMI EC57: N (normal, bundle
+branch block, escape), S (supraventricular), V (ventricular), F (fusion of V and N). Its fifth, Q
+(unclassifiable), is left out: without the paced records it has 8 beats to train and 7 to test.
+
+One channel, MLII in all but record 114. All that precedes the network is causal and of integers:
+
+    x[k] = sum of three samples at 360 Hz                           (120 Hz, 600 units a mV)
+    m[k] = floor(mean of x[k - 127] ... x[k])                       (1.07 s: the baseline)
+    level[k] = clip(128 + floor((x[k] - m[k]) / 16), 0, 255)        (37.5 levels a mV)
+
+A sample is the ``task.steps`` levels that end 0.4 s after the annotated beat; 360 steps (3 s) hold
+two or more earlier beats, whose distances tell a premature one. A recording is taken to have stood
+still before its start and after its end.
+
+Two sources are read, the first that is there, from the data directory or its folder ``mitbih``:
+
+- PhysioNet's files, ``100.hea``, ``100.dat``, ``100.atr`` ... (:mod:`snn_ssm.tasks.wfdb`);
+- ``mitbih_ch0_delta.npz``: the first channels as differences, int16 in byte planes ``lo`` and
+  ``hi`` (R, T), and ``records`` (R,), ``ann_sample``, ``ann_symbol`` (ASCII) and ``ann_offsets``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig
+from snn_ssm.tasks.base import DataError, Samples, arranged, locate, order, read_npz
+from snn_ssm.tasks.wfdb import Recording, read_recording
+
+CLASSES = ("N", "S", "V", "F")
+SYMBOLS = ("NLRej", "AaJS", "VE", "F")
+RECORDS = {
+    "train": (
+        "101", "106", "108", "109", "112", "114", "115", "116", "118", "119", "122", "124",
+        "201", "203", "205", "207", "208", "209", "215", "220", "223", "230",
+    ),
+    "test": (
+        "100", "103", "105", "111", "113", "117", "121", "123", "200", "202", "210", "212",
+        "213", "214", "219", "221", "222", "228", "231", "232", "233", "234",
+    ),
+}
+OFFICIAL = "100.hea"
+PACKED = "mitbih_ch0_delta.npz"
+DECIMATION = 3
+AFTER = 48  # steps of 1/120 s
+_WINDOW = 128  # steps of the baseline
+_UNITS_A_LEVEL = 16
+_CENTRE = 128
+
+
+def levels(signal: NDArray[np.int16]) -> NDArray[np.uint8]:
+    """The 8-bit levels (T // 3,) of a signal (T,), by the equations above."""
+    steps = len(signal) // DECIMATION
+    parts = signal[: steps * DECIMATION].reshape(steps, DECIMATION)
+    x = parts.sum(axis=1, dtype=np.int64)  # (T // 3,)
+    total = np.cumsum(np.concatenate([np.repeat(x[:1], _WINDOW), x]))
+    baseline = (total[_WINDOW:] - total[:-_WINDOW]) // _WINDOW
+    return np.clip(_CENTRE + (x - baseline) // _UNITS_A_LEVEL, 0, 255).astype(np.uint8)
+
+
+def beats(recording: Recording, steps: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The windows (B, steps) of a recording's beats, and their classes (B,)."""
+    labels = np.full(len(recording.symbols), -1)
+    for label, symbols in enumerate(SYMBOLS):
+        labels[np.isin(recording.symbols, [ord(symbol) for symbol in symbols])] = label
+    level = levels(recording.signal)
+    ends = recording.times[labels >= 0] // DECIMATION + AFTER
+    index = ends[:, None] + np.arange(1 - steps, 1)  # (B, L)
+    windows = level[np.clip(index, 0, len(level) - 1)]
+    windows[index < 0] = _CENTRE
+    return windows, labels[labels >= 0]
+
+
+def unpack(path: Path, names: tuple[str, ...]) -> list[Recording]:
+    """The named records of the packed file; raises :class:`DataError`."""
+    stored = read_npz(path, "MIT-BIH recordings", {
+        "lo": "(R, T)", "hi": "(R, T)", "records": "(R,)", "ann_sample": "(A,)",
+        "ann_symbol": "(A,)", "ann_offsets": "(R + 1,)",
+    })
+    rows = {str(name): row for row, name in enumerate(stored["records"])}
+    missing = [name for name in names if name not in rows]
+    if missing:
+        raise DataError(f"{path} lacks record {missing[0]}; expected {', '.join(names)}.")
+    found = []
+    for row in (rows[name] for name in names):
+        planes = np.stack([stored["lo"][row], stored["hi"][row]], axis=-1)  # (T, 2)
+        differences = planes.view("<i2")[:, 0]
+        start, end = stored["ann_offsets"][row : row + 2]
+        found.append(Recording(
+            differences.cumsum(dtype=np.int16),
+            stored["ann_sample"][start:end].astype(np.int64),
+            stored["ann_symbol"][start:end],
+        ))
+    return found
+
+
+@dataclass(frozen=True)
+class MitBih:
+    """Heartbeats of patients that training has not seen."""
+
+    name: str = "mitbih"
+    classes: tuple[str, ...] = CLASSES
+
+    def config(self) -> Config:
+        """A causal network for two cores."""
+        return Config(
+            task=TaskConfig(self.name, 360),
+            model=ModelConfig(
+                classes=len(CLASSES), input_scale=1 / 16, surrogate="arctan", surrogate_slope=2.0
+            ),
+            training=TrainingConfig(epochs=8, rate=5e-3),
+        )
+
+    def load(self, data: Path, split: str, task: TaskConfig) -> Samples:
+        """Levels (B, 1, steps) uint8 and classes (B,), the patients mixed."""
+        path = _source(data)
+        names = RECORDS[split]
+        if path.name == OFFICIAL:
+            recordings = [read_recording(path.parent, name) for name in names]
+        else:
+            recordings = unpack(path, names)
+        windows, labels = zip(*(beats(r, task.steps) for r in recordings), strict=True)
+        index = order(sum(map(len, labels)), split, task, mixed=True)
+        inputs = np.concatenate(windows)[index, None]  # (B, 1, L)
+        return arranged(inputs, np.concatenate(labels)[index], task, len(CLASSES))
+
+    def download(self, data: Path) -> None:
+        """Nothing where the files are there; this version fetches none."""
+        _source(data)
+
+
+def _source(data: Path) -> Path:
+    found = locate(data, "mitbih", OFFICIAL) or locate(data, "mitbih", PACKED)
+    if found is None:
+        raise DataError(
+            f"neither {OFFICIAL} nor {PACKED} is in {data} or {data / 'mitbih'}. Put the files of "
+            "https://physionet.org/content/mitdb/1.0.0/ there; they are not downloaded."
+        )
+    return found
+
+
+MITBIH = MitBih()
