@@ -87,7 +87,7 @@ def build_with_array_connectors(
     start = min(p.delay for p in network.projections)
     populations = {
         p.name: sim.Population(
-            p.size, cell_type(p.cell, start + p.latency, network.steps), label=p.name
+            p.size, cell_type(p.state_space, start + p.latency, network.steps), label=p.name
         )
         for p in network.populations
     }

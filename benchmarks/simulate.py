@@ -38,7 +38,7 @@ def through_pynn(network: Network, samples: NDArray[Any]) -> tuple[_timing.Elaps
 
 def cell_parameters(population: Population, start: int, period: int) -> list[dict[str, Any]]:
     """The parameters of each neuron, under the names of the NEST model."""
-    cell = population.cell
+    cell = population.state_space
     shared = {"first_step": start + population.latency, "period": period}
     complex_modes = {} if cell.omega is None else {"omega": cell.omega, "c_im": cell.c_im}
     vectors = {"tau": cell.tau, "c_re": cell.c_re} | complex_modes

@@ -35,7 +35,7 @@ class NumpyLayer:
     """The modes of one population, for all samples: x (B, H, N)."""
 
     def __init__(self, network: Network, name: str, samples: int) -> None:
-        cell = network.population(name).cell
+        cell = network.population(name).state_space
         a_re, a_im = propagator(cell.tau, cell.omega, network.timestep)
         self.abar = a_re if cell.omega is None else a_re + 1j * a_im  # (H, N)
         self.c = cell.c_re if cell.c_im is None else cell.c_re + 1j * cell.c_im
@@ -79,7 +79,7 @@ def main() -> None:
     network = lower(load_checkpoint(options.checkpoint))
     print(_timing.machine())
     print(f"{len(samples)} images, {len(network.layers)} layers x {network.layers[0].size} channels"
-          f" x {network.layers[0].cell.n_modes} modes, {network.steps} steps")
+          f" x {network.layers[0].state_space.n_modes} modes, {network.steps} steps")
 
     with tempfile.TemporaryDirectory() as cache:
         os.environ["NUMBA_CACHE_DIR"] = cache  # read when numba is imported, here

@@ -9,7 +9,7 @@ from export import software
 from export.lower import lower
 from export.pynn import run
 from export.readout import logits
-from export.verify import mismatches
+from export.comparison import mismatches
 from snn_ssm import load_checkpoint
 from snn_ssm.tasks import read_samples
 

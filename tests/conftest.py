@@ -50,6 +50,8 @@ def _value(leaf, shape, model, rng):
         return np.exp(rng.normal(size=shape))
     if leaf == "norm.weight":
         return rng.uniform(0.5, 1.5, shape) * rng.choice([-1, 1], shape)
+    if leaf == "log_threshold":
+        return rng.normal(size=shape) * 0.4 - 1.0
     return rng.normal(size=shape) * (0.7 if len(shape) > 1 else 0.4)
 
 
@@ -80,9 +82,11 @@ def checkpoint_of(seed=0, steps=24, **changes):
 
 
 def samples_of(checkpoint, count=3, seed=0):
-    """Random integer samples (B, C, L) that fit the checkpoint's input."""
+    """Random integer samples (B, C, L), or symbols (B, 1, L), that fit the checkpoint's input."""
     model, steps = checkpoint.config.model, checkpoint.config.task.steps
     rng = np.random.default_rng((seed, 1))
+    if model.encoder == "embedding":
+        return rng.integers(0, model.inputs, (count, 1, steps)).astype(np.uint16)
     return rng.integers(0, 2**model.input_bits, (count, model.inputs, steps)).astype(np.uint16)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import fields, replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pynn_models import SnnSsmError
@@ -16,30 +16,73 @@ steps_and_order = st.integers(1, 40).flatmap(
     lambda n: st.tuples(st.just(n), st.one_of(st.just(()), st.permutations(range(n)).map(tuple)))
 )
 tasks = st.builds(
-    lambda name, task: TaskConfig(name, *task), st.text(max_size=20), steps_and_order
+    lambda name, task, count: TaskConfig(name, *task, train_samples=count),
+    st.text(max_size=20),
+    steps_and_order,
+    st.integers(0, 10**6),
 )
-models = st.builds(
-    lambda steps, **rest: ModelConfig(dt_min=min(steps), dt_max=max(steps), **rest),
-    st.tuples(positive, positive),
-    inputs=small,
-    classes=small,
-    encoder=st.sampled_from(config.ENCODERS),
-    input_bits=st.integers(0, 16),
-    input_scale=st.one_of(positive, positive.map(lambda v: -v)),
-    channels=small,
-    depth=small,
-    modes=small,
-    mode_init=st.sampled_from(config.MODE_INITS),
-    discretisation=st.sampled_from(config.DISCRETISATIONS),
-    activation=st.sampled_from(config.ACTIVATIONS),
-    surrogate=st.sampled_from(config.SURROGATES),
-    surrogate_slope=positive,
-    mixing=st.sampled_from(config.MIXINGS),
-    bidirectional=st.booleans(),
-    norm=st.sampled_from(config.NORMS),
-    prenorm=st.booleans(),
-    dropout=st.floats(0, 1, exclude_max=True),
-    pooling=st.sampled_from(config.POOLINGS),
+def divisors(n):
+    return [k for k in range(1, n + 1) if n % k == 0]
+
+
+channels_and_sets = st.integers(1, 200).flatmap(
+    lambda n: st.tuples(st.just(n), st.sampled_from([0, *divisors(n)]))
+)
+# The keys that say what a network is made of; those of NATIVE go together in any combination.
+COMMON = {
+    "inputs": small,
+    "classes": small,
+    "depth": small,
+    "input_bits": st.integers(0, 16),
+    "input_scale": st.one_of(positive, positive.map(lambda v: -v)),
+    "pair": st.booleans(),
+    "heads": small,
+    "surrogate": st.sampled_from(config.SURROGATES),
+    "surrogate_slope": positive,
+    "prenorm": st.booleans(),
+    "dropout": st.floats(0, 1, exclude_max=True),
+    "pooling": st.sampled_from(config.POOLINGS),
+    "weight_bits": st.sampled_from([0, *range(2, 17)]),
+}
+NATIVE = {
+    "encoder": st.sampled_from(config.ENCODERS),
+    "modes": small,
+    "mode_init": st.sampled_from(config.MODE_INITS),
+    "mixing_and_activation": st.one_of(
+        st.tuples(st.sampled_from(["linear", "glu"]), st.sampled_from(config.ACTIVATIONS)),
+        st.tuples(st.just("gsu"), st.sampled_from(["ternary", "ternary-constant"])),
+    ),
+    "gsu_weights": st.sampled_from([1, 2]),
+    "gsu_norm": st.sampled_from(config.NORMS),
+    "quantised": st.sampled_from([(False, "zoh"), (False, "bilinear"), (True, "zoh")]),
+    "bidirectional": st.booleans(),
+    "norm": st.sampled_from(config.NORMS),
+}
+STOCK = {"mode_init": "s4d-real", "modes": 1, "cells": "stock"}
+
+
+def model(steps, channels, **keys):
+    """A ModelConfig whose ranges and combinations hold."""
+    mixing, activation = keys.pop("mixing_and_activation", ("linear", "heaviside"))
+    quantised, method = keys.pop("quantised", (False, "zoh"))
+    return ModelConfig(
+        dt_min=min(steps), dt_max=max(steps), channels=channels[0], n_ssm=channels[1],
+        mixing=mixing, activation=activation, quantise_decays=quantised, discretisation=method,
+        **keys,
+    )
+
+
+spans = st.tuples(positive, positive)
+alone = small.map(lambda n: (n, 0))
+models = st.one_of(
+    st.builds(model, spans, channels_and_sets, **COMMON, **NATIVE),
+    st.builds(model, spans, alone, **COMMON, **{k: st.just(v) for k, v in STOCK.items()}),
+    st.builds(model, spans, alone, **COMMON, cells=st.just("lif")),
+    st.builds(
+        model, spans, small.map(lambda n: (12 * n, 0)),
+        **{**COMMON, "heads": st.sampled_from([1, 2, 3, 4, 6, 12])},
+        architecture=st.just("transformer"),
+    ),
 )
 trainings = st.builds(
     TrainingConfig,
@@ -51,9 +94,13 @@ trainings = st.builds(
     warmup=st.floats(0, 1, exclude_max=True),
     clip=positive,
     seed=st.integers(0, 2**31),
+    precision=st.sampled_from(config.PRECISIONS),
+    rate_penalty=st.floats(0, 1e300),
+    rate_target=st.floats(0, 1, exclude_max=True),
 )
 
 
+@settings(max_examples=60)
 @given(st.builds(Config, tasks, models, trainings))
 def test_toml_there_and_back(original):
     text = config.dumps(original)
@@ -84,7 +131,11 @@ def refusal(text):
 @pytest.mark.parametrize(("table", "key", "value", "expected"), [
     ("task", "steps", 0, "a positive number of steps"),
     ("task", "steps", -3, "a positive number of steps"),
+    ("task", "train_samples", -1, "0 (all) or a positive number"),
+    ("model", "architecture", "rnn", "one of state-space, transformer"),
+    ("model", "cells", "adaptive", "one of native, stock, lif"),
     ("model", "inputs", 0, "a positive integer"),
+    ("model", "heads", 0, "a positive integer"),
     ("model", "classes", 0, "a positive integer"),
     ("model", "channels", -1, "a positive integer"),
     ("model", "depth", 0, "a positive integer"),
@@ -92,10 +143,21 @@ def refusal(text):
     ("model", "encoder", "conv", "one of linear, embedding"),
     ("model", "mode_init", "s4", "one of s4d-lin, s4d-inv, s4d-legs, s4d-real"),
     ("model", "discretisation", "euler", "one of zoh, bilinear"),
-    ("model", "activation", "relu", "one of heaviside, gelu"),
-    ("model", "surrogate", "relu", "one of fast-sigmoid, arctan"),
-    ("model", "mixing", "glu", "one of linear"),
+    ("model", "activation", "elu",
+     "one of heaviside, ternary, ternary-constant, bernoulli, sigmoid, tanh, hard-sigmoid, relu, "
+     "gelu, identity"),
+    ("model", "surrogate", "relu", "one of fast-sigmoid, arctan, triangle, multi-gaussian"),
+    ("model", "mixing", "conv", "one of linear, glu, gsu"),
     ("model", "norm", "group", "one of batch, layer, none"),
+    ("model", "gsu_norm", "group", "one of batch, layer, none"),
+    ("model", "gsu_weights", 0, "1 or 2"),
+    ("model", "gsu_weights", 3, "1 or 2"),
+    ("model", "n_ssm", -1, "0, or a divisor of model.channels = 64"),
+    ("model", "n_ssm", 3, "0, or a divisor of model.channels = 64"),
+    ("model", "n_ssm", 128, "0, or a divisor of model.channels = 64"),
+    ("model", "weight_bits", 1, "0, or 2 to 16 bits"),
+    ("model", "weight_bits", 17, "0, or 2 to 16 bits"),
+    ("model", "weight_bits", -8, "0, or 2 to 16 bits"),
     ("model", "pooling", "max", "one of mean, last"),
     ("model", "input_bits", -1, "0 to 16 bits"),
     ("model", "input_bits", 17, "0 to 16 bits"),
@@ -121,6 +183,12 @@ def refusal(text):
     ("training", "warmup", 1.0, "a fraction below 1"),
     ("training", "warmup", -0.5, "a fraction below 1"),
     ("training", "seed", -1, "0 or a positive integer"),
+    ("training", "precision", "float16", "one of float32, bf16"),
+    ("training", "rate_penalty", -0.5, "0 or a positive number"),
+    ("training", "rate_penalty", float("inf"), "0 or a positive number"),
+    ("training", "rate_target", 1.0, "a spike rate, 0 <= rate < 1"),
+    ("training", "rate_target", -0.1, "a spike rate, 0 <= rate < 1"),
+    ("training", "rate_target", float("nan"), "a spike rate, 0 <= rate < 1"),
 ])
 def test_a_value_out_of_range(table, key, value, expected):
     literal = f'"{value}"' if isinstance(value, str) else repr(value)
@@ -130,10 +198,68 @@ def test_a_value_out_of_range(table, key, value, expected):
     assert f"expected {expected}" in message and "Correct the configuration" in message
 
 
+STOCK_TEXT = '[model]\ncells = "stock"\nmode_init = "s4d-real"\nmodes = 1\n'
+LIF_TEXT = '[model]\ncells = "lif"\n'
+TRANSFORMER_TEXT = '[model]\narchitecture = "transformer"\n'
+
+
+@pytest.mark.parametrize(("text", "key", "value", "expected"), [
+    ('[model]\ncells = "stock"\n', "mode_init", "s4d-lin", "'s4d-real' with cells = \"stock\""),
+    ('[model]\ncells = "stock"\nmode_init = "s4d-real"\n', "modes", 16,
+     "1 with cells = \"stock\""),
+    (STOCK_TEXT, "n_ssm", 1, "0 with cells = \"stock\""),
+    (STOCK_TEXT, "norm", "layer", "'batch' with cells = \"stock\""),
+    (STOCK_TEXT, "norm", "none", "'batch' with cells = \"stock\""),
+    (STOCK_TEXT, "bidirectional", True, "False with cells = \"stock\""),
+    (STOCK_TEXT, "encoder", "embedding", "'linear' with cells = \"stock\""),
+    (STOCK_TEXT, "discretisation", "bilinear", "'zoh' with cells = \"stock\""),
+    (STOCK_TEXT, "activation", "ternary", "'heaviside' with cells = \"stock\""),
+    (STOCK_TEXT, "mixing", "glu", "'linear' with cells = \"stock\""),
+    (LIF_TEXT, "bidirectional", True, "False with cells = \"lif\""),
+    (LIF_TEXT, "activation", "gelu", "'heaviside' with cells = \"lif\""),
+    (LIF_TEXT, "mixing", "glu", "'linear' with cells = \"lif\""),
+    (LIF_TEXT, "quantise_decays", True, "False with cells = \"lif\""),
+    (TRANSFORMER_TEXT, "heads", 5, "a divisor of model.channels = 64"),
+    (TRANSFORMER_TEXT, "heads", 128, "a divisor of model.channels = 64"),
+    ('[model]\nmixing = "gsu"\n', "activation", "heaviside",
+     "'ternary' or 'ternary-constant' with mixing = \"gsu\""),
+    ('[model]\nmixing = "gsu"\n', "activation", "bernoulli",
+     "'ternary' or 'ternary-constant' with mixing = \"gsu\""),
+    ("[model]\nquantise_decays = true\n", "discretisation", "bilinear",
+     "'zoh' with quantise_decays = true"),
+])
+def test_values_that_do_not_go_together(text, key, value, expected):
+    literal = f'"{value}"' if isinstance(value, str) else str(value).lower()
+    if value != getattr(ModelConfig(), key):  # the default is found without being written
+        text += f"{key} = {literal}\n"
+    message = refusal(text)
+    assert message.endswith(
+        f"[model.{key}] is {value!r}; expected {expected}. Correct the configuration."
+    )
+
+
+@pytest.mark.parametrize("text", [
+    STOCK_TEXT,
+    STOCK_TEXT + "quantise_decays = true\n",
+    LIF_TEXT + 'norm = "layer"\nencoder = "embedding"\n',
+    TRANSFORMER_TEXT + "bidirectional = true\nheads = 64\n",
+    '[model]\nmixing = "gsu"\nactivation = "ternary"\ngsu_weights = 2\ngsu_norm = "none"\n',
+    '[model]\nmixing = "gsu"\nactivation = "ternary-constant"\ngsu_norm = "batch"\n',
+    "[model]\nquantise_decays = true\nn_ssm = 2\nweight_bits = 8\n",
+])
+def test_values_that_go_together(text):
+    loaded = config.loads(text)
+    assert loaded != Config() and config.loads(config.dumps(loaded)) == loaded
+
+
 @pytest.mark.parametrize(("text", "found", "expected"), [
     ("[model]\nchannels = 6.0", "[model.channels] is 6.0", "a value of type int"),
     ("[model]\nchannels = true", "[model.channels] is True", "a value of type int"),
     ("[model]\ndropout = true", "[model.dropout] is True", "a value of type float"),
+    ("[model]\npair = 1", "[model.pair] is 1", "a value of type bool"),
+    ("[model]\nweight_bits = 4.0", "[model.weight_bits] is 4.0", "a value of type int"),
+    ("[model]\nquantise_decays = 0", "[model.quantise_decays] is 0", "a value of type bool"),
+    ("[training]\nrate_target = true", "[training.rate_target] is True", "type float"),
     ("[model]\nprenorm = 1", "[model.prenorm] is 1", "a value of type bool"),
     ("[model]\nnorm = 3", "[model.norm] is 3", "a value of type str"),
     ("[task]\npermutation = 3", "[task.permutation] is 3", "an array"),

@@ -14,6 +14,7 @@ TORCH_FREE = {"snn_ssm", "snn_ssm.config", "snn_ssm.checkpoint", "snn_ssm.files"
 IMPORTS_A_SIMULATOR = {
     "pynn_models/nest/neuron.py",
     "pynn_models/nest/projection.py",
+    "pynn_models/nest/synapses.py",
     "pynn_models/spinnaker/neuron.py",
 }
 # The commands that train or compare with the trained model: inside functions only.

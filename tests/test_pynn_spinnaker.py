@@ -340,13 +340,23 @@ def test_run_and_inspect_on_the_virtual_board(tmp_path, capsys, monkeypatch):
     np.savez(tmp_path / "samples.npz", inputs=SAMPLES, labels=[0, 1])
     arguments = ["--backend", "spinnaker", "--board", "virtual", "--machine-version", "5"]
     data = ["--data", str(tmp_path / "samples.npz")]
-    assert main(["run", str(tmp_path / "network"), *arguments, *data]) == 0
-    assert "0 differ from the planned ones" in capsys.readouterr().out
+    smaller = ["--neurons-per-core", "12", "--time-scale-factor", "3"]
+    assert main(["run", str(tmp_path / "network"), *arguments, *data, *smaller]) == 0
+    text = capsys.readouterr().out
+    assert "0 differ from the planned ones" in text
+    rows = [line.split() for line in text.splitlines() if line.startswith("layer")]
+    assert [(row[1], row[3]) for row in rows[:3]] == [("24", "12")] * 3, text
     assert main(["inspect", str(tmp_path / "network"), "--board", "10.0.0.1"]) == 2
     assert "only the virtual board" in capsys.readouterr().err
     assert main(["inspect", str(tmp_path / "network"), "--board", "virtual",
                  "--machine-version", "4"]) == 2
     assert "machine version 4 is unknown" in capsys.readouterr().err
+    assert main(["inspect", str(tmp_path / "network"), "--board", "virtual",
+                 "--time-scale-factor", "0"]) == 2
+    assert "time scale factor 0" in capsys.readouterr().err
+    assert main(["inspect", str(tmp_path / "network"), "--board", "virtual",
+                 "--neurons-per-core", "257"]) == 2
+    assert "257 neurons a core" in capsys.readouterr().err
 
 
 def test_the_cost_model():

@@ -104,17 +104,3 @@ def test_the_export_script(tmp_path):
     done = run(str(ROOT / "examples" / "export_and_run.py"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "mismatched spikes: 0" in done.stdout
-
-
-def test_the_shipped_checkpoint_is_that_of_its_configuration():
-    from snn_ssm import config, load_checkpoint
-    from snn_ssm.tasks import get_task
-
-    checkpoint = load_checkpoint(CHECKPOINT)
-    assert checkpoint.config == config.load(ROOT / "examples/configs/smnist-binary-s4d.toml")
-    assert checkpoint.config == get_task("smnist").config()
-    size = sum(p.stat().st_size for p in CHECKPOINT.iterdir())
-    assert size < 1_000_000
-    metrics = json.loads((CHECKPOINT / "metrics.json").read_text())
-    assert metrics["parameters"] <= 100_000
-    assert len(metrics["epochs"]) == checkpoint.config.training.epochs
