@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import _timing  # first, see there
@@ -109,7 +110,7 @@ def build_with_array_connectors(
     }
 
 
-def same_synapses(network: Network, projections: dict[tuple[str, str], Any]) -> bool:
+def same_synapses(network: Network, projections: Mapping[Any, Any]) -> bool:
     """Whether NEST holds the network's weights and delays, every one of them."""
     from pynn_models.nest import projection_weights
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import platform
 import time
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from snn_ssm import hardware
 from snn_ssm.batches import load, split
 from snn_ssm.checkpoint import MODEL_FILE, load_checkpoint, save_checkpoint
 from snn_ssm.config import Config
@@ -36,6 +34,7 @@ from snn_ssm.optimisation import (
     rate_penalty,
     spike_rates,
 )
+from snn_ssm.provenance import provenance
 from snn_ssm.restore import load_network, load_weights, require_same_model, to_checkpoint
 from snn_ssm.run_state import (
     STATE_FILE,
@@ -267,16 +266,9 @@ class Run:
             "batch_size": training.batch_size,
             "epochs": progress.epochs,
             "seconds": progress.seconds,
-            "hardware": hardware.describe(world.device, world.size),
-            "device": world.device.type,
-            "threads": torch.get_num_threads(),
             "init": progress.init,
             "model_sha256": sha256((self.out / MODEL_FILE).read_bytes()),
-            "versions": {
-                "python": platform.python_version(),
-                "torch": torch.__version__,
-                "numpy": np.__version__,
-            },
+            **provenance(world.device, world.size),
         }
 
 
@@ -299,7 +291,8 @@ def train(
     where the model of ``init`` is another, :class:`TrainingError` where the loss diverges or the
     run cannot be resumed.
     """
-    run = Run(config, Path(out), join(device))
+    world = join(device)
+    run = Run(config, Path(out), world)
     run.check_shares(train_samples)
     if resume:
         run.load_state()
@@ -308,4 +301,4 @@ def train(
     while run.progress.epoch < config.training.epochs:
         run.epoch(train_samples)
         run.finish_epoch(train_samples, test_samples)
-    return run.metrics()
+    return dict(world.first(run.metrics() if world.rank == 0 else None))

@@ -21,6 +21,8 @@ tasks = st.builds(
     steps_and_order,
     st.integers(0, 10**6),
 )
+
+
 def divisors(n):
     return [k for k in range(1, n + 1) if n % k == 0]
 
@@ -28,7 +30,7 @@ def divisors(n):
 channels_and_sets = st.integers(1, 200).flatmap(
     lambda n: st.tuples(st.just(n), st.sampled_from([0, *divisors(n)]))
 )
-# The keys that say what a network is made of; those of NATIVE go together in any combination.
+# Keys of every network, in any combination, and keys that only state-space cells leave free.
 COMMON = {
     "inputs": small,
     "classes": small,

@@ -1,5 +1,6 @@
 """Files are whole or absent: atomic writes, new directories, arrays without pickle, hashes."""
 
+import json
 import os
 import stat
 from pathlib import Path
@@ -26,7 +27,7 @@ from snn_ssm.files import (
 arrays = st.dictionaries(
     st.text("abc.", min_size=1, max_size=8),
     hnp.arrays(
-        st.sampled_from([np.float64, np.float32, np.int64, np.uint8]),
+        st.sampled_from([np.float64, np.float32, np.int64, np.uint8, np.complex64]),
         hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4),
     ),
     min_size=1,
@@ -60,7 +61,7 @@ def test_the_same_content_is_the_same_file():
     assert {pack_arrays(content, metadata) for _ in range(20)} == {pack_arrays(*backwards)}
 
 
-@pytest.mark.parametrize("kind", ["?", "u1", "i1", "<u2", ">u4", "<i8", "<f2", ">f8"])
+@pytest.mark.parametrize("kind", ["?", "u1", "i1", "<u2", ">u4", "<i8", "<f2", ">f8", "<c8"])
 @pytest.mark.parametrize("shape", [(), (0,), (3, 0), (5,), (2, 3, 1)])
 def test_the_formats_own_library_agrees(tmp_path, kind, shape):
     library = pytest.importorskip("safetensors.numpy", reason="safetensors is not installed")
@@ -76,6 +77,64 @@ def test_the_formats_own_library_agrees(tmp_path, kind, shape):
             for name, array in content.items():
                 assert found[name].dtype == array.dtype.newbyteorder("=")
                 np.testing.assert_array_equal(found[name], array)
+
+
+def one_array(kind, shape, data):
+    """A safetensors file of one array "x", by the format's description."""
+    entry = {"dtype": kind, "shape": shape, "data_offsets": [0, len(data)]}
+    header = json.dumps({"x": entry}).encode()
+    return len(header).to_bytes(8, "little") + header + data
+
+
+def test_bfloat16_comes_as_float32_of_the_same_value(tmp_path):
+    # 1, -2, pi, the largest, the smallest, infinity, -0: sign, 8 bits of exponent, 7 of fraction.
+    bits = np.array([0x3F80, 0xC000, 0x4049, 0x7F7F, 0x0001, 0x7F80, 0x8000, 0x7FC0], "<u2")
+    (tmp_path / "a").write_bytes(one_array("BF16", [2, 4], bits.tobytes()))
+    found = read_arrays(tmp_path / "a", "model")[0]["x"]
+    largest = (2 - 2.0**-7) * 2.0**127
+    expected = [1, -2, 3.140625, largest, 2.0**-133, np.inf, -0.0, np.nan]
+    assert found.dtype == np.float32 and found.shape == (2, 4)
+    np.testing.assert_array_equal(found.ravel(), np.array(expected, np.float32))
+    assert np.signbit(found[1, 2])
+
+
+def test_complex64_is_read_as_it_is(tmp_path):
+    parts = np.array([1.5, -2.0, 0.0, 1e-30], "<f4")
+    (tmp_path / "a").write_bytes(one_array("C64", [2, 1], parts.tobytes()))
+    found = read_arrays(tmp_path / "a", "model")[0]["x"]
+    assert found.dtype == np.complex64
+    assert found.tolist() == [[1.5 - 2j], [complex(0, np.float32(1e-30))]]
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "complex64"])
+def test_the_formats_own_library_writes_these_types_so(tmp_path, kind):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    library = pytest.importorskip("safetensors.torch", reason="safetensors is not installed")
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(4, 3, dtype=torch.complex64, generator=generator)
+    tensor = values.real.bfloat16().contiguous() if kind == "bfloat16" else values
+    library.save_file({"x": tensor}, tmp_path / "a")
+    found = read_arrays(tmp_path / "a", "model")[0]["x"]
+    exact = tensor.float() if kind == "bfloat16" else tensor
+    np.testing.assert_array_equal(found, exact.numpy())
+
+
+def test_an_array_that_was_read_can_be_changed(tmp_path):
+    for kind, data in (("F32", b"\0" * 8), ("BF16", b"\0" * 4)):
+        (tmp_path / "a").write_bytes(one_array(kind, [2], data))
+        array = read_arrays(tmp_path / "a", "model")[0]["x"]
+        array += 1
+        assert array.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("kind", ["F8_E4M3", "F8_E5M2", "F4"])
+def test_a_type_that_numpy_lacks_is_named_with_its_array(tmp_path, kind):
+    (tmp_path / "a").write_bytes(one_array(kind, [4], b"\0" * 4))
+    with pytest.raises(FileError) as caught:
+        read_arrays(tmp_path / "a", "model")
+    message = str(caught.value)
+    assert f"array 'x' is of type '{kind}', which NumPy lacks" in message
+    assert str(tmp_path / "a") in message
 
 
 def test_sha256_is_the_standards():
@@ -183,6 +242,8 @@ def test_a_value_that_is_not_finite_is_named_with_its_place(bad):
         require_finite({"a": np.zeros(3), "n": np.array([1]), "b": array}, "here")
     with pytest.raises(FileError, match=r"b\[\] is"):
         require_finite({"b": np.array(bad)}, "here")
+    with pytest.raises(FileError, match=r"b\[1\] is"):
+        require_finite({"b": np.array([0, complex(0, bad)])}, "here")
 
 
 def test_errors_are_the_projects_own():

@@ -9,7 +9,10 @@ import pytest
 from conftest import ROOT
 
 SIMULATORS = {"nest", "pyNN", "spynnaker", "spinnaker"}
-TORCH_FREE = {"snn_ssm", "snn_ssm.config", "snn_ssm.checkpoint", "snn_ssm.files", "snn_ssm.tasks"}
+TORCH_FREE = {
+    "snn_ssm", "snn_ssm.config", "snn_ssm.checkpoint", "snn_ssm.files", "snn_ssm.labels",
+    "snn_ssm.metrics", "snn_ssm.results", "snn_ssm.tasks",
+}
 # Loaded through pynn_models.nest or .spinnaker when one of their names is first used.
 IMPORTS_A_SIMULATOR = {
     "pynn_models/nest/neuron.py",

@@ -17,9 +17,17 @@ pytest.importorskip("nest", reason="nest-simulator is not installed")
 sim = pytest.importorskip("pyNN.nest", reason="PyNN is not installed")
 
 import nest  # noqa: E402
+from nest_reference import (  # noqa: E402
+    Reference,
+    assert_identical,
+    dyadic,
+    recorded,
+    setup,
+    spike_sources,
+)
 from pyNN.parameters import ArrayParameter  # noqa: E402
 
-from pynn_models import CellParameterError, StateSpaceCell  # noqa: E402
+from pynn_models import PARAMETERS, CellParameterError, StateSpaceCell  # noqa: E402
 from pynn_models.nest import (  # noqa: E402
     DenseConnector,
     ModuleLoadError,
@@ -35,22 +43,6 @@ from pynn_models.nest import (  # noqa: E402
 ROOT = Path(__file__).resolve().parents[1]
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
-
-
-def setup(dt=1.0, min_delay_steps=1, threads=1):
-    sim.setup(
-        timestep=dt,
-        min_delay=min_delay_steps * dt,
-        max_delay=40 * dt,
-        spike_precision="on_grid",
-        threads=threads,
-    )
-    nest.verbosity = nest.VerbosityLevel.ERROR
-    install()
-
-
-def dyadic(rng, shape, bits=20):
-    return rng.integers(-(2**bits), 2**bits, shape) / 2.0**bits
 
 
 def random_cell(rng, n_neurons, n_modes, is_complex=True):
@@ -69,43 +61,6 @@ def random_cell(rng, n_neurons, n_modes, is_complex=True):
         bias=rng.normal(size=n_neurons) * 0.1,
         **rotation,
     )
-
-
-class Reference:
-    """One population, written from the equation, one step at a time."""
-
-    def __init__(self, cell, dt):
-        self.cell = cell
-        self.a_re = np.empty(cell.tau.shape)
-        self.a_im = np.empty(cell.tau.shape)
-        for where in np.ndindex(cell.tau.shape):
-            omega = cell.omega[where] if cell.is_complex else 0.0
-            decay = math.exp(-dt / cell.tau[where])
-            self.a_re[where] = decay * math.cos(omega * dt)
-            self.a_im[where] = decay * math.sin(omega * dt)
-        self.reset()
-
-    def reset(self):
-        self.x_re = np.zeros(self.cell.tau.shape)
-        self.x_im = np.zeros(self.cell.tau.shape)
-
-    def step(self, arriving):
-        cell = self.cell
-        u = arriving + cell.bias
-        column = u[:, None]
-        if cell.is_complex:
-            x_re = (self.a_re * self.x_re - self.a_im * self.x_im) + column
-            self.x_im = self.a_re * self.x_im + self.a_im * self.x_re
-            self.x_re = x_re
-            terms = cell.c_re * self.x_re - cell.c_im * self.x_im
-        else:
-            self.x_re = self.a_re * self.x_re + column
-            terms = cell.c_re * self.x_re
-        total = np.zeros(len(u))
-        for n in range(cell.n_modes):
-            total = total + terms[:, n]
-        y = total + cell.d * u
-        return u, y, y > cell.theta
 
 
 def reference(cells, weights, inputs, dt, sample_steps):
@@ -127,39 +82,9 @@ def reference(cells, weights, inputs, dt, sample_steps):
     return [tuple(np.array(part) for part in zip(*trace, strict=True)) for trace in traces]
 
 
-def recorded(population, first_step, steps, dt):
-    """u, y, spikes of a population from PyNN's get_data, from its first step on."""
-    segment = population.get_data().segments[0]
-    # Index i of an analog signal is time i*dt, and kernel step s is stamped (s + 1)*dt.
-    window = slice(first_step + 1, first_step + 1 + steps)
-    u, y = (np.asarray(segment.filter(name=name)[0])[window] for name in ("u", "y"))
-    raster = np.zeros((steps, population.size), bool)
-    for train in segment.spiketrains:
-        index = train.annotations["source_index"]
-        at = np.rint(np.asarray(train) / dt).astype(int) - 1 - first_step
-        raster[at[(at >= 0) & (at < steps)], index] = True
-        assert (at >= 0).all(), "a spike before the first step"
-    return u, y, raster
-
-
 def spike_counts(population):
     # Not get_spike_counts(): it counts beyond the end of the run, where PyNN is min_delay ahead.
     return [len(train) for train in population.get_data().segments[0].spiketrains]
-
-
-def spike_sources(raster, first_arrival, delay_steps, dt):
-    """A SpikeSourceArray whose spikes of row k arrive in kernel step first_arrival + k."""
-    times = [
-        (np.flatnonzero(column) + 1 + first_arrival - delay_steps) * dt - 1e-4 * dt
-        for column in raster.T
-    ]
-    return sim.Population(raster.shape[1], sim.SpikeSourceArray(spike_times=times))
-
-
-def assert_identical(found, expected):
-    for name, one, other in zip(("u", "y", "spikes"), found, expected, strict=True):
-        assert one.shape == other.shape, name
-        assert (one == other).all(), f"{name} differs first at {np.argwhere(one != other)[0]}"
 
 
 def check_network(dt=1.0, delay_steps=1, threads=1, n_samples=3, sample_steps=40, n_modes=5):
@@ -382,7 +307,13 @@ def test_state_is_readable_and_settable_between_runs():
         ({"period": -2}, "period is -2"),
         ({"x_re": [1.0]}, "x_re has 1 elements, expected 2"),
         ({"x_re": [1.0, math.nan]}, r"x_re\[1\] is nan"),
-        ({"gain": 1.0}, "gain"),
+        ({"value_bias": [1.0]}, "gate_bias has 0 elements, expected 1"),
+        ({"value_bias": [1.0], "gate_bias": [1.0], "gain": [1.0]}, "gain has 1 elements, expec"),
+        ({"value_bias": [1.0], "gate_bias": [1.0], "shift": [1.0]}, "gain has 0 elements, expec"),
+        ({"gate_bias": [1.0]}, "gate_bias has 1 elements, expected 0"),
+        ({"value_bias": [math.nan], "gate_bias": [1.0]}, r"value_bias\[0\] is nan"),
+        ({"value_bias": [1.0], "gate_bias": [math.inf]}, r"gate_bias\[0\] is inf"),
+        ({"slope": 1.0}, "slope"),
     ],
 )
 def test_nest_refuses_bad_parameters_and_keeps_the_old(change, message):
@@ -392,7 +323,7 @@ def test_nest_refuses_bad_parameters_and_keeps_the_old(change, message):
     with pytest.raises(nest.NESTError, match=message):
         node.set(**change)
     after = node.get()
-    for name in ("tau", "omega", "c_re", "c_im", "d", "theta", "bias", "first_step", "period"):
+    for name in (*PARAMETERS, "x_re", "x_im"):
         assert np.array_equal(before[name], after[name]), name
 
 
@@ -527,7 +458,7 @@ def test_weights_that_are_no_matrix_of_numbers(weights, message):
 
 def test_a_scaling_synapse_is_refused():
     setup()
-    with pytest.raises(ProjectionError, match="StaticSynapse, expected RawStaticSynapse"):
+    with pytest.raises(ProjectionError, match="StaticSynapse, expected RawStaticSynapse or Graded"):
         sim.Projection(
             population(1, "a"), population(1, "b"), DenseConnector([[1.0]]), sim.StaticSynapse()
         )

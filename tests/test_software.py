@@ -1,126 +1,33 @@
-"""The software backend, bit for bit, against a simulator of explicit delay lines in plain Python.
+"""The software backend, bit for bit, against the simulator of delay lines in plain Python."""
 
-The simulator here knows the cell's equation, weights, delays and each population's first step, and
-nothing else: spikes travel through queues, step by step, as in NEST or on a board.
-"""
-
+import ctypes
+import ctypes.util
 import math
 
+import numba
 import numpy as np
 import pytest
 from conftest import checkpoint_of, network_of, network_samples, samples_of
+from gated_networks import KINDS, gated_network_of, leaky_network_of, lowered, samples_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scalar_simulator import assert_same_bits as assert_equal
+from scalar_simulator import simulate
 
 from export import software
 from export.inputs import InputError
 from export.lower import lower
 from export.network import NetworkError
 from export.software import run
+from export.software_loops import glu, gsu
 from pynn_models import StateSpaceCell
-
-
-class ScalarNeuron:
-    """One neuron of a cell: Python numbers, modes ascending."""
-
-    def __init__(self, cell, h, dt):
-        self.modes = []
-        for n in range(cell.n_modes):
-            decay = math.exp(-dt / float(cell.tau[h, n]))
-            angle = float(cell.omega[h, n]) * dt if cell.is_complex else 0.0
-            c_im = float(cell.c_im[h, n]) if cell.is_complex else 0.0
-            a = (decay * math.cos(angle), decay * math.sin(angle))
-            self.modes.append((a, float(cell.c_re[h, n]), c_im))
-        self.is_complex = cell.is_complex
-        self.d, self.theta, self.bias = (float(v[h]) for v in (cell.d, cell.theta, cell.bias))
-        self.reset()
-
-    def reset(self):
-        self.state = [(0.0, 0.0)] * len(self.modes)
-
-    def step(self, arriving):
-        u = arriving + self.bias
-        total, state = 0.0, []
-        for ((ar, ai), cr, ci), (xr, xi) in zip(self.modes, self.state, strict=True):
-            if self.is_complex:
-                xr, xi = (ar * xr - ai * xi) + u, ar * xi + ai * xr
-                total += cr * xr - ci * xi
-            else:
-                xr = ar * xr + u
-                total += cr * xr
-            state.append((xr, xi))
-        self.state = state
-        y = total + self.d * u
-        return y, y > self.theta
-
-
-def simulate(network, samples):
-    """Spikes and membranes by population and simulator step: (steps in all, H), not shifted.
-
-    Samples follow each other without a gap. Population p starts at step latency(p); until then it
-    throws its input away.
-    """
-    source, length = network.source, network.steps
-    count = len(samples) * length
-    last = max(p.latency for p in network.populations)
-    total = last + count
-    neurons = {
-        p.name: [ScalarNeuron(p.cell, h, network.timestep) for h in range(p.size)]
-        for p in network.populations
-    }
-    arriving = {p.name: [[0.0] * p.size for _ in range(total)] for p in network.populations}
-    spikes = {p.name: np.zeros((total, p.size), bool) for p in network.populations}
-    membranes = {p.name: np.zeros((total, p.size)) for p in network.populations}
-
-    def emit(name, step, values):
-        for projection in network.projections:
-            if projection.source != name or step + projection.delay >= total:
-                continue
-            line = arriving[projection.target][step + projection.delay]
-            for i, value in enumerate(values):
-                if value:
-                    for j, weight in enumerate(projection.weights[i].tolist()):
-                        line[j] += weight * value
-
-    for step in range(total):
-        if step < count:
-            column = samples[step // length, :, step % length]
-            values = [int(v) for v in column]
-            if source.encoding == "bits":
-                values = [v >> j & 1 for v in values for j in range(source.bits)]
-            emit(source.name, step, values)
-        for population in network.populations:
-            k = step - population.latency
-            if k < 0:
-                continue
-            fired = []
-            for h, neuron in enumerate(neurons[population.name]):
-                if k % length == 0:
-                    neuron.reset()
-                y, spike = neuron.step(arriving[population.name][step][h])
-                membranes[population.name][step, h] = y
-                fired.append(int(spike))
-            spikes[population.name][step] = fired
-            emit(population.name, step, fired)
-    return spikes, membranes
+from pynn_models.cells import LeakyCell
 
 
 def assert_same_bits(network, samples):
     names = [p.name for p in network.populations]
     recording = run(network, samples, membranes=names)
-    spikes, membranes = simulate(network, samples)
-    assert set(recording.spikes) == {p.name for p in network.layers}
-    assert set(recording.membranes) == set(names)
-    for population in network.populations:
-        window = slice(population.latency, population.latency + len(samples) * network.steps)
-        shape = (len(samples), network.steps, population.size)
-        y = membranes[population.name][window].reshape(shape)
-        found = recording.membranes[population.name]
-        assert found.shape == shape
-        assert (found == y).all(), population.name
-        if population.name in recording.spikes:
-            s = spikes[population.name][window].reshape(shape)
-            assert (recording.spikes[population.name] == s).all()
+    assert_equal(network, samples, recording)
     return recording
 
 
@@ -153,6 +60,45 @@ def test_lowered_networks_bit_for_bit(init, encoding, delay):
         assert 0.02 < spikes.mean() < 0.98
 
 
+@settings(max_examples=25)
+@given(
+    seed=st.integers(0, 10**6),
+    kind=st.sampled_from(["glu", "gsu"]),
+    encoding=st.sampled_from(["bits", "current", "token", "spikes"]),
+    layers=st.integers(1, 3),
+    delay=st.integers(1, 3),
+    timestep=st.sampled_from([1.0, 0.1]),
+)
+def test_random_gated_networks_bit_for_bit(seed, kind, encoding, layers, delay, timestep):
+    """Branches, graded projections onto gates and readout, and every way of input."""
+    network = gated_network_of(
+        seed, kind, encoding=encoding, layers=layers, delay=delay, timestep=timestep
+    )
+    assert_same_bits(network, samples_for(network))
+
+
+@settings(max_examples=15)
+@given(
+    seed=st.integers(0, 10**6),
+    encoding=st.sampled_from(["bits", "spikes"]),
+    layers=st.integers(1, 3),
+    delay=st.integers(1, 3),
+    timestep=st.sampled_from([1.0, 0.1]),
+)
+def test_random_leaky_networks_bit_for_bit(seed, encoding, layers, delay, timestep):
+    network = leaky_network_of(
+        seed, encoding=encoding, layers=layers, delay=delay, timestep=timestep
+    )
+    assert_same_bits(network, samples_for(network))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_lowered_networks_of_every_kind_bit_for_bit(kind):
+    _, network, samples = lowered(kind, steps=12, count=2)
+    recording = assert_same_bits(network, samples)
+    assert sum(int(spikes.sum()) for spikes in recording.spikes.values()) > 20
+
+
 def test_the_simulator_here_would_notice_a_wrong_delay():
     """Guards the comparison: with a projection one step later the spikes differ."""
     network = lower(checkpoint_of(steps=15))
@@ -162,6 +108,21 @@ def test_the_simulator_here_would_notice_a_wrong_delay():
         if (projection.source, projection.target) == ("layer0", "layer1"):
             object.__setattr__(projection, "delay", 2)
     assert (simulate(network, samples)[0]["layer1"] != expected).any()
+
+
+@pytest.mark.parametrize("change", [
+    lambda p: object.__setattr__(p, "graded", False),
+    lambda p: object.__setattr__(p, "receptor", p.receptor.replace("gate", "value")),
+    lambda p: object.__setattr__(p, "delay", p.delay + 1),
+], ids=["spikes for membranes", "value for gate", "delay"])
+def test_the_simulator_here_would_notice_a_wrong_gate(change):
+    """Guards the comparison, as above."""
+    network = gated_network_of(2, "gsu")
+    samples = samples_for(network)
+    expected = simulate(network, samples)[1]["layer1"]
+    (gate,) = network.incoming("layer1", "gate0")
+    change(gate)
+    assert (simulate(network, samples)[1]["layer1"] != expected).any()
 
 
 def test_samples_do_not_depend_on_each_other_or_on_the_batch(monkeypatch):
@@ -212,6 +173,99 @@ def test_a_spike_leaves_the_state_alone():
     spikes, membrane = software.run_cell(cell, np.ones((1, 4, 1)), 1.0, membrane=True)
     assert membrane[0, :, 0].tolist() == [1, 2, 3, 4]
     assert spikes[0, :, 0].tolist() == [False, True, True, True]
+
+
+def test_a_leaky_neuron_spikes_strictly_above_its_threshold_and_is_reset():
+    cell = LeakyCell(
+        tau=[1e300] * 3, theta=[2.0, np.nextafter(2.0, 0.0), 3.5], bias=np.zeros(3)
+    )
+    spikes, membrane = software.run_cell(cell, np.ones((1, 5, 3)), 1.0, membrane=True)
+    assert membrane[0].T.tolist() == [[1, 2, 3, 1, 2], [1, 2, 1, 2, 1], [1, 2, 3, 4, 1]]
+    assert spikes[0].T.tolist() == [
+        [False, False, True, False, False],
+        [False, True, False, True, False],
+        [False, False, False, True, False],
+    ]
+
+
+def test_silent_populations_run_only_where_they_are_read(monkeypatch):
+    """What gathers for the readout costs as much as a layer."""
+    network = gated_network_of(1, "gsu")
+    cells = {id(p.cell): p.name for p in network.populations}
+    ran, run_cell = [], software.run_cell
+
+    def spy(cell, *arguments, **options):
+        ran.append(cells[id(cell)])
+        return run_cell(cell, *arguments, **options)
+
+    monkeypatch.setattr(software, "run_cell", spy)
+    run(network, samples_for(network))
+    assert ran == ["layer0", "layer1"]
+    ran.clear()
+    recording = run(network, samples_for(network), membranes=["readout"])
+    assert ran == ["layer0", "layer1", "stream", "readout"]
+    assert set(recording.membranes) == {"readout"}
+
+
+# --- the C library ----------------------------------------------------------------------------
+
+
+def libm(name):
+    function = getattr(ctypes.CDLL(ctypes.util.find_library("m")), name)
+    function.restype, function.argtypes = ctypes.c_double, [ctypes.c_double]
+    return function
+
+
+def points():
+    rng = np.random.default_rng(0)
+    return np.concatenate([
+        rng.normal(size=1500), rng.normal(size=1500) * 8, rng.uniform(-700, 700, 500),
+        10.0 ** rng.uniform(-300, 2, 300), [0.0, -0.0, 745.0, -746.0, 6.0, -6.0],
+    ])
+
+
+@pytest.mark.parametrize("name", ["exp", "erf"])
+def test_exp_and_erf_of_the_loops_are_the_c_librarys(name):
+    function, reference = getattr(math, name), libm(name)
+
+    @numba.njit
+    def mapped(x):
+        found = np.empty_like(x)
+        for i in range(len(x)):
+            found[i] = function(x[i])
+        return found
+
+    x = points()
+    x = x[x < 709] if name == "exp" else x
+    assert (mapped(x) == [reference(v) for v in x.tolist()]).all()
+
+
+def test_the_gates_are_the_c_librarys_bit_for_bit():
+    """Both branches by hand, one rounding an operation, as the NEST model has them."""
+    exp, erf, rng = libm("exp"), libm("erf"), np.random.default_rng(1)
+    value, gate, before = rng.normal(size=(3, 1, 400, 2)) * 3
+    shift, gain = rng.normal(size=(2, 2))
+    after = before.copy()
+    glu(value, gate, after)
+    for at in np.ndindex(value.shape):
+        v, g = float(value[at]), float(gate[at])
+        assert after[at] == float(before[at]) + v / (1.0 + exp(-g))
+    after = before.copy()
+    gsu(value, gate, shift, gain, after)
+    for at in np.ndindex(value.shape):
+        z = float(value[at]) * float(gate[at]) + float(shift[at[2]])
+        gelu = (0.5 * z) * (1.0 + erf(z * math.sqrt(0.5)))
+        assert after[at] == float(before[at]) + gelu * float(gain[at[2]])
+
+
+def test_a_gate_far_below_zero_closes_and_far_above_opens():
+    value, gate = np.full((1, 2, 1), 3.0), np.array([[[-1e4], [1e4]]])
+    u = np.zeros((1, 2, 1))
+    glu(value, gate, u)
+    assert u[0, :, 0].tolist() == [0.0, 3.0]
+
+
+# --- refusals ---------------------------------------------------------------------------------
 
 
 def test_samples_that_do_not_fit_are_refused():

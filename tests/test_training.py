@@ -9,13 +9,17 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
+from toy_problem import STEPS, TEST, TRAIN, config_of, without_times  # noqa: E402
+
 from pynn_models import SnnSsmError  # noqa: E402
 from snn_ssm import training  # noqa: E402
-from snn_ssm.checkpoint import load_checkpoint  # noqa: E402
-from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig  # noqa: E402
-from snn_ssm.files import FileError, read_arrays  # noqa: E402
-from snn_ssm.model import Network  # noqa: E402
-from snn_ssm.tasks import Samples  # noqa: E402
+from snn_ssm.checkpoint import MODEL_FILE, load_checkpoint  # noqa: E402
+from snn_ssm.config import TrainingConfig  # noqa: E402
+from snn_ssm.distributed import World  # noqa: E402
+from snn_ssm.evaluation import report  # noqa: E402
+from snn_ssm.files import FileError, read_arrays, sha256  # noqa: E402
+from snn_ssm.model import Network, build_network  # noqa: E402
+from snn_ssm.optimisation import parameter_groups, rate_factor  # noqa: E402
 from snn_ssm.training import (  # noqa: E402
     METRICS_FILE,
     STATE_FILE,
@@ -23,46 +27,8 @@ from snn_ssm.training import (  # noqa: E402
     TrainingError,
     evaluate,
     load_network,
-    parameter_groups,
-    rate_factor,
     train,
 )
-
-STEPS = 12
-
-
-def toy(count, seed):
-    """Which half of the sequence is brighter."""
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 2, count)
-    inputs = rng.integers(0, 8, (count, 1, STEPS))
-    for sample, label in zip(inputs, labels, strict=True):
-        sample[:, label * STEPS // 2 : (label + 1) * STEPS // 2] += 6
-    return Samples(inputs.astype(np.uint8), labels.astype(np.int64))
-
-
-def config_of(**changes):
-    model = {
-        "classes": 2, "channels": 8, "depth": 2, "modes": 2, "input_bits": 4,
-        "input_scale": 1 / 16, "dt_min": 0.05, "dt_max": 0.5, "dropout": 0.2,
-    }
-    train_config = {"epochs": 3, "batch_size": 16, "rate": 2e-2, "seed": 3}
-    names = set(ModelConfig.__dataclass_fields__)
-    return Config(
-        TaskConfig("toy", STEPS),
-        ModelConfig(**(model | {k: v for k, v in changes.items() if k in names})),
-        TrainingConfig(**(train_config | {k: v for k, v in changes.items() if k not in names})),
-    )
-
-
-TRAIN, TEST = toy(70, 0), toy(40, 1)  # the last batch of an epoch is a short one
-
-
-def without_times(value):
-    """Metrics with what depends on the machine's speed left out."""
-    if isinstance(value, dict):
-        return {k: without_times(v) for k, v in value.items() if k != "seconds"}
-    return [without_times(v) for v in value] if isinstance(value, list) else value
 
 
 @pytest.fixture(scope="module")
@@ -114,9 +80,23 @@ def test_the_checkpoint_is_the_network_that_was_evaluated(finished):
     network = load_network(out)
     assert not network.training
     again = evaluate(network, TEST)
-    assert again["accuracy"] == metrics["test_accuracy"]
-    assert again["rates"] == pytest.approx(metrics["spike_rates"], rel=1e-12)
+    assert again.accuracy == metrics["test_accuracy"]
+    assert again.activity.rates == metrics["spike_rates"]
     assert metrics["parameters"] == sum(p.numel() for p in network.parameters())
+
+
+def test_the_metrics_of_a_run(finished):
+    out, metrics = finished
+    threads = torch.get_num_threads()
+    assert json.loads((out / METRICS_FILE).read_text()) == metrics
+    assert (metrics["task"], metrics["model"]) == ("toy", "Binary S4D, linear")
+    sizes = ("train_samples", "test_samples", "steps", "batch_size")
+    assert [metrics[key] for key in sizes] == [len(TRAIN), len(TEST), STEPS, 16]
+    assert metrics["hardware"].endswith(f", {metrics['threads']} thread{'s' * (threads > 1)}")
+    assert metrics["model_sha256"] == sha256((out / MODEL_FILE).read_bytes())
+    again = report(load_checkpoint(out), TEST, evaluate(load_network(out), TEST))
+    assert {key: metrics[key] for key in again} == again
+    assert sum(row["count"] for row in metrics["classes"]) == len(TEST)
 
 
 def test_a_seed_determines_the_result_and_another_changes_it(finished, tmp_path):
@@ -154,24 +134,21 @@ def test_a_state_of_an_earlier_batch_does(finished, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 3])
-@pytest.mark.parametrize("name", ["evaluate", "save_checkpoint", "write_atomic"])
+@pytest.mark.parametrize("name", ["evaluate", "save_checkpoint", "write_atomic", "save_state"])
 def test_a_run_killed_between_epochs_continues_to_the_same_result(
     finished, tmp_path, monkeypatch, name, epoch
 ):
     monkeypatch.setattr(training, "_SAVE_EVERY", math.inf)
-    # write_atomic is called twice an epoch, for the metrics and for the state.
-    for call in (2 * epoch - 1, 2 * epoch) if name == "write_atomic" else (epoch,):
-        out = tmp_path / f"run{call}"
-        with monkeypatch.context() as patch:
-            interrupt(patch, training, name, call)
-            with pytest.raises(KeyboardInterrupt):
-                train(config_of(), TRAIN, TEST, out)
-        resume = (out / STATE_FILE).exists()
-        if not resume:  # killed before the first state: nothing to resume, nothing worth keeping
-            assert epoch == 1
-            continue
-        metrics = train(config_of(), TRAIN, TEST, out, resume=True)
-        assert_same_run(out, metrics, finished)
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        interrupt(patch, training, name, epoch)
+        with pytest.raises(KeyboardInterrupt):
+            train(config_of(), TRAIN, TEST, out)
+    if epoch == 1:  # killed before the first state: nothing to resume, nothing worth keeping
+        assert not (out / STATE_FILE).exists()
+        return
+    metrics = train(config_of(), TRAIN, TEST, out, resume=True)
+    assert_same_run(out, metrics, finished)
 
 
 def test_a_run_killed_twice(finished, tmp_path, monkeypatch):
@@ -269,7 +246,7 @@ def test_the_rate_rises_to_its_peak_and_falls_to_nothing(total, warmup):
 def test_every_parameter_is_in_one_group():
     config = TrainingConfig(rate=0.3, mode_rate=0.1, weight_decay=0.7)
     for changes in ({}, {"mode_init": "s4d-real"}, {"encoder": "embedding"}, {"norm": "none"}):
-        network = Network(replace(config_of().model, **changes))
+        network = build_network(replace(config_of().model, **changes))
         groups = parameter_groups(network, config)
         names = {id(p): name for name, p in network.named_parameters()}
         grouped = [[names.pop(id(p)) for p in group["params"]] for group in groups]
@@ -284,10 +261,34 @@ def test_every_parameter_is_in_one_group():
         assert [g["weight_decay"] for g in groups] == [0.0, 0.0, 0.7]
 
 
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"cells": "lif"}, [{"ssm.a"}, set(), set()]),
+        (
+            {"mixing": "gsu", "activation": "ternary-constant", "gsu_weights": 2},
+            [set(), {"log_threshold", "mixing.norm.weight"}, {"mixing.gate_weight"}],
+        ),
+        (
+            {"architecture": "transformer"},
+            [set(), {"attention.norm.weight"}, {"attention.input.weight"}],
+        ),
+    ],
+)
+def test_the_groups_of_other_models(changes, names):
+    network = build_network(replace(config_of().model, **changes))
+    known = {id(p): name for name, p in network.named_parameters()}
+    groups = parameter_groups(network, TrainingConfig())
+    grouped = [{known.pop(id(p)) for p in group["params"]} for group in groups]
+    assert known == {}
+    for group, expected in zip(grouped, names, strict=True):
+        assert {f"blocks.1.{name}" for name in expected} <= group
+
+
 def test_only_the_decaying_group_decays(tmp_path):
     """With a gradient of zero AdamW moves a parameter by its decay alone."""
     config = config_of(weight_decay=0.5, warmup=0.0, mode_rate=0.01, rate=0.02)
-    run = Run(config, tmp_path, "cpu")
+    run = Run(config, tmp_path, World())
     before = {k: v.detach().clone() for k, v in run.network.named_parameters()}
     for group in run.optimiser.param_groups:
         group["lr"] = group["peak"]
@@ -303,12 +304,25 @@ def test_only_the_decaying_group_decays(tmp_path):
 def test_evaluation_does_not_depend_on_the_batch(finished):
     network = load_network(finished[0])
     whole, parts = evaluate(network, TEST, 40), evaluate(network, TEST, 7)
-    assert whole["accuracy"] == parts["accuracy"]
-    assert whole["rates"] == pytest.approx(parts["rates"], rel=1e-6)
+    assert np.array_equal(whole.predictions, parts.predictions)
+    assert whole.accuracy == parts.accuracy == np.mean(whole.predictions == TEST.labels)
+    assert whole.activity.rates == parts.activity.rates
+
+
+def test_activity_counts_what_is_not_zero(finished):
+    network = load_network(finished[0])
+    activity = evaluate(network, TEST).activity
+    with torch.no_grad():
+        outputs = network(torch.from_numpy(TEST.inputs)).outputs
+    assert (activity.samples, activity.steps) == (40, STEPS)
+    assert activity.inputs.tolist() == [int((TEST.inputs != 0).sum())]
+    for counts, rate, s in zip(activity.outputs, activity.rates, outputs, strict=True):
+        assert counts.tolist() == s.sum((0, 2)).tolist()
+        assert rate == pytest.approx(float(s.mean()), rel=1e-6)
 
 
 def test_settled_norms_hold_the_statistics_of_the_samples():
-    network = Network(config_of(depth=1, dropout=0.0).model)
+    network = build_network(config_of(depth=1, dropout=0.0).model)
     batches = [torch.from_numpy(TRAIN.inputs[i : i + 10]) for i in range(0, 70, 10)]
     momentum = network.blocks[0].norm.momentum
     training.settle_norms(network, batches)

@@ -58,7 +58,7 @@ class GradedSynapse(RawSynapse):
 
     Both ends are `StateSpace` cells; before its first step a cell sends 0.
     Units: weight dimensionless, delay ms (None: PyNN's min_delay).
-    Raises: as `RawStaticSynapse`.
+    Raises: as `RawStaticSynapse`, and what `pynn_models.nest.install` raises.
     """
 
     nest_name = GRADED_SYNAPSE_NAME

@@ -76,8 +76,13 @@ def order(count: int, split: str, task: TaskConfig, *, mixed: bool = False) -> N
     All in their natural order; where ``task.train_samples`` asks for a part of the training split,
     the first so many of a shuffled order that is always the same. ``mixed``: that order for all of
     both splits, so that the first samples of data sorted by class or patient stand for all.
-    Raises :class:`DataError`.
+    Raises :class:`DataError` where there are none, or fewer than asked for.
     """
+    if count == 0:
+        raise DataError(
+            f"task {task.name!r} has no {split} samples; expected one at least. Fetch or make the "
+            "data again."
+        )
     wanted = task.train_samples if split == "train" else 0
     if wanted > count:
         raise DataError(

@@ -1,0 +1,56 @@
+"""Started by torchrun in ``test_distributed``: trains a run, kills another and resumes it."""
+
+import sys
+from pathlib import Path
+
+from toy_problem import TEST, TRAIN, config_of
+
+from snn_ssm import training
+from snn_ssm.model import build_network
+from snn_ssm.training import Run, train
+
+MODELS = {
+    "penalised": {"rate_penalty": 2.0, "rate_target": 0.1, "prenorm": False},
+    "gated": {"mixing": "gsu", "activation": "ternary-constant", "gsu_norm": "batch"},
+    "dropped": {"dropout": 0.3, "norm": "layer"},
+}
+KILLED_AT = 7  # of 5 steps an epoch
+
+
+def config(name):
+    """What is trained under a name; without dropout unless it says so, which is random."""
+    return config_of(**({"dropout": 0.0, "epochs": 2} | MODELS[name]))
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+def in_float64(*args):
+    """A network in float64, so that a sum's order flips no spike."""
+    return build_network(*args).double()
+
+
+def train_all(out):
+    for name in MODELS:
+        train(config(name), TRAIN, TEST, out / name)
+    step, calls = Run.step, []
+
+    def killed(self, *args):
+        calls.append(None)
+        if len(calls) == KILLED_AT:
+            raise KilledError
+        step(self, *args)
+
+    training._SAVE_EVERY = -1.0  # a state after every batch
+    Run.step = killed
+    try:
+        train(config("dropped"), TRAIN, TEST, out / "resumed")
+    except KilledError:
+        Run.step = step
+    train(config("dropped"), TRAIN, TEST, out / "resumed", resume=True)
+
+
+if __name__ == "__main__":
+    training.build_network = in_float64
+    train_all(Path(sys.argv[1]))
