@@ -25,47 +25,45 @@ def scenes(request):
     return drawing, [place(rng, drawing) for _ in range(count)]
 
 
-def point_to_segment(point, segment):
-    """The least distance of a point to the segment (2, 2), by projecting on it."""
-    start, end = segment
-    along = np.dot(point - start, end - start) / np.dot(end - start, end - start)
-    return float(np.linalg.norm(point - (start + np.clip(along, 0, 1) * (end - start))))
+def sides(points, segments):
+    """On which side of each segment (K, 2, 2) each point (K, 2, 2) is: (K, 2, K) signs."""
+    start, along = segments[:, 0], segments[:, 1] - segments[:, 0]
+    away = points[:, :, None] - start  # (K, 2, K, 2)
+    return np.sign(along[:, 0] * away[..., 1] - along[:, 1] * away[..., 0])
 
 
-def side_of(point, segment):
-    (x0, y0), (x1, y1) = segment
-    return (x1 - x0) * (point[1] - y0) - (y1 - y0) * (point[0] - x0)
+def gaps(segments):
+    """The least distance between every two segments (K, 2, 2): (K, K), 0 where they cross."""
+    start, along = segments[:, 0], segments[:, 1] - segments[:, 0]
+    away = segments[:, :, None] - start  # (K, 2, K, 2)
+    share = np.clip((away * along).sum(-1) / (along**2).sum(-1), 0, 1)
+    nearest = np.linalg.norm(away - share[..., None] * along, axis=-1).min(1)  # (K, K)
+    beside = sides(segments, segments)
+    divided = beside[:, 0] * beside[:, 1] < 0
+    return np.where(divided & divided.T, 0.0, np.minimum(nearest, nearest.T))
 
 
-def gap(a, b):
-    """Between two segments (2, 2): 0 where they cross."""
-    if side_of(a[0], b) * side_of(a[1], b) < 0 and side_of(b[0], a) * side_of(b[1], a) < 0:
-        return 0.0
-    return min(
-        *(point_to_segment(point, b) for point in a), *(point_to_segment(point, a) for point in b)
-    )
+def paths_of(scene):
+    """Paddles that hang together by gaps of at most two margins: the path of each, (K,)."""
+    near = gaps(scene.paddles.reshape(-1, 2, 2)) <= 2 * scene.margin + 1e-9
+    path = np.arange(len(near))
+    for _ in path:  # the smallest number spreads along the path
+        path = np.where(near, path, len(near)).min(axis=1)
+    return path
 
 
-def components(segments, largest):
-    """Which segments hang together by gaps of at most ``largest``: a number for each."""
-    group = list(range(len(segments)))
-    for i, one in enumerate(segments):
-        for j in range(i):
-            if group[i] != group[j] and gap(one, segments[j]) <= largest:
-                group = [group[j] if g == group[i] else g for g in group]
-    return group
+def test_gaps_of_segments_that_are_known():
+    cross = np.array([[[0, 0], [2, 0]], [[1, -1], [1, 1]], [[5, 4], [2, 4]], [[2, 0], [3, 0]]])
+    expected = [[0, 0, 4, 0], [0, 0, 10**0.5, 1], [4, 10**0.5, 0, 4], [0, 1, 4, 0]]
+    assert np.abs(gaps(cross.astype(float)) - expected).max() < 1e-12
 
 
 def test_the_label_says_whether_the_dots_paddles_hang_together(scenes):
     _, found = scenes
     labels = []
     for scene in found:
-        segments = scene.paddles.reshape(-1, 2, 2)
-        group = components(segments, 2 * scene.margin + 1e-9)
-        ends = segments.reshape(-1, 2)
-        marked = [
-            group[int(np.flatnonzero((ends == dot).all(1))[0]) // 2] for dot in scene.dots
-        ]
+        path, ends = paths_of(scene), scene.paddles.reshape(-1, 2)
+        marked = [path[np.flatnonzero((ends == dot).all(1))[0] // 2] for dot in scene.dots]
         assert scene.label == int(marked[0] == marked[1])
         labels.append(scene.label)
     assert set(labels) == {0, 1}
@@ -75,13 +73,11 @@ def test_paths_are_as_many_and_as_long_as_the_drawing_says(scenes):
     drawing, found = scenes
     distractors = []
     for scene in found:
-        segments = scene.paddles.reshape(-1, 2, 2)
-        group = components(segments, 2 * scene.margin + 1e-9)
-        sizes = sorted(group.count(g) for g in set(group))
+        sizes = sorted(np.unique(paths_of(scene), return_counts=True)[1].tolist())
         assert sizes[-2:] == [drawing.paddles] * 2
         assert set(sizes[:-2]) <= {drawing.distractor_paddles}
         distractors.append(len(sizes) - 2)
-        lengths = np.linalg.norm(segments[:, 1] - segments[:, 0], axis=1)
+        lengths = np.linalg.norm(scene.paddles[:, 2:] - scene.paddles[:, :2], axis=1)
         assert np.abs(lengths - drawing.length).max() < 1e-12
         assert scene.paddles.min() >= drawing.padding
         assert scene.paddles.max() <= drawing.side - drawing.padding
@@ -251,11 +247,11 @@ def official(tmp_path):
     folder = tmp_path / "pathfinder32" / OFFICIAL
     (folder / "metadata").mkdir(parents=True)
     pixels, labels = rng.integers(0, 256, (20, 32, 32)).astype(np.uint8), rng.integers(0, 2, 20)
-    for place_, number in enumerate((0, 1, 2, 10)):  # as text, 10 would come before 2
+    for block, number in enumerate((0, 1, 2, 10)):  # as text, 10 would come before 2
         (folder / "imgs" / str(number)).mkdir(parents=True)
         lines = []
         for i in range(5):
-            k = 5 * place_ + i
+            k = 5 * block + i
             name = f"sample_{i}.png"
             (folder / "imgs" / str(number) / name).write_bytes(encoded(pixels[k]))
             lines.append(f"imgs/{number} {name} {i} {labels[k]} 1.8 14 5 2\n")
