@@ -18,6 +18,7 @@ from pynn_models import (
     StateSpaceCell,
     propagator,
 )
+from pynn_models.cells import Branches, LeakyCell
 
 
 def parameters(n_neurons=3, n_modes=4, **changes):
@@ -122,12 +123,160 @@ def test_what_is_no_array_of_real_numbers_is_refused(bad):
     assert message.startswith("c_re is no array of real numbers")
 
 
+# --- branches ---------------------------------------------------------------------------------
+
+
+def branches(n_neurons=3, count=2, kind="gsu", **changes):
+    shape = (n_neurons, count)
+    values = {
+        "value_bias": np.zeros(shape), "gate_bias": np.zeros(shape), "shift": np.zeros(shape),
+        "gain": np.ones(shape),
+    }
+    return Branches(kind=kind, **(values | changes))
+
+
+def branches_refused(**changes):
+    with pytest.raises(CellParameterError) as caught:
+        branches(**changes)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["glu", "gsu"])
+@pytest.mark.parametrize("count", [1, 4])
+def test_branches_of_a_cell(kind, count):
+    cell = StateSpaceCell(**parameters(branches=branches(count=count, kind=kind)))
+    assert (cell.branches.kind, cell.branches.count) == (kind, count)
+    assert StateSpaceCell(**parameters()).branches is None
+
+
+def test_branches_are_read_only_copies_in_float64():
+    mine = np.asfortranarray(np.full((3, 2), 2, dtype=np.int32))
+    found = branches(value_bias=mine)
+    mine[:] = -1
+    assert (found.value_bias == 2.0).all()
+    assert found.value_bias.dtype == np.float64 and found.value_bias.flags.c_contiguous
+    with pytest.raises(ValueError, match="read-only"):
+        found.value_bias[0, 0] = 1.0
+    with pytest.raises(AttributeError):
+        found.kind = "glu"
+
+
+def test_a_kind_of_branch():
+    assert branches_refused(kind="softmax") == (
+        "Branches: kind is 'softmax'; use one of glu, gsu."
+    )
+
+
+@pytest.mark.parametrize("name", ["value_bias", "gate_bias", "shift", "gain"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_constant_of_a_branch_that_is_not_finite(name, bad):
+    values = np.ones((3, 2))
+    values[2, 1] = bad
+    message = branches_refused(**{name: values})
+    assert message.startswith(f"{name}[2][1] is {bad} dimensionless, expected a finite number")
+
+
+@pytest.mark.parametrize(("name", "shape"), [
+    ("value_bias", (3,)), ("value_bias", (0, 2)), ("value_bias", (3, 0)), ("value_bias", (3, 2, 1)),
+    ("gate_bias", (3, 1)), ("shift", (2, 3)), ("gain", (3,)),
+])
+def test_a_constant_of_a_branch_of_the_wrong_shape(name, shape):
+    message = branches_refused(**{name: np.ones(shape)})
+    found = shape if name == "value_bias" else (3, 2)
+    assert message == (
+        f"Branches: {name} has shape {shape}, expected (H, P) as value_bias, {found}, of at least "
+        "one neuron and one branch. Leave branches out of a cell that has none."
+    )
+
+
+@pytest.mark.parametrize(("name", "value"), [("shift", 0.5), ("gain", 2.0), ("gain", 0.0)])
+def test_a_glu_has_no_shift_and_no_gain(name, value):
+    values = np.full((3, 2), 0.0 if name == "shift" else 1.0)
+    assert branches(kind="glu", **{name: values}).count == 2
+    values[1, 1] = value
+    message = branches_refused(kind="glu", **{name: values})
+    assert message == (
+        "Branches: shift or gain is set, expected 0 and 1 with kind 'glu'. Put factors into the "
+        "weights and the bias of the value."
+    )
+    assert branches(kind="gsu", **{name: values}).count == 2
+
+
+@pytest.mark.parametrize("n_neurons", [1, 4])
+def test_branches_of_other_neurons(n_neurons):
+    message = refusal(branches=branches(n_neurons))
+    assert message == (
+        f"StateSpaceCell: its branches are of {n_neurons} neurons, expected 3, as tau says. Give "
+        "them one row a neuron."
+    )
+
+
+# --- leaky integrate-and-fire -----------------------------------------------------------------
+
+
+def leaky(**changes):
+    values = {"tau": np.full(3, 10.0), "theta": np.ones(3), "bias": np.zeros(3)}
+    return LeakyCell(**(values | changes))
+
+
+def leaky_refused(**changes):
+    with pytest.raises(CellParameterError) as caught:
+        leaky(**changes)
+    return str(caught.value)
+
+
+def test_a_leaky_cell():
+    mine = np.full(3, 5)
+    cell = leaky(tau=mine)
+    mine[:] = -1
+    assert cell.n_neurons == 3 and (cell.tau == 5.0).all() and cell.tau.dtype == np.float64
+    with pytest.raises(ValueError, match="read-only"):
+        cell.theta[0] = 2.0
+
+
+@pytest.mark.parametrize(("name", "shape"), [
+    ("tau", (3, 1)), ("tau", (0,)), ("tau", ()), ("theta", (2,)), ("theta", (3, 1)),
+    ("bias", (4,)), ("bias", ()),
+])
+def test_a_parameter_of_a_leaky_cell_of_the_wrong_shape(name, shape):
+    message = leaky_refused(**{name: np.ones(shape)})
+    tau = shape if name == "tau" else (3,)
+    assert message == (
+        f"LeakyCell: {name} has shape {shape}, expected (H,) as tau, {tau}, of at least one neuron."
+    )
+
+
+@pytest.mark.parametrize("name", ["tau", "theta", "bias"])
+@pytest.mark.parametrize("bad", [np.nan, -np.inf])
+def test_a_bad_value_of_a_leaky_cell(name, bad):
+    values = np.ones(3)
+    values[1] = bad
+    message = leaky_refused(**{name: values})
+    assert message.startswith(f"{name}[1] is {bad} ") and "To do:" in message
+
+
+@pytest.mark.parametrize("tau", [0.0, -1.0])
+def test_a_leaky_time_constant_is_positive(tau):
+    assert f"tau[0] is {tau} ms, expected tau > 0" in leaky_refused(tau=[tau, 1.0, 1.0])
+
+
+@pytest.mark.parametrize("name", ["tau", "theta"])
+def test_a_leaky_neuron_leaks_and_can_spike(name):
+    message = leaky_refused(**{name: [1.0, 1.0, np.inf]})
+    assert message == (
+        "LeakyCell: tau or theta is infinite, expected finite numbers. Look for overflow in the "
+        "checkpoint that this value comes from."
+    )
+    assert "expected a finite number" in leaky_refused(bias=[0.0, np.inf, 0.0])
+
+
 def test_errors_are_the_projects_own():
     assert issubclass(CellParameterError, SnnSsmError)
 
 
 def test_every_parameter_has_a_unit_and_a_meaning():
     assert set(parameters()) <= set(PARAMETERS)
+    assert {"value_bias", "gate_bias", "shift", "gain"} <= set(PARAMETERS)
     assert PARAMETERS["tau"].unit == "ms" and PARAMETERS["omega"].unit == "rad/ms"
     with pytest.raises(TypeError):
         PARAMETERS["tau"] = None

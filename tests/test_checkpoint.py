@@ -1,5 +1,6 @@
 """Checkpoints: bit for bit there and back, and every way in which one is refused."""
 
+import itertools
 import subprocess
 import sys
 import tomllib
@@ -23,17 +24,40 @@ from snn_ssm.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from snn_ssm.config import ModelConfig
 from snn_ssm.files import FileError, sha256
 
-VARIANTS = [
-    {},
-    {"mode_init": "s4d-real"},
-    {"bidirectional": True},
-    {"norm": "none"},
-    {"norm": "layer", "prenorm": False},
-    {"encoder": "embedding", "inputs": 7},
+STOCK = {"cells": "stock", "mode_init": "s4d-real", "modes": 1}
+TRANSFORMER = {"architecture": "transformer", "heads": 2}
+EMBEDDING = {"encoder": "embedding", "inputs": 7}
+
+
+def combinations(**axes):
+    """Every choice of one value from each axis."""
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+# Everything that the arrays depend on, every combination of what depends on the same keys.
+MODES = combinations(
+    mode_init=["s4d-lin", "s4d-real"], bidirectional=[False, True], n_ssm=[0, 2],
+)
+NORMS = combinations(norm=["batch", "layer", "none"], prenorm=[True, False])
+MIXINGS = [
+    *combinations(mixing=["linear", "glu"],
+                  activation=["heaviside", "ternary-constant", "bernoulli", "gelu"]),
+    *combinations(mixing=["gsu"], activation=["ternary", "ternary-constant"],
+                  gsu_weights=[1, 2], gsu_norm=["batch", "layer", "none"]),
 ]
+ENDS = combinations(encoder=["linear", "embedding"], inputs=[7], pair=[False, True])
+OTHERS = [
+    {"quantise_decays": True, "weight_bits": 6},
+    STOCK,
+    {**STOCK, "pair": True},
+    *({"cells": "lif", **norm} for norm in NORMS),
+    {"cells": "lif", **EMBEDDING},
+    *({**TRANSFORMER, **norm} for norm in NORMS),
+    *({**TRANSFORMER, **ends} for ends in ENDS),
+]
+VARIANTS = [*MODES, *NORMS, *MIXINGS, *ENDS, *OTHERS]
 
 
 @pytest.fixture
@@ -53,20 +77,54 @@ def assert_same(found, original):
         assert found.arrays[name].tobytes() == array.tobytes()
 
 
+def assert_there_and_back(directory, original):
+    save_checkpoint(directory, original)
+    assert_same(load_checkpoint(directory), original)
+    assert sorted(p.name for p in directory.iterdir()) == [CONFIG_FILE, MODEL_FILE]
+
+
 @settings(max_examples=25)
 @given(
     seed=st.integers(0, 10**6),
-    changes=st.sampled_from(VARIANTS),
+    changes=st.sampled_from([*MODES, *NORMS, *MIXINGS, *ENDS]),
     channels=st.integers(1, 5),
     modes=st.integers(1, 5),
     depth=st.integers(1, 3),
 )
 def test_there_and_back_bit_for_bit(tmp_path_factory, seed, changes, channels, modes, depth):
+    sizes = {"channels": channels, "modes": modes, "depth": depth}
     directory = tmp_path_factory.mktemp("checkpoint")
-    original = checkpoint_of(seed, channels=channels, modes=modes, depth=depth, **changes)
-    save_checkpoint(directory, original)
-    assert_same(load_checkpoint(directory), original)
-    assert sorted(p.name for p in directory.iterdir()) == [CONFIG_FILE, MODEL_FILE]
+    assert_there_and_back(directory, checkpoint_of(seed, **{**changes, "n_ssm": 0, **sizes}))
+
+
+@pytest.mark.parametrize("changes", VARIANTS, ids=str)
+def test_every_combination_there_and_back(tmp_path, changes):
+    assert_there_and_back(tmp_path, checkpoint_of(**changes))
+
+
+@pytest.mark.parametrize("changes", VARIANTS, ids=str)
+def test_the_arrays_are_those_of_the_network(changes):
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    from snn_ssm.model import build_network
+
+    model = checkpoint_of(**changes).config.model
+    state = build_network(model).state_dict()
+    assert {name: tuple(value.shape) for name, value in state.items()} == expected_shapes(model)
+    kinds = {name: "int64" if name.endswith("num_batches_tracked") else "float32" for name in state}
+    assert {name: str(value.dtype) for name, value in state.items()} == {
+        name: f"torch.{kind}" for name, kind in kinds.items()
+    }
+
+
+@pytest.mark.parametrize("changes", [{}, STOCK, TRANSFORMER, {"mixing": "glu"}], ids=str)
+def test_a_network_takes_and_gives_the_arrays_as_they_are(changes):
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    from snn_ssm.restore import load_network, to_checkpoint
+
+    original = checkpoint_of(**changes)
+    network = load_network(original)
+    assert not network.training
+    assert_same(to_checkpoint(network, original.config), original)
 
 
 def test_saving_again_replaces_the_checkpoint(saved):
@@ -225,13 +283,76 @@ def test_a_file_of_the_right_hash_with_a_nan_is_refused(saved, monkeypatch):
         load_checkpoint(saved[1])
 
 
-def test_shapes_of_an_embedding_and_of_real_bidirectional_modes():
-    shapes = expected_shapes(ModelConfig(encoder="embedding", inputs=5, channels=3, modes=2))
-    assert shapes["encoder.weight"] == (5, 3) and "encoder.bias" not in shapes
-    shapes = expected_shapes(
-        ModelConfig(mode_init="s4d-real", bidirectional=True, channels=3, modes=2, depth=1)
+# The table of the module's documentation, for H = 6 channels, N = 4 modes, K = 3 classes.
+@pytest.mark.parametrize(("changes", "expected", "absent"), [
+    ({**EMBEDDING}, {"encoder.weight": (7, 6)}, ["encoder.bias"]),
+    ({"inputs": 2}, {"encoder.weight": (6, 2), "encoder.bias": (6,)}, []),
+    ({"pair": True}, {"decoder.weight": (3, 24), "decoder.bias": (3,)}, []),
+    ({}, {"blocks.1.ssm.a": (6, 4), "blocks.1.ssm.omega": (6, 4), "blocks.1.ssm.b": (6, 4, 2),
+          "blocks.1.ssm.c": (1, 6, 4, 2), "blocks.1.ssm.log_dt": (6,), "blocks.1.ssm.d": (6,),
+          "blocks.1.norm.running_var": (6,), "blocks.1.norm.num_batches_tracked": (),
+          "blocks.1.mixing.weight": (6, 6), "blocks.1.mixing.bias": (6,),
+          "decoder.weight": (3, 6)},
+     ["blocks.2.ssm.a", "blocks.1.log_threshold", "blocks.1.mixing.norm.weight"]),
+    ({"n_ssm": 2, "bidirectional": True},
+     {"blocks.0.ssm.a": (2, 4), "blocks.0.ssm.omega": (2, 4), "blocks.0.ssm.b": (2, 4, 2),
+      "blocks.0.ssm.c": (2, 6, 4, 2), "blocks.0.ssm.log_dt": (6,)}, []),
+    ({"mode_init": "s4d-real", "bidirectional": True},
+     {"blocks.0.ssm.b": (6, 4), "blocks.0.ssm.c": (2, 6, 4)}, ["blocks.0.ssm.omega"]),
+    ({"norm": "layer"}, {"blocks.0.norm.weight": (6,), "blocks.0.norm.bias": (6,)},
+     ["blocks.0.norm.running_mean", "blocks.0.norm.num_batches_tracked"]),
+    ({"norm": "none"}, {}, ["blocks.0.norm.weight", "blocks.0.norm.bias"]),
+    ({"mixing": "glu"}, {"blocks.0.mixing.weight": (12, 6), "blocks.0.mixing.bias": (12,)}, []),
+    ({"mixing": "gsu", "activation": "ternary", "gsu_weights": 2},
+     {"blocks.0.mixing.gate_weight": (6, 6), "blocks.0.mixing.bias": (6,),
+      "blocks.0.mixing.norm.weight": (6,)},
+     ["blocks.0.mixing.norm.running_mean", "blocks.0.log_threshold"]),
+    ({"mixing": "gsu", "activation": "ternary-constant", "gsu_norm": "batch"},
+     {"blocks.0.log_threshold": (6,), "blocks.0.mixing.norm.running_mean": (6,)},
+     ["blocks.0.mixing.gate_weight"]),
+    (STOCK, {"blocks.0.ssm.a": (6,), "encoder.weight": (6, 1)},
+     ["encoder.bias", "blocks.0.mixing.bias", "blocks.0.ssm.b", "blocks.0.ssm.d"]),
+    ({"cells": "lif"}, {"blocks.0.ssm.a": (6,), "encoder.bias": (6,), "blocks.0.mixing.bias": (6,)},
+     ["blocks.0.ssm.b", "blocks.0.ssm.log_dt"]),
+    (TRANSFORMER,
+     {"blocks.0.attention.norm.running_mean": (6,), "blocks.0.attention.input.weight": (18, 6),
+      "blocks.0.attention.input.bias": (18,), "blocks.0.attention.output.weight": (6, 6),
+      "blocks.0.feedforward.norm.weight": (6,), "blocks.0.feedforward.hidden.weight": (24, 6),
+      "blocks.0.feedforward.hidden.bias": (24,), "blocks.0.feedforward.output.weight": (6, 24),
+      "blocks.0.feedforward.output.bias": (6,)}, ["blocks.0.ssm.a", "blocks.0.mixing.weight"]),
+], ids=str)
+def test_the_shapes_are_those_of_the_documentation(changes, expected, absent):
+    shapes = expected_shapes(checkpoint_of(**changes).config.model)
+    assert {name: shapes.get(name) for name in expected} == expected
+    assert not set(absent) & set(shapes)
+
+
+@pytest.mark.parametrize(("found", "asked", "message"), [
+    ({}, {"mixing": "glu"},
+     r"array blocks\.0\.mixing\.weight has shape \(6, 6\); .* for \(12, 6\)"),
+    ({}, {"n_ssm": 2}, r"array blocks\.0\.ssm\.a has shape \(6, 4\); .* for \(2, 4\)"),
+    ({}, {"pair": True}, r"array decoder\.weight has shape \(3, 6\); .* for \(3, 24\)"),
+    ({}, {"activation": "ternary-constant"}, r"array blocks\.0\.log_threshold is missing"),
+    ({}, TRANSFORMER, r"array blocks\.0\.attention\.norm\.weight is missing"),
+    ({"activation": "ternary-constant"}, {}, r"array blocks\.0\.log_threshold has no place"),
+    ({}, {"cells": "lif"}, r"array blocks\.0\.ssm\.a has shape \(6, 4\); .* for \(6,\)"),
+])
+def test_arrays_of_another_model_are_refused(found, asked, message):
+    model = checkpoint_of(**asked).config.model
+    with pytest.raises(CheckpointError, match=message):
+        check_arrays(checkpoint_of(**found).arrays, model, "checkpoint")
+
+
+def test_the_shipped_checkpoint_is_read_as_it_was_trained():
+    """Its file is older than many keys: their defaults are what it was trained with."""
+    checkpoint = load_checkpoint(ROOT / "examples" / "checkpoints" / "smnist-binary-s4d")
+    model = checkpoint.config.model
+    assert (model.architecture, model.cells, model.n_ssm, model.pair) == (
+        "state-space", "native", 0, False
     )
-    assert shapes["blocks.0.ssm.c"] == (2, 3, 2) and "blocks.0.ssm.omega" not in shapes
+    assert (model.quantise_decays, model.weight_bits) == (False, 0)
+    assert sum(array.size for name, array in checkpoint.arrays.items()
+               if "running" not in name and "num_batches" not in name) == 43018
 
 
 def test_reading_a_checkpoint_imports_no_torch(saved):

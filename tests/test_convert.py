@@ -51,9 +51,6 @@ def command(*arguments):
     return main([str(argument) for argument in arguments])
 
 
-# --- A model written independently ---------------------------------------------------------------
-
-
 @pytest.mark.parametrize("file", SAVE)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_foreign_model_and_its_conversion_spike_alike(tmp_path, kind, file):
@@ -115,9 +112,6 @@ def test_what_is_left_out_and_what_is_zero_is_as_asked_for_and_said(tmp_path, ca
         np.testing.assert_array_equal(recording.spikes[f"layer{i}"], expected)
 
 
-# --- The document --------------------------------------------------------------------------------
-
-
 def documented_map():
     return re.search(r"```toml\n(.*?)```", DOCUMENT, re.DOTALL)[1]
 
@@ -158,9 +152,6 @@ def test_the_table_of_the_document_has_the_defaults(layout):
     documented = {pair[1]: pair[2] for pair in pairs if pair}
     ends = {"encoder": "encoder", "decoder": "decoder"}
     assert documented | ends == LAYOUTS[layout]
-
-
-# --- Every array in its place --------------------------------------------------------------------
 
 
 def test_each_array_has_the_place_that_its_equation_says():
@@ -238,8 +229,6 @@ def test_what_float32_changed_is_counted_and_said(tmp_path, capsys):
     )
     assert load_checkpoint(out).arrays["decoder.bias"].tolist() == [0, 1, -2]
 
-
-# --- A model with this project's names -----------------------------------------------------------
 
 OURS = {
     "native": {},

@@ -1,8 +1,8 @@
 """State dicts that another program saved are read; what is none is refused, its code not run."""
 
+import os
 import pickle
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,17 +21,17 @@ STATE = {"a.weight": torch.tensor([[1.5, -2], [0, 3]]), "count": torch.tensor(7)
 
 
 class Trap:
-    """Unpickled, it creates a file."""
+    """Unpickled, it makes a directory."""
 
     def __init__(self, path):
         self.path = path
 
     def __reduce__(self):
-        return Path.touch, (self.path,)
+        return os.mkdir, (str(self.path),)
 
 
 def save_bare(content, path):
-    path.write_bytes(pickle.dumps(content))
+    path.write_bytes(pickle.dumps(content, protocol=2))
 
 
 def save_old(content, path):
@@ -113,8 +113,9 @@ def test_a_list_has_nothing_by_a_key(tmp_path):
 @pytest.mark.parametrize("save", [torch.save, save_old, save_bare])
 def test_code_in_a_file_is_not_run(tmp_path, save, capsys):
     trap = tmp_path / "trapped"
-    save(STATE | {"x": Trap(trap)}, tmp_path / "model.pt")
-    assert "which only running code of the file could load" in refusal(tmp_path / "model.pt")
+    save({"x": Trap(trap)} | STATE, tmp_path / "model.pt")
+    message = f"holds {os.mkdir.__module__}.mkdir, which only running code of the file could load"
+    assert message in refusal(tmp_path / "model.pt")
     mapping = write_map(tmp_path / "map.toml", key="state_dict")
     arguments = [tmp_path / "model.pt", tmp_path / "out", "--map", mapping]
     assert main(["convert", *map(str, arguments)]) == 2

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from conftest import network_of, network_samples
+from gated_networks import gated_network_of, samples_for
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from export.inputs import InputError, bit_planes, encode
+from export.inputs import InputError, bit_planes, encode, one_hot
 from export.network import Source
 from pynn_models import SnnSsmError
 
@@ -37,6 +38,26 @@ def test_bits_are_spikes_and_currents_are_values():
     currents = encode(network, samples)
     assert currents.dtype == np.float64 and currents.flags.c_contiguous
     assert (currents == samples.transpose(0, 2, 1)).all()
+
+
+@given(st.integers(1, 9), st.integers(1, 4), st.integers(1, 6), st.integers(0, 99))
+def test_a_symbol_is_one_spike_of_its_own_source(symbols, batch, steps, seed):
+    samples = np.random.default_rng(seed).integers(0, symbols, (batch, 1, steps))
+    spikes = one_hot(Source("input", "token", 1, symbols=symbols), samples)
+    assert spikes.shape == (batch, steps, symbols) and spikes.dtype == np.uint8
+    assert (spikes.sum(axis=2) == 1).all()
+    assert (spikes.argmax(axis=2) == samples[:, 0]).all()
+
+
+def test_tokens_and_events_are_spikes():
+    network = gated_network_of(1, encoding="token")
+    samples = samples_for(network)
+    assert (encode(network, samples) == one_hot(network.source, samples)).all()
+    network = gated_network_of(1, encoding="spikes")
+    samples = samples_for(network)
+    events = encode(network, samples)
+    assert events.dtype == np.uint8 and events.flags.c_contiguous
+    assert (events == samples.transpose(0, 2, 1)).all()
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.int64, np.float32, np.float64])
@@ -87,6 +108,38 @@ def test_a_value_out_of_the_inputs_range(encoding, bad):
     assert f"sample element [2, 0, 3] is {samples[2, 0, 3]}" in message
     assert f"expects integers of {bits} bits, 0 to {2**bits - 1}" in message
     assert "Quantise the samples" in message
+
+
+@pytest.mark.parametrize("bad", [-1, 5, 0.5, 1e9])
+def test_a_symbol_that_there_is_none_of(bad):
+    network = gated_network_of(1, encoding="token")
+    samples = samples_for(network).astype(float)
+    samples[2, 0, 3] = bad
+    assert refusal(network, samples) == (
+        f"sample element [2, 0, 3] is {samples[2, 0, 3]}; the input 'input' expects one of 5 "
+        "symbols, 0 to 4. Number the symbols as in training."
+    )
+
+
+@pytest.mark.parametrize("bad", [-1, 2, 0.5])
+def test_an_event_that_is_none(bad):
+    network = gated_network_of(1, encoding="spikes")
+    samples = samples_for(network).astype(float)
+    samples[1, 1, 0] = bad
+    assert refusal(network, samples) == (
+        f"sample element [1, 1, 0] is {samples[1, 1, 0]}; the input 'input' expects no spike or a "
+        "spike, 0 to 1. Give events a step, or export with --input bits or current."
+    )
+
+
+@pytest.mark.parametrize(("encoding", "channels"), [("token", 1), ("spikes", 2)])
+def test_symbols_and_events_of_the_wrong_shape_or_not_finite(encoding, channels):
+    network = gated_network_of(1, encoding=encoding)
+    samples = samples_for(network).astype(float)
+    message = refusal(network, samples[..., 1:])
+    assert f"(B, {channels}, 9), B at least 1" in message
+    samples[0, 0, 0] = np.nan
+    assert "sample element [0, 0, 0] is nan; expected a finite number" in refusal(network, samples)
 
 
 def test_real_values_are_currents():

@@ -3,10 +3,20 @@
 import numpy as np
 import pytest
 from conftest import checkpoint_of, network_of, samples_of
+from gated_networks import (
+    KINDS,
+    gated_network_of,
+    leaky_network_of,
+    lowered,
+    samples_for,
+)
 
 from export import software
-from export.inspection import describe, input_bound, membrane_bound, table, verification_table
+from export.inspection import bounds, describe, table, verification_table
 from export.lower import lower
+from export.network import Network, Population, Projection, Readout, Source
+from pynn_models import StateSpaceCell
+from pynn_models.cells import Branches
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -16,9 +26,80 @@ def test_no_membrane_exceeds_its_bound(seed, encoding):
     network = lower(checkpoint, encoding=encoding)
     names = [p.name for p in network.populations]
     found = software.run(network, samples_of(checkpoint, 5), membranes=names)
-    for population in network.populations:
-        largest = np.abs(found.membranes[population.name]).max()
-        assert 0 < largest <= membrane_bound(network, population)
+    limits = bounds(network)
+    for name, trace in found.membranes.items():
+        assert 0 < np.abs(trace).max() <= limits[name].y
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_membrane_of_any_kind_exceeds_its_bound(kind):
+    _, network, samples = lowered(kind, 4, steps=40, count=6)
+    names = [p.name for p in network.populations]
+    found = software.run(network, samples, membranes=names)
+    limits = bounds(network)
+    for name, trace in found.membranes.items():
+        assert 0 < np.abs(trace).max() <= limits[name].y < np.inf
+    # The membrane of a population without memory is its input.
+    if "stream" in names:
+        assert limits["stream"].u == limits["stream"].y
+
+
+@pytest.mark.parametrize("kind", ["glu", "gsu"])
+@pytest.mark.parametrize("encoding", ["bits", "current", "token", "spikes"])
+def test_bounds_of_random_gated_networks(kind, encoding):
+    for seed in range(5):
+        network = gated_network_of(seed, kind, encoding=encoding)
+        names = [p.name for p in network.populations]
+        found = software.run(network, samples_for(network, 8), membranes=names)
+        for name, bound in bounds(network).items():
+            assert np.abs(found.membranes[name]).max() <= bound.y < np.inf
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_bounds_of_random_leaky_networks(seed):
+    network = leaky_network_of(seed)
+    names = [p.name for p in network.populations]
+    found = software.run(network, samples_for(network, 8), membranes=names)
+    for name, bound in bounds(network).items():
+        assert np.abs(found.membranes[name]).max() <= bound.y < np.inf
+
+
+@pytest.mark.parametrize("kind", ["glu", "gsu"])
+def test_the_bound_of_a_branch_is_reached_by_the_worst_spikes(kind):
+    """One neuron, one branch: all of what helps fires, and glu's gate is open."""
+    shift = 0.25 if kind == "gsu" else 0.0
+    gain = -2.0 if kind == "gsu" else 1.0
+    gate = 50.0
+    branches = Branches(
+        kind=kind, value_bias=[[1.0]], gate_bias=[[gate]], shift=[[shift]], gain=[[gain]]
+    )
+    silent = StateSpaceCell(
+        tau=np.empty((1, 0)), c_re=np.empty((1, 0)), d=[1.0], theta=[np.inf], bias=[0.5],
+        branches=branches,
+    )
+    network = Network(
+        1.0, 1, Source("input", "spikes", 2), (Population("readout", silent, 1),),
+        (Projection("input", "readout", [[3.0], [-2.0]], 1, "value0"),), Readout("readout", "last"),
+    )
+    bound = bounds(network)["readout"]
+    value = 1.0 + 3.0 + 2.0  # weights count by size
+    expected = value if kind == "glu" else abs(gain) * (value * gate + shift)
+    assert bound.u == bound.y == 0.5 + expected
+
+
+def test_one_symbol_a_step_counts_in_the_bound():
+    """Of the symbols' weights the largest, not the sum."""
+    _, network, _ = lowered("token", norm="none", depth=1)
+    (projection,) = network.incoming("layer0")
+    assert bounds(network)["layer0"].u == np.abs(projection.weights).max()
+
+
+def test_a_leaky_neuron_sums_its_input():
+    network = leaky_network_of(0, layers=1)
+    cell = network.population("layer0").cell
+    found = bounds(network)["layer0"]
+    gain = (1 / (1 - np.exp(-1 / cell.tau))).max()
+    assert found.y == pytest.approx(found.u * gain, rel=1e-12)
 
 
 def test_the_input_bound_is_reached_by_the_worst_spikes():
@@ -28,12 +109,12 @@ def test_the_input_bound_is_reached_by_the_worst_spikes():
     positive = np.maximum(projection.weights, 0).sum(axis=0) + population.cell.bias
     negative = np.minimum(projection.weights, 0).sum(axis=0) + population.cell.bias
     worst = max(np.abs(positive).max(), np.abs(negative).max())
-    assert worst <= input_bound(network, population)
+    assert worst <= bounds(network)[population.name].u
 
 
 def test_real_valued_currents_have_no_bound():
     network = lower(checkpoint_of(0, input_bits=0), encoding="current")
-    assert input_bound(network, network.populations[0]) == np.inf
+    assert bounds(network)["layer0"].u == np.inf
 
 
 def test_everything_is_named():
@@ -49,6 +130,21 @@ def test_everything_is_named():
         assert row.split()[3:5] == [str(projection.weights.size), str(projection.delay)]
     synapses = sum(p.weights.size for p in network.projections)
     assert f"{synapses} synapses" in text
+
+
+def test_receptors_inputs_and_cells_are_named():
+    text = describe(gated_network_of(1, "gsu", encoding="token"))
+    assert "1 channel(s) of 5 symbols as token, 5 source(s)" in text
+    for row in (
+        "layer0 -> layer1 (value0) ", "layer0 -> layer1 (gate0, graded) ",
+        "layer1 -> stream (gate1, graded) ", "stream -> readout (graded) ", "input -> stream ",
+    ):
+        assert any(line.startswith(row) for line in text.splitlines()), row
+    assert "layer0 -> layer1 (gate0) " in describe(gated_network_of(1, "glu"))
+    text = describe(leaky_network_of(1, encoding="spikes"))
+    assert "2 channel(s) of events as spikes, 2 source(s)" in text
+    row = next(line.split() for line in text.splitlines() if line.startswith("layer0 "))
+    assert row[2] == "reset"
 
 
 def test_table_aligns_columns():

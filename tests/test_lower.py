@@ -67,7 +67,7 @@ def gain(cell, steps):
 def assert_is_the_trained_model(checkpoint, samples):
     """E2 for both encodings: every spike; membranes and logits but for grid and rounding."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    from snn_ssm.training import load_network
+    from snn_ssm.restore import load_network
 
     trained = load_network(checkpoint).double()
     expected = trained.steps(torch.from_numpy(samples.astype(np.int64)))
@@ -343,7 +343,16 @@ def refusal(checkpoint, error=LoweringError, **options):
      "model.bidirectional = false"),
     ({"activation": "gelu"}, "blocks.0: the activation 'gelu' is not a spike",
      'model.activation = "heaviside"'),
-    ({"encoder": "embedding", "inputs": 5}, "encoder: an embedding", 'model.encoder = "linear"'),
+    ({"activation": "ternary"}, "blocks.0: the activation 'ternary' compares with the largest",
+     'model.activation = "ternary-constant"'),
+    ({"activation": "ternary", "mixing": "gsu", "gsu_norm": "batch"},
+     "blocks.0: the activation 'ternary' compares", 'model.activation = "ternary-constant"'),
+    ({"activation": "ternary-constant", "mixing": "gsu"}, "blocks.0.mixing.norm: a layer norm",
+     'model.gsu_norm = "batch"'),
+    ({"architecture": "transformer", "channels": 8}, "blocks.0.attention: a transformer",
+     'model.architecture = "state-space"'),
+    ({"pair": True}, "decoder: it reads products of two sequences' features",
+     "model.pair = false"),
 ])
 def test_a_model_that_does_not_lower_says_what_to_train(changes, where, remedy):
     message = refusal(checkpoint_of(**changes))
@@ -415,16 +424,97 @@ def test_a_delay(delay):
 
 
 def test_an_encoding():
-    message = refusal(checkpoint_of(), NetworkError, encoding="token")
-    assert "encoding 'token' is unknown; use one of bits, current" in message
-    message = refusal(checkpoint_of(input_bits=0), NetworkError)
+    message = refusal(checkpoint_of(), NetworkError, encoding="rate")
+    assert "encoding 'rate' is unknown; use one of bits, current, token, spikes" in message
+    message = refusal(checkpoint_of(input_bits=0), NetworkError, encoding="bits")
     assert "Real-valued input needs the encoding 'current'" in message
+
+
+@pytest.mark.parametrize(("changes", "encoding", "said"), [
+    ({}, "token", ("a linear encoder", "'token'", "'bits', 'current' or 'spikes'", "embedding")),
+    *(
+        ({"encoder": "embedding", "inputs": 5}, given,
+         ("an embedding", repr(given), "'token'", "linear"))
+        for given in ("bits", "current", "spikes")
+    ),
+])
+def test_an_encoding_that_the_encoder_does_not_read(changes, encoding, said):
+    encoder, found, expected, remedy = said
+    message = refusal(checkpoint_of(**changes), encoding=encoding)
+    assert message == (
+        f"encoder: {encoder} does not read the input encoding {found}; expected {expected}. "
+        f"Leave out --input, or train with model.encoder = \"{remedy}\"."
+    )
+
+
+@pytest.mark.parametrize("bits", [2, 8])
+def test_integers_are_no_events(bits):
+    message = refusal(checkpoint_of(input_bits=bits), encoding="spikes")
+    assert message.startswith(f"encoder: a channel of {bits} bits is no spike of value 0 or 1")
+    assert "--input bits" in message and "model.input_bits = 1" in message
+
+
+@pytest.mark.parametrize("changes", [
+    {}, {"mixing": "glu"}, {"cells": "lif"}, {"encoder": "embedding", "inputs": 5},
+])
+def test_cells_of_a_simulator_need_training_for_them(changes):
+    checkpoint = checkpoint_of(**changes)
+    kind = checkpoint.config.model.cells
+    message = refusal(checkpoint, cells="stock")
+    assert message == (
+        f"blocks.0.ssm: the model has {kind} cells, which IF_curr_exp cannot be. Export it with "
+        f"--cells {kind}, or train with model.cells = \"stock\"."
+    )
+
+
+@pytest.mark.parametrize(("trained", "asked"), [
+    ("native", "lif"), ("stock", "lif"), ("lif", "native"),
+])
+def test_a_reset_is_not_put_in_or_left_out(trained, asked):
+    changes = {"mode_init": "s4d-real", "modes": 1} if trained == "stock" else {}
+    message = refusal(checkpoint_of(cells=trained, **changes), cells=asked)
+    assert message.startswith(
+        f"blocks.0.ssm: the model has {trained} cells, which {asked} cells cannot be: one resets"
+    )
+    assert "Leave out --cells" in message and f'model.cells = "{asked}"' in message
+
+
+def test_a_threshold_that_overflows():
+    def change(array):
+        array[4] = 1000.0
+
+    checkpoint = checkpoint_of(activation="ternary-constant")
+    message = refusal(with_array(checkpoint, "blocks.1.log_threshold", change))
+    assert message == (
+        "blocks.1.log_threshold: the threshold [4] is inf; expected a finite number. Retrain with "
+        "a lower training.rate."
+    )
+
+
+def test_stock_cells_that_are_none():
+    stock = checkpoint_of(cells="stock", mode_init="s4d-real", modes=1)
+
+    def zero(array):
+        array[2] = 0.0
+
+    def huge(array):
+        array[2] = 1000.0
+
+    message = refusal(with_array(stock, "blocks.1.norm.weight", zero))
+    assert message == (
+        "blocks.1.norm: a scale of 0 leaves a neuron without input. Retrain, or prune the channel."
+    )
+    message = refusal(with_array(stock, "blocks.0.ssm.a", huge))
+    assert message == (
+        "blocks.0.ssm: a decay overflows. Retrain with a lower training.mode_rate."
+    )
 
 
 def test_real_valued_input_lowers_to_currents():
     checkpoint = checkpoint_of(input_bits=0)
-    network = lower(checkpoint, encoding="current")
-    assert network.source.bits == 0 and network.source.size == 1
+    for encoding in (None, "current"):
+        source = lower(checkpoint, encoding=encoding).source
+        assert (source.encoding, source.bits, source.size) == ("current", 0, 1)
 
 
 def test_arrays_that_do_not_fit():

@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 from conftest import checkpoint_of, network_of, network_samples, samples_of
+from gated_networks import KINDS, lowered
 
 from export import software
 from export.lower import lower
-from export.readout import accumulated_logits, logits
+from export.readout import ReadoutError, accumulated_logits, logits, needed_membranes
+from pynn_models import SnnSsmError
+from snn_ssm.reference import run_reference
 
 
 @pytest.mark.parametrize("pooling", ["mean", "last"])
@@ -14,7 +17,7 @@ from export.readout import accumulated_logits, logits
 @pytest.mark.parametrize("depth", [1, 3])
 def test_three_ways_to_the_logits(pooling, encoding, depth):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    from snn_ssm.training import load_network
+    from snn_ssm.restore import load_network
 
     checkpoint = checkpoint_of(depth, pooling=pooling, depth=depth)
     samples = samples_of(checkpoint, 5)
@@ -80,3 +83,44 @@ def test_the_readout_reads_every_projection_onto_it():
         found = logits(network, np.zeros_like(samples), recording)
         recording.spikes[projection.source][:] = False
         assert found == pytest.approx(silent + projection.weights.sum(0), rel=1e-12)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "last"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_logits_of_every_kind_are_the_trained_ones(kind, pooling):
+    checkpoint, network, samples = lowered(kind, 2, pooling=pooling)
+    needed = needed_membranes(network)
+    gated = "glu" in kind or "gsu" in kind
+    assert needed == (["readout"] if gated else [])
+    recording = software.run(network, samples, membranes=needed)
+    expected = run_reference(checkpoint, samples).logits
+    assert logits(network, samples, recording) == pytest.approx(expected, rel=1e-10, abs=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["glu", "gsu"])
+@pytest.mark.parametrize("pooling", ["mean", "last"])
+def test_the_logits_of_a_gated_network_are_those_of_its_readout(kind, pooling):
+    _, network, samples = lowered(kind, pooling=pooling)
+    recording = software.run(network, samples, membranes=["readout"])
+    found = logits(network, samples, recording)
+    assert (found == accumulated_logits(network, recording)).all()
+    last = recording.membranes["readout"][:, -1]
+    assert (found == (last / network.steps if pooling == "mean" else last)).all()
+
+
+@pytest.mark.parametrize(("membranes", "has"), [
+    ((), "none"), (("layer0", "stream"), "layer0, stream"),
+])
+def test_a_recording_without_the_readout_gives_no_logits_of_a_gated_network(membranes, has):
+    _, network, samples = lowered("glu")
+    recording = software.run(network, samples, membranes=membranes)
+    for function in (
+        lambda: logits(network, samples, recording), lambda: accumulated_logits(network, recording)
+    ):
+        with pytest.raises(ReadoutError) as caught:
+            function()
+        assert str(caught.value) == (
+            f"software recorded no membrane of 'readout'; it has {has}. Record the membrane of "
+            "'readout'; spike counts give the logits only of a network without gated mixing."
+        )
+    assert issubclass(ReadoutError, SnnSsmError)

@@ -5,28 +5,40 @@ import json
 import numpy as np
 import pytest
 from conftest import checkpoint_of, network_of
+from gated_networks import KINDS, gated_network_of, leaky_network_of, lowered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from export import software
 from export.lower import lower
-from export.network import NetworkError
+from export.network import Network, NetworkError, Population, Projection, Readout, Source
 from export.storage import ARRAYS_FILE, NETWORK_FILE, StorageError, load_network, save_network
-from pynn_models import CellParameterError, SnnSsmError
+from pynn_models import CellParameterError, SnnSsmError, StateSpaceCell
+from pynn_models.cells import LeakyCell
 from snn_ssm.files import FileError, pack_arrays, read_arrays, sha256
 
 LEAVES = ["tau", "omega", "c_re", "c_im", "d", "theta", "bias"]
+LEAKY_LEAVES = ["tau", "theta", "bias"]
+BRANCH_LEAVES = ["value_bias", "gate_bias", "shift", "gain"]
 
 
 def assert_same(found, original):
-    for name in ("timestep", "steps", "source", "readout", "origin"):
+    for name in ("timestep", "steps", "source", "readout", "origin", "cells"):
         assert getattr(found, name) == getattr(original, name)
     assert len(found.populations) == len(original.populations)
     for one, two in zip(found.populations, original.populations, strict=True):
         assert (one.name, one.latency) == (two.name, two.latency)
-        for leaf in LEAVES:
+        assert type(one.cell) is type(two.cell)
+        for leaf in LEAKY_LEAVES if isinstance(one.cell, LeakyCell) else LEAVES:
             assert_same_array(getattr(one.cell, leaf), getattr(two.cell, leaf))
+        assert (one.branches is None) == (two.branches is None)
+        if one.branches is not None:
+            assert one.branches.kind == two.branches.kind
+            for leaf in BRANCH_LEAVES:
+                assert_same_array(getattr(one.branches, leaf), getattr(two.branches, leaf))
     for one, two in zip(found.projections, original.projections, strict=True):
-        assert (one.source, one.target, one.delay) == (two.source, two.target, two.delay)
+        for name in ("source", "target", "delay", "receptor", "graded"):
+            assert getattr(one, name) == getattr(two, name)
         assert_same_array(one.weights, two.weights)
 
 
@@ -82,6 +94,39 @@ def test_a_lowered_network_there_and_back(tmp_path, init):
     assert_same(load_network(str(tmp_path / "network")), original)
 
 
+@settings(max_examples=20)
+@given(
+    seed=st.integers(0, 10**6),
+    kind=st.sampled_from(["glu", "gsu"]),
+    encoding=st.sampled_from(["bits", "current", "token", "spikes"]),
+    layers=st.integers(1, 3),
+)
+def test_gated_networks_there_and_back(tmp_path_factory, seed, kind, encoding, layers):
+    directory = tmp_path_factory.mktemp("storage") / "network"
+    original = gated_network_of(seed, kind, encoding=encoding, layers=layers)
+    save_network(original, directory)
+    assert_same(load_network(directory), original)
+
+
+@pytest.mark.parametrize("encoding", ["bits", "current", "spikes"])
+def test_leaky_networks_there_and_back(tmp_path, encoding):
+    original = leaky_network_of(1, encoding=encoding)
+    save_network(original, tmp_path / "network")
+    assert_same(load_network(tmp_path / "network"), original)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_lowered_network_of_every_kind_runs_as_before(tmp_path, kind):
+    _, original, samples = lowered(kind, steps=8)
+    save_network(original, tmp_path / "network")
+    found = load_network(tmp_path / "network")
+    assert_same(found, original)
+    names = [p.name for p in original.populations]
+    one, two = (software.run(n, samples, membranes=names) for n in (original, found))
+    for name in names:
+        assert_same_array(one.membranes[name], two.membranes[name])
+
+
 def test_the_same_network_is_the_same_files(tmp_path):
     for name in ("a", "b"):
         save_network(network_of(3), tmp_path / name)
@@ -99,6 +144,98 @@ def test_the_description_is_readable(saved):
         "modes": network.populations[0].cell.n_modes,
         "latency": 1,
     }
+
+
+def test_a_network_without_the_newer_parts_is_stored_as_before(saved):
+    network, directory = saved
+    description = json.loads((directory / NETWORK_FILE).read_text())
+    assert set(description) == {
+        "schema", "timestep", "steps", "source", "populations", "projections", "readout", "origin",
+        "cells", "arrays_sha256",
+    }
+    assert set(description["source"]) == {"name", "encoding", "channels", "bits"}
+    for entry in description["populations"]:
+        assert set(entry) == {"name", "size", "modes", "latency"}
+    for entry in description["projections"]:
+        assert set(entry) == {"source", "target", "delay"}
+    arrays, _ = read_arrays(directory / ARRAYS_FILE, "arrays")
+    expected = {f"projections.{p.source}.{p.target}.weights" for p in network.projections}
+    for p in network.populations:
+        expected |= {
+            f"populations.{p.name}.{leaf}" for leaf in LEAVES if getattr(p.cell, leaf) is not None
+        }
+    assert set(arrays) == expected
+
+
+def test_the_newer_parts_have_keys_and_arrays_of_their_own(tmp_path):
+    save_network(gated_network_of(1, "gsu", encoding="token"), tmp_path / "gated")
+    description = json.loads((tmp_path / "gated" / NETWORK_FILE).read_text())
+    assert description["source"]["symbols"] == 5
+    first, second = description["populations"][:2]
+    assert "branches" not in first and second["branches"] == "gsu"
+    gates = [e for e in description["projections"] if e.get("receptor") == "gate0"]
+    assert gates and all(e["graded"] is True for e in gates)
+    values = [e for e in description["projections"] if e.get("receptor") == "value0"]
+    assert values and all("graded" not in e for e in values)
+    arrays, _ = read_arrays(tmp_path / "gated" / ARRAYS_FILE, "arrays")
+    assert {f"populations.layer1.branches.{leaf}" for leaf in BRANCH_LEAVES} <= set(arrays)
+    assert "projections.layer0.layer1.gate0.weights" in arrays
+    save_network(leaky_network_of(1), tmp_path / "leaky")
+    description = json.loads((tmp_path / "leaky" / NETWORK_FILE).read_text())
+    assert description["populations"][0]["cell"] == "leaky" and description["cells"] == "lif"
+    assert "modes" not in description["populations"][0]
+    assert "cell" not in description["populations"][-1]
+
+
+def test_the_bytes_of_a_network_without_the_newer_parts(tmp_path):
+    """Job manifests and results hold them: a network that was exported once keeps its SHA-256."""
+    layer = StateSpaceCell(
+        tau=[[10.0, 0.5]], omega=[[0.25, -1.0]], c_re=[[1.0, -2.0]], c_im=[[0.5, 0.0]], d=[3.0],
+        theta=[0.125], bias=[-0.75],
+    )
+    readout = StateSpaceCell(
+        tau=[[np.inf]] * 2, c_re=[[1.0]] * 2, d=[0.0] * 2, theta=[np.inf] * 2, bias=[0.5, 0.25]
+    )
+    network = Network(
+        timestep=0.5,
+        steps=4,
+        source=Source("input", "bits", 1, 2),
+        populations=(Population("layer0", layer, 1), Population("readout", readout, 2)),
+        projections=(
+            Projection("input", "layer0", [[1.0], [2.0]], 1),
+            Projection("layer0", "readout", [[0.5, -0.5]], 1),
+        ),
+        readout=Readout("readout", "mean"),
+        origin={"task": {"name": "smnist"}},
+    )
+    save_network(network, tmp_path / "network")
+    digests = [sha256((tmp_path / "network" / name).read_bytes()) for name in (
+        ARRAYS_FILE, NETWORK_FILE,
+    )]
+    assert digests == [
+        "24d5c3313d5a9b0b84695511292633eb37481cbbdfd716742c0ac2ea2292f6bf",
+        "07242bf8dae653a15dea16ca757967eee3b3c2a4f622457a11e503e4a7236b64",
+    ]
+
+
+@pytest.mark.parametrize(("change", "error", "message"), [
+    (lambda description, _: description["populations"][1].update(branches="glu"),
+     CellParameterError, "shift or gain is set"),
+    (lambda description, _: description["projections"][2].update(receptor="gate7"),
+     StorageError, "gate7"),
+    (lambda _, arrays: arrays.pop("populations.layer1.branches.gain"),
+     StorageError, r"populations\.layer1\.branches\.gain"),
+    (lambda description, _: description["source"].update(symbols=0),
+     NetworkError, "0 symbols, 1 channels"),
+    (lambda description, _: description["projections"][-1].update(graded=False),
+     NetworkError, "'stream' never spikes"),
+], ids=["kind", "receptor", "constants", "symbols", "graded"])
+def test_newer_parts_are_validated(tmp_path, change, error, message):
+    directory = tmp_path / "network"
+    save_network(gated_network_of(1, "gsu", encoding="token"), directory)
+    rewrite(directory, change)
+    with pytest.raises(error, match=message):
+        load_network(directory)
 
 
 def test_a_directory_that_exists(saved):

@@ -1,4 +1,4 @@
-"""Tasks: idx files and what is wrong with them, the download's checksums, the permutation."""
+"""Tasks: idx files, the download's checksums, the permutation, and what all tasks share."""
 
 import gzip
 import hashlib
@@ -15,7 +15,7 @@ from snn_ssm import tasks
 from snn_ssm.config import TaskConfig, dumps, loads
 from snn_ssm.tasks import DataError, Samples, get_task, load_samples, read_samples
 from snn_ssm.tasks import mnist as task
-from snn_ssm.tasks.base import data_directory
+from snn_ssm.tasks.base import arranged, data_directory, locate, order, read_npz
 from snn_ssm.tasks.mnist import PSMNIST, SMNIST, IdxFile, find, read_idx
 
 SHAPE = (5, 3, 2)
@@ -136,14 +136,14 @@ def test_the_permutation_is_in_the_configuration_and_applied(small):
     data, _, contents = small
     put(data, contents)
     config = PSMNIST.config()
-    order = config.task.permutation
-    assert config.task.name == "psmnist" and sorted(order) == list(range(784))
-    assert order != tuple(range(784)) and order == PSMNIST.config().task.permutation
-    assert loads(dumps(config)).task.permutation == order
+    mixed = config.task.permutation
+    assert config.task.name == "psmnist" and sorted(mixed) == list(range(784))
+    assert mixed != tuple(range(784)) and mixed == PSMNIST.config().task.permutation
+    assert loads(dumps(config)).task.permutation == mixed
     natural = SMNIST.load(data, "test", SMNIST.config().task)
     permuted = PSMNIST.load(data, "test", config.task)
     for k in (0, 1, 400, 783):
-        assert (permuted.inputs[:, 0, k] == natural.inputs[:, 0, order[k]]).all()
+        assert (permuted.inputs[:, 0, k] == natural.inputs[:, 0, mixed[k]]).all()
     assert (permuted.labels == natural.labels).all()
 
 
@@ -290,6 +290,103 @@ def test_finding_a_file_prefers_the_directory_itself(tmp_path):
     assert find(tmp_path, file) == tmp_path / "mnist" / "f.gz"
     (tmp_path / "f").touch()
     assert find(tmp_path, file) == tmp_path / "f"
+
+
+def test_a_part_of_the_training_images(small):
+    data, _, contents = small
+    put(data, contents)
+    whole = SMNIST.load(data, "train", TaskConfig())
+    part = SMNIST.load(data, "train", TaskConfig(train_samples=4))
+    rows = [int(np.flatnonzero((whole.inputs == row).all((1, 2)))[0]) for row in part.inputs]
+    assert len(set(rows)) == 4 and (part.labels == whole.labels[rows]).all()
+    assert len(SMNIST.load(data, "test", TaskConfig(train_samples=4))) == COUNTS["test"]
+
+
+# What all tasks share
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_all_samples_are_in_their_natural_order(split):
+    assert order(9, split, TaskConfig()).tolist() == list(range(9))
+
+
+def test_a_part_is_the_start_of_one_shuffled_order():
+    everything = order(50, "train", TaskConfig(train_samples=50)).tolist()
+    assert sorted(everything) == list(range(50)) and everything != sorted(everything)
+    for count in (1, 7, 49):
+        found = order(50, "train", TaskConfig(train_samples=count)).tolist()
+        assert found == everything[:count]
+    assert order(50, "test", TaskConfig(train_samples=7)).tolist() == list(range(50))
+
+
+def test_sorted_data_are_mixed_in_that_order_too():
+    everything = order(50, "train", TaskConfig(train_samples=50)).tolist()
+    for split in ("train", "test"):
+        assert order(50, split, TaskConfig(), mixed=True).tolist() == everything
+    part = order(50, "train", TaskConfig(train_samples=7), mixed=True).tolist()
+    assert part == everything[:7]
+    assert order(50, "test", TaskConfig(train_samples=7), mixed=True).tolist() == everything
+
+
+def test_more_samples_than_there_are():
+    with pytest.raises(DataError) as caught:
+        order(9, "train", TaskConfig(train_samples=10))
+    message = str(caught.value)
+    assert "task.train_samples is 10, but 'smnist' has 9 training samples" in message
+    assert "Lower it, or set it to 0 for all" in message
+    assert len(order(9, "test", TaskConfig(train_samples=10))) == 9
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_split_without_samples(split):
+    with pytest.raises(DataError, match=f"task 'smnist' has no {split} samples; expected one"):
+        order(0, split, TaskConfig())
+
+
+def test_steps_are_arranged_by_the_permutation():
+    inputs = np.arange(12).reshape(2, 2, 3)
+    found = arranged(inputs, np.array([1, 0], np.uint8), TaskConfig("t", 3, (2, 0, 1)), 2)
+    assert (found.inputs == inputs[..., [2, 0, 1]]).all()
+    assert found.labels.tolist() == [1, 0] and found.labels.dtype == np.int64
+    plain = arranged(inputs, np.array([1, 0]), TaskConfig("t", 3), 2)
+    assert (plain.inputs == inputs).all()
+
+
+@pytest.mark.parametrize("steps", [2, 4])
+def test_samples_of_another_length(steps):
+    with pytest.raises(DataError) as caught:
+        arranged(np.zeros((2, 1, 3)), np.zeros(2), TaskConfig("t", steps), 2)
+    message = str(caught.value)
+    assert f"samples of task 't' have 3 steps, but task.steps is {steps}. Correct the" in message
+
+
+@pytest.mark.parametrize("wrong", [-1, 3, 255])
+def test_a_label_of_no_class(wrong):
+    labels = np.array([0, 2, wrong, wrong])
+    with pytest.raises(DataError) as caught:
+        arranged(np.zeros((4, 1, 3)), labels, TaskConfig("t", 3), 3)
+    assert f"sample 2 of task 't' has the label {wrong}; expected 0 to 2" in str(caught.value)
+
+
+def test_a_place_is_the_directory_or_the_tasks_folder_in_it(tmp_path):
+    assert locate(tmp_path, "folder", "name") is None
+    (tmp_path / "folder" / "name").mkdir(parents=True)
+    assert locate(tmp_path, "folder", "name") == tmp_path / "folder" / "name"
+    (tmp_path / "name").touch()
+    assert locate(tmp_path, "folder", "name") == tmp_path / "name"
+
+
+def test_named_arrays_of_a_file(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, one=np.arange(3), two=np.zeros(2), three=np.array([None]))
+    found = read_npz(path, "things", {"one": "(A,)", "two": "(B,)"})
+    assert list(found) == ["one", "two"] and found["one"].tolist() == [0, 1, 2]
+    for name in ("three", "four"):
+        with pytest.raises(DataError) as caught:
+            read_npz(path, "things", {"one": "(A,)", name: "(C,)"})
+        message = str(caught.value)
+        assert message.startswith(f"{path} cannot be read as things (")
+        assert f"expected an .npz file with one (A,), {name} (C,)" in message
 
 
 def test_errors_are_the_projects_own():

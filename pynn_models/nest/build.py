@@ -33,7 +33,13 @@ MODEL_NAME = "snn_ssm_state_space"
 GRADED_SYNAPSE_NAME = "snn_ssm_graded"
 
 _SOURCE_DIR = Path(__file__).resolve().parent
-_SOURCES = ("state_space.cpp", "graded_connection.h", "shim/ltdl.h", "shim/nest_noboost.h")
+_SOURCES = (
+    "state_space.cpp",  # the file that is compiled
+    "parameters.h",
+    "graded_connection.h",
+    "shim/ltdl.h",
+    "shim/nest_noboost.h",
+)
 _FLAGS = (
     "-std=c++20",  # NEST's headers use concepts
     "-O3",

@@ -25,8 +25,8 @@
 // Equations, units and meanings: pynn_models/cells.py.
 
 #include "graded_connection.h"
+#include "parameters.h"
 
-#include "dict_util.h"
 #include "event.h"
 #include "kernel_manager.h"
 #include "nest_extension_interface.h"
@@ -39,6 +39,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -46,27 +47,6 @@
 
 namespace snn_ssm
 {
-
-struct Parameters
-{
-  std::vector< double > tau;
-  std::vector< double > omega;
-  std::vector< double > c_re;
-  std::vector< double > c_im;
-  double d = 0.0;
-  double theta = 1.0;
-  double bias = 0.0;
-  std::vector< double > value_bias; // one a branch, as the three below
-  std::vector< double > gate_bias;
-  std::vector< double > shift; // empty for glu
-  std::vector< double > gain;  // empty for glu
-  long first_step = 0;
-  long period = 0;
-
-  void get( Dictionary& dict ) const;
-  void set( const Dictionary& dict, nest::Node* node );
-  void validate() const;
-};
 
 // Structure of arrays: the loop over modes vectorises.
 struct State
@@ -83,30 +63,28 @@ struct Propagators
   std::vector< double > a_im; // empty for real modes
 };
 
-// What arrives at one receptor, a step at a time; graded only where a graded connection ends.
+// What arrives at the value or at the gate of a branch.
 struct Receptor
 {
   nest::RingBuffer spikes;
-  std::optional< nest::RingBuffer > graded;
+  nest::RingBuffer graded;
   bool is_connected = false;
-
-  void
-  clear()
-  {
-    spikes.clear();
-    if ( graded )
-    {
-      graded->clear();
-    }
-  }
 
   // The sum of a step, which is cleared by reading.
   double
   read( long lag )
   {
-    const double sum = spikes.get_value( lag );
-    return graded ? sum + graded->get_value( lag ) : sum;
+    return spikes.get_value( lag ) + graded.get_value( lag );
   }
+};
+
+// What only neurons with branches or with graded input have.
+struct Gates
+{
+  nest::RingBuffer graded_input;
+  std::vector< Receptor > receptors; // value and gate of branch 0, of branch 1, ...
+
+  void clear();
 };
 
 // A plain Node, not an ArchivingNode: no plasticity, so no history of spikes to keep.
@@ -158,9 +136,11 @@ private:
   void update( nest::Time const&, const long, const long ) override;
 
   void require_receptor_zero( size_t ) const;
-  Receptor& connected_receptor( size_t );
-  Receptor& receptor( size_t );
+  size_t n_branches() const;
+  Gates& gates();
+  void note_connection( size_t receptor );
   void set_branches( size_t count );
+  double read_input( long lag );
   double read_branch( size_t p, long lag );
   double advance( double u );
   bool has_graded_targets();
@@ -173,11 +153,11 @@ private:
   State state_;
   Propagators propagators_;
   std::vector< double > terms_; // what each mode adds to y, kept to avoid an allocation a step
-  Receptor input_;
+  nest::RingBuffer spikes_;
   nest::RingBuffer currents_;
-  std::vector< Receptor > branch_receptors_; // value and gate of branch 0, of branch 1, ...
-  std::vector< double > membranes_;          // y of each step of this slice of min_delay steps
-  std::optional< bool > sends_graded_;       // unknown until a run's first update
+  std::unique_ptr< Gates > gates_;
+  std::vector< double > membranes_;    // y of each step of this slice of min_delay steps
+  std::optional< bool > sends_graded_; // unknown until a run's first update
   nest::UniversalDataLogger< StateSpaceNeuron > logger_;
 
   static nest::RecordablesMap< StateSpaceNeuron > recordables_;
@@ -201,144 +181,6 @@ namespace snn_ssm
 
 nest::RecordablesMap< StateSpaceNeuron > StateSpaceNeuron::recordables_;
 
-namespace
-{
-
-void
-refuse( const std::string& text )
-{
-  throw nest::BadProperty( "snn_ssm_state_space: " + text );
-}
-
-void
-require_finite( const std::string& name, double value )
-{
-  if ( not std::isfinite( value ) )
-  {
-    std::ostringstream text;
-    text << name << " is " << value << ", expected a finite number";
-    refuse( text.str() );
-  }
-}
-
-void
-require_finite( const std::string& name, const std::vector< double >& values )
-{
-  for ( size_t n = 0; n < values.size(); ++n )
-  {
-    // The element's name is put together only if needed: NEST checks at every create and set.
-    if ( not std::isfinite( values[ n ] ) )
-    {
-      std::ostringstream element;
-      element << name << "[" << n << "]";
-      require_finite( element.str(), values[ n ] );
-    }
-  }
-}
-
-void
-require_length( const std::string& name, size_t found, size_t expected, const std::string& why )
-{
-  if ( found != expected )
-  {
-    std::ostringstream text;
-    text << name << " has " << found << " elements, expected " << expected << " (" << why
-         << "); set all vectors that must agree in one call";
-    refuse( text.str() );
-  }
-}
-
-void
-require_not_negative( const std::string& name, long value )
-{
-  if ( value < 0 )
-  {
-    std::ostringstream text;
-    text << name << " is " << value << ", expected a number of steps >= 0";
-    refuse( text.str() );
-  }
-}
-
-} // namespace
-
-void
-Parameters::get( Dictionary& dict ) const
-{
-  dict[ "tau" ] = tau;
-  dict[ "omega" ] = omega;
-  dict[ "c_re" ] = c_re;
-  dict[ "c_im" ] = c_im;
-  dict[ "d" ] = d;
-  dict[ "theta" ] = theta;
-  dict[ "bias" ] = bias;
-  dict[ "value_bias" ] = value_bias;
-  dict[ "gate_bias" ] = gate_bias;
-  dict[ "shift" ] = shift;
-  dict[ "gain" ] = gain;
-  dict[ "first_step" ] = first_step;
-  dict[ "period" ] = period;
-}
-
-void
-Parameters::set( const Dictionary& dict, nest::Node* node )
-{
-  dict.update_value( "tau", tau );
-  dict.update_value( "omega", omega );
-  dict.update_value( "c_re", c_re );
-  dict.update_value( "c_im", c_im );
-  nest::update_value_param( dict, "d", d, node );
-  nest::update_value_param( dict, "theta", theta, node );
-  nest::update_value_param( dict, "bias", bias, node );
-  dict.update_value( "value_bias", value_bias );
-  dict.update_value( "gate_bias", gate_bias );
-  dict.update_value( "shift", shift );
-  dict.update_value( "gain", gain );
-  dict.update_integer_value( "first_step", first_step );
-  dict.update_integer_value( "period", period );
-  validate();
-}
-
-void
-Parameters::validate() const
-{
-  const size_t n_modes = tau.size();
-  const size_t n_imaginary = omega.empty() ? 0 : n_modes;
-  require_length( "c_re", c_re.size(), n_modes, "one a mode, as tau" );
-  require_length( "omega", omega.size(), n_imaginary, "one a mode, as tau, or none for real modes" );
-  require_length( "c_im", c_im.size(), n_imaginary, "one a mode, as omega" );
-  for ( size_t n = 0; n < n_modes; ++n )
-  {
-    if ( not( tau[ n ] > 0.0 ) ) // also refuses NaN; infinity is a mode without leak
-    {
-      std::ostringstream text;
-      text << "tau[" << n << "] is " << tau[ n ] << " ms, expected > 0 (inf: no leak)";
-      refuse( text.str() );
-    }
-  }
-  require_finite( "omega", omega );
-  require_finite( "c_re", c_re );
-  require_finite( "c_im", c_im );
-  require_finite( "d", d );
-  require_finite( "bias", bias );
-  const size_t n_branches = value_bias.size();
-  const size_t n_gsu = shift.empty() ? 0 : n_branches;
-  require_length( "gate_bias", gate_bias.size(), n_branches, "one a branch, as value_bias" );
-  require_length( "shift", shift.size(), n_gsu, "one a branch, as value_bias, or none for glu" );
-  require_length( "gain", gain.size(), n_gsu, "one a branch, as shift" );
-  require_finite( "value_bias", value_bias );
-  require_finite( "gate_bias", gate_bias );
-  require_finite( "shift", shift );
-  require_finite( "gain", gain );
-  if ( std::isnan( theta ) or theta == -INFINITY )
-  {
-    std::ostringstream text;
-    text << "theta is " << theta << ", expected a number or inf (never spikes)";
-    refuse( text.str() );
-  }
-  require_not_negative( "first_step", first_step );
-  require_not_negative( "period", period );
-}
-
 StateSpaceNeuron::StateSpaceNeuron()
   : logger_( *this )
 {
@@ -349,9 +191,9 @@ StateSpaceNeuron::StateSpaceNeuron( const StateSpaceNeuron& other )
   : nest::Node( other )
   , parameters_( other.parameters_ )
   , state_( other.state_ )
-  , branch_receptors_( other.branch_receptors_.size() )
   , logger_( *this )
 {
+  set_branches( other.n_branches() );
 }
 
 size_t
@@ -371,52 +213,72 @@ StateSpaceNeuron::require_receptor_zero( size_t receptor ) const
   }
 }
 
-Receptor&
-StateSpaceNeuron::receptor( size_t index )
+void
+Gates::clear()
 {
-  return index == 0 ? input_ : branch_receptors_[ index - 1 ];
-}
-
-Receptor&
-StateSpaceNeuron::connected_receptor( size_t index )
-{
-  if ( index > branch_receptors_.size() )
+  graded_input.clear();
+  for ( Receptor& receptor : receptors )
   {
-    throw nest::UnknownReceptorType( index, get_name() );
+    receptor.spikes.clear();
+    receptor.graded.clear();
   }
-  receptor( index ).is_connected = true;
-  return receptor( index );
 }
 
 size_t
-StateSpaceNeuron::handles_test_event( nest::SpikeEvent&, size_t index )
+StateSpaceNeuron::n_branches() const
 {
-  connected_receptor( index );
-  return index;
+  return gates_ ? gates_->receptors.size() / 2 : 0;
 }
 
-size_t
-StateSpaceNeuron::handles_test_event( nest::CurrentEvent&, size_t index )
+Gates&
+StateSpaceNeuron::gates()
 {
-  require_receptor_zero( index );
-  return index;
-}
-
-size_t
-StateSpaceNeuron::handles_test_event( nest::DelayedRateConnectionEvent&, size_t index )
-{
-  std::optional< nest::RingBuffer >& graded = connected_receptor( index ).graded;
-  if ( not graded )
+  if ( not gates_ )
   {
-    graded.emplace();
+    gates_ = std::make_unique< Gates >();
   }
-  return index;
+  return *gates_;
+}
+
+void
+StateSpaceNeuron::note_connection( size_t receptor )
+{
+  if ( receptor > 2 * n_branches() )
+  {
+    throw nest::UnknownReceptorType( receptor, get_name() );
+  }
+  if ( receptor > 0 )
+  {
+    gates_->receptors[ receptor - 1 ].is_connected = true;
+  }
 }
 
 size_t
-StateSpaceNeuron::handles_test_event( nest::DataLoggingRequest& request, size_t index )
+StateSpaceNeuron::handles_test_event( nest::SpikeEvent&, size_t receptor )
 {
-  require_receptor_zero( index );
+  note_connection( receptor );
+  return receptor;
+}
+
+size_t
+StateSpaceNeuron::handles_test_event( nest::CurrentEvent&, size_t receptor )
+{
+  require_receptor_zero( receptor );
+  return 0;
+}
+
+size_t
+StateSpaceNeuron::handles_test_event( nest::DelayedRateConnectionEvent&, size_t receptor )
+{
+  note_connection( receptor );
+  gates(); // also where there are no branches
+  return receptor;
+}
+
+size_t
+StateSpaceNeuron::handles_test_event( nest::DataLoggingRequest& request, size_t receptor )
+{
+  require_receptor_zero( receptor );
   return logger_.connect_logging_device( request, recordables_ );
 }
 
@@ -428,11 +290,11 @@ StateSpaceNeuron::handle( nest::SpikeEvent& event )
   const double sum = event.get_weight() * event.get_multiplicity();
   if ( event.get_rport() == 0 ) [[likely]] // spikes take most of the time: no detour for them
   {
-    input_.spikes.add_value( step, sum );
+    spikes_.add_value( step, sum );
   }
   else
   {
-    receptor( event.get_rport() ).spikes.add_value( step, sum );
+    gates_->receptors[ event.get_rport() - 1 ].spikes.add_value( step, sum );
   }
 }
 
@@ -450,7 +312,9 @@ StateSpaceNeuron::handle( nest::DelayedRateConnectionEvent& event )
 {
   const double weight = event.get_weight();
   long step = event.get_delay_steps() - nest::kernel().connection_manager.get_min_delay();
-  nest::RingBuffer& graded = *receptor( event.get_rport() ).graded;
+  const size_t receptor = event.get_rport();
+  nest::RingBuffer& graded =
+    receptor == 0 ? gates_->graded_input : gates_->receptors[ receptor - 1 ].graded;
   for ( auto value = event.begin(); value != event.end(); ++step )
   {
     graded.add_value( step, weight * event.get_coeffvalue( value ) ); // which moves on
@@ -499,9 +363,14 @@ StateSpaceNeuron::set_status( const Dictionary& dict )
 void
 StateSpaceNeuron::set_branches( size_t count )
 {
-  for ( size_t i = 2 * count; i < branch_receptors_.size(); ++i )
+  if ( count == n_branches() )
   {
-    if ( branch_receptors_[ i ].is_connected )
+    return;
+  }
+  std::vector< Receptor >& receptors = gates().receptors;
+  for ( size_t i = 2 * count; i < receptors.size(); ++i )
+  {
+    if ( receptors[ i ].is_connected )
     {
       std::ostringstream text;
       text << "value_bias has " << count << " elements, expected more than " << i / 2
@@ -509,17 +378,17 @@ StateSpaceNeuron::set_branches( size_t count )
       refuse( text.str() );
     }
   }
-  branch_receptors_.resize( 2 * count );
+  receptors.resize( 2 * count );
 }
 
 void
 StateSpaceNeuron::init_buffers_()
 {
-  input_.clear();
+  spikes_.clear();
   currents_.clear();
-  for ( Receptor& receptor : branch_receptors_ )
+  if ( gates_ )
   {
-    receptor.clear();
+    gates_->clear();
   }
   logger_.reset();
 }
@@ -593,11 +462,29 @@ StateSpaceNeuron::advance( double u )
   return sum + parameters_.d * u;
 }
 
+// u of a step. The ring buffers are cleared by reading, also before the first step.
+double
+StateSpaceNeuron::read_input( long lag )
+{
+  double u = spikes_.get_value( lag ) + currents_.get_value( lag );
+  if ( not gates_ ) [[likely]]
+  {
+    return u + parameters_.bias;
+  }
+  u = ( u + gates_->graded_input.get_value( lag ) ) + parameters_.bias;
+  for ( size_t p = 0; p < n_branches(); ++p )
+  {
+    u += read_branch( p, lag );
+  }
+  return u;
+}
+
 double
 StateSpaceNeuron::read_branch( size_t p, long lag )
 {
-  const double value = branch_receptors_[ 2 * p ].read( lag ) + parameters_.value_bias[ p ];
-  const double gate = branch_receptors_[ 2 * p + 1 ].read( lag ) + parameters_.gate_bias[ p ];
+  std::vector< Receptor >& receptors = gates_->receptors;
+  const double value = receptors[ 2 * p ].read( lag ) + parameters_.value_bias[ p ];
+  const double gate = receptors[ 2 * p + 1 ].read( lag ) + parameters_.gate_bias[ p ];
   if ( parameters_.shift.empty() )
   {
     return value / ( 1.0 + std::exp( -gate ) );
@@ -641,21 +528,12 @@ StateSpaceNeuron::update( nest::Time const& origin, const long from, const long 
   {
     sends_graded_ = has_graded_targets();
   }
-  const size_t n_branches = parameters_.value_bias.size();
+  const bool sends = *sends_graded_;
   for ( long lag = from; lag < to; ++lag )
   {
     const long step = origin.get_steps() + lag;
     const long k = step - parameters_.first_step;
-    double u = input_.spikes.get_value( lag ) + currents_.get_value( lag ); // read and cleared
-    if ( input_.graded )
-    {
-      u += input_.graded->get_value( lag );
-    }
-    u += parameters_.bias;
-    for ( size_t p = 0; p < n_branches; ++p )
-    {
-      u += read_branch( p, lag );
-    }
+    const double u = read_input( lag );
     if ( k >= 0 )
     {
       if ( parameters_.period > 0 and k % parameters_.period == 0 )
@@ -671,10 +549,13 @@ StateSpaceNeuron::update( nest::Time const& origin, const long from, const long 
         nest::kernel().event_delivery_manager.send( *this, event, lag );
       }
     }
-    membranes_[ lag ] = k >= 0 ? state_.y : 0.0;
+    if ( sends )
+    {
+      membranes_[ lag ] = k >= 0 ? state_.y : 0.0;
+    }
     logger_.record_data( step );
   }
-  if ( *sends_graded_ and static_cast< size_t >( to ) == membranes_.size() )
+  if ( sends and static_cast< size_t >( to ) == membranes_.size() )
   {
     send_membranes();
   }

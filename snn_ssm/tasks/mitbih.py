@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,10 @@ RECORDS = {
 }
 OFFICIAL = "100.hea"
 PACKED = "mitbih_ch0_delta.npz"
+_ARRAYS = {
+    "lo": "(R, T)", "hi": "(R, T)", "records": "(R,)", "ann_sample": "(A,)",
+    "ann_symbol": "(A,)", "ann_offsets": "(R + 1,)",
+}
 DECIMATION = 3
 AFTER = 48  # steps of 1/120 s
 _WINDOW = 128  # steps of the baseline
@@ -79,12 +84,30 @@ def beats(recording: Recording, steps: int) -> tuple[NDArray[np.uint8], NDArray[
     return windows, labels[labels >= 0]
 
 
+def _fit(stored: dict[str, NDArray[Any]]) -> bool:
+    """Whether the arrays of the packed file belong together, every beat within its recording."""
+    lo, hi, times, offsets = (stored[name] for name in ("lo", "hi", "ann_sample", "ann_offsets"))
+    shapes = (
+        lo.ndim == 2 and lo.shape == hi.shape and lo.dtype == hi.dtype == np.uint8
+        and stored["records"].shape == lo.shape[:1] and offsets.shape == (len(lo) + 1,)
+        and times.ndim == 1 and stored["ann_symbol"].shape == times.shape
+    )
+    return shapes and bool(
+        offsets[0] == 0 and offsets[-1] == len(times) and (np.diff(offsets) >= 0).all()
+        and ((times >= 0) & (times < lo.shape[1])).all()
+    )
+
+
 def unpack(path: Path, names: tuple[str, ...]) -> list[Recording]:
     """The named records of the packed file; raises :class:`DataError`."""
-    stored = read_npz(path, "MIT-BIH recordings", {
-        "lo": "(R, T)", "hi": "(R, T)", "records": "(R,)", "ann_sample": "(A,)",
-        "ann_symbol": "(A,)", "ann_offsets": "(R + 1,)",
-    })
+    stored = read_npz(path, "MIT-BIH recordings", _ARRAYS)
+    if not _fit(stored):
+        shapes = ", ".join(f"{name} {stored[name].shape}" for name in _ARRAYS)
+        expected = ", ".join(f"{name} {shape}" for name, shape in _ARRAYS.items())
+        raise DataError(
+            f"{path} has {shapes}; expected {expected}, offsets that rise from 0 to A, and "
+            "annotations within T samples. Fetch or make the file again."
+        )
     rows = {str(name): row for row, name in enumerate(stored["records"])}
     missing = [name for name in names if name not in rows]
     if missing:
