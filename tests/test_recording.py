@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from gated_networks import KINDS, lowered
 from hypothesis import given
 from hypothesis import strategies as st
 
+from export import software
 from export.recording import Recording, RecordingError, concatenate
 from pynn_models import SnnSsmError
 from snn_ssm.files import FileError, pack_arrays
@@ -42,6 +44,14 @@ def test_there_and_back_bit_for_bit(tmp_path_factory, seed, timestep, steps, siz
     original = recording_of(seed, timestep, 2, steps, sizes)
     original.save(path)
     assert_same(Recording.load(path), original)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_runs_of_every_kind_there_and_back(tmp_path, kind):
+    _, network, samples = lowered(kind, steps=6)
+    original = software.run(network, samples, membranes=[p.name for p in network.populations])
+    original.save(tmp_path / "r")
+    assert_same(Recording.load(tmp_path / "r"), original)
 
 
 def test_spikes_are_stored_as_bits(tmp_path):

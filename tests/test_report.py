@@ -9,13 +9,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from gated_networks import gated_network_of, leaky_network_of, lowered, samples_for
 from matplotlib.figure import Figure
 
 from export import figures, report, software
 from export.figures import ReportError
 from export.network import Network, Population, Projection, Readout, Source
 from export.recording import Recording
-from pynn_models.cells import StateSpaceCell
+from pynn_models.cells import LeakyCell, StateSpaceCell
 
 CHANNELS, STEPS, NEURONS = 2, 40, 3
 LAYERS = ["layer0", "layer1"]
@@ -230,6 +231,43 @@ def test_real_and_endless_modes():
     assert axes.get_title(loc="left").startswith("1 modes without leak")
 
 
+def test_a_leaky_layer_is_drawn_as_one_real_mode_without_its_reset():
+    network = leaky_network_of(2)
+    layer = network.population("layer0")
+    assert isinstance(layer.cell, LeakyCell)
+    found = figures.kernels(network, "layer0")
+    lags = np.arange(network.steps) * network.timestep
+    assert found == pytest.approx(np.exp(-lags / layer.cell.tau[:, None]), rel=1e-12)
+    drawn = figures.linear_part(layer)
+    assert drawn.n_modes == 1 and (drawn.tau[:, 0] == layer.cell.tau).all()
+    axes = figures.plot_modes(network)
+    offsets = axes.collections[0].get_offsets()
+    assert np.array_equal(offsets[:, 0], layer.cell.tau) and not offsets[:, 1].any()
+    assert len(axes.collections) == len(network.layers)
+    assert figures.plot_kernels(network, "layer0").get_title(loc="left").startswith("layer0: ")
+
+
+def test_a_cell_of_modes_is_drawn_as_it_is(network):
+    population = network.population("layer0")
+    assert figures.linear_part(population) is population.cell
+
+
+@pytest.mark.parametrize(("encoding", "unit"), [
+    ("token", "symbol\n(index)"), ("spikes", "value\n(dimensionless)"),
+    ("bits", "value\n(3-bit integer)"),
+])
+def test_the_input_has_the_unit_of_its_encoding(encoding, unit):
+    network = gated_network_of(1, encoding=encoding)
+    samples = samples_for(network)
+    recording = software.run(network, samples)
+    drawn = figures.plot_input_and_rasters(network, samples[0], recording)
+    top, *panels = drawn.axes
+    assert top.get_ylabel() == unit
+    assert len(panels) == len(network.layers)  # what gathers for the readout has no spikes
+    for patch, values in zip(top.patches, samples[0], strict=True):
+        assert np.array_equal(patch.get_data().values, values)
+
+
 def test_confusion_counts():
     labels, predictions = np.array([0, 0, 1, 2, 2]), np.array([0, 1, 1, 2, 2])
     axes = figures.plot_confusion(labels, predictions, ["a", "b", "c"])
@@ -358,6 +396,20 @@ def test_the_same_report_has_the_same_bytes(tmp_path, network, samples, recordin
     for name in ("a", "b"):
         full_report(tmp_path / name, network, samples, recording, verification)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize(("kind", "reset"), [
+    ("gsu", "does not reset it"), ("token lif", "resets it to 0"),
+])
+def test_reports_of_other_kinds(tmp_path, verification, kind, reset):
+    _, network, samples = lowered(kind, count=4)
+    recording = software.run(network, samples, membranes=["layer1"])
+    page = full_report(tmp_path / "r.html", network, samples, recording, verification)
+    text = " ".join(page.text)
+    assert f"a spike {reset}." in text
+    assert "Network: 2 layers, " in text  # a ternary layer is two populations
+    assert f"as {network.source.encoding}; 20 steps" in text
+    assert len([tag for tag, _ in page.tags if tag == "img"]) == 6
 
 
 def test_text_is_escaped(tmp_path):

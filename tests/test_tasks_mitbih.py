@@ -322,6 +322,15 @@ def test_annotations_by_hand():
     assert found.tolist() == [18, 77] and kinds.tobytes() == b"+N"
 
 
+def test_a_long_interval_may_lead_back():
+    content = b"".join([
+        word(59, 0), struct.pack("<HH", 1, 2000), word(1, 5),
+        word(59, 0), struct.pack("<Hh", 0xFFFF, -500), word(5, 0), word(0, 0),
+    ])
+    found, kinds = parse_annotations(content)
+    assert found.tolist() == [67541, 67041] and kinds.tobytes() == b"NV"
+
+
 def test_an_unknown_code_takes_its_time_and_is_left_out():
     content = word(1, 10) + word(19, 5) + word(60, 3) + word(62, 1) + word(5, 7) + word(0, 0)
     found, kinds = parse_annotations(content)

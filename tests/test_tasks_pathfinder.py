@@ -291,9 +291,10 @@ def test_a_part_of_the_official_pictures(official):
     data, pixels, labels = official
     whole = PATHFINDER.load(data, "train", CONFIG)
     part = PATHFINDER.load(data, "train", TaskConfig("pathfinder", 1024, train_samples=5))
+    more = PATHFINDER.load(data, "train", TaskConfig("pathfinder", 1024, train_samples=9))
     rows = rows_of(part, pixels)
     assert len(set(rows)) == 5 and set(rows) <= set(rows_of(whole, pixels))
-    assert (part.labels == labels[rows]).all()
+    assert (part.labels == labels[rows]).all() and rows == rows_of(more, pixels)[:5]
 
 
 def test_the_official_folder_comes_first_and_is_not_added_to(official, monkeypatch):

@@ -6,13 +6,17 @@ import json
 import numpy as np
 import pytest
 from conftest import checkpoint_of, samples_of
+from gated_networks import KINDS, lowered
 
 from export import software
-from export.backends import UnknownBackendError, runner, runners
+from export.backends import UnknownBackendError, runner, runners, torch_runner
+from export.comparison import VerificationError, first_difference, mismatches
 from export.lower import lower
+from export.readout import ReadoutError
 from export.recording import Recording
-from export.verify import VerificationError, first_difference, holds, mismatches, verify
+from export.verify import holds, verify
 from snn_ssm.checkpoint import save_checkpoint
+from snn_ssm.reference import run_reference
 
 CHECKPOINT = checkpoint_of(3, steps=30)
 NETWORK = lower(CHECKPOINT)
@@ -153,3 +157,70 @@ def test_a_network_of_stock_cells_is_the_trained_one(seed, tmp_path):
     result = verify(network, samples_of(stock, 5), LABELS[:5], compared)
     assert result["contract"] == {"E2": True}
     assert 0.05 < result["spike_rate"] < 0.95
+
+
+# --- gated, ternary, leaky and token networks -------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_networks_of_every_kind_from_disk(kind, tmp_path):
+    checkpoint, network, samples = lowered(kind, 3, steps=30, count=7)
+    save_checkpoint(tmp_path, checkpoint)
+    compared, convolution = runners(["torch", "software"], network, tmp_path)
+    result = verify(network, samples, LABELS, compared, convolution=convolution)
+    assert result["contract"] == {"E2": True, "E5": True}
+    assert holds(result)
+    assert 0.03 < result["spike_rate"] < 0.95
+    logits = run_reference(checkpoint, samples).logits
+    assert result["predictions"] == logits.argmax(axis=1).tolist()
+    for found in result["backends"].values():
+        assert found["accuracy"] == np.mean(logits.argmax(axis=1) == LABELS)
+    names = [p.name for p in network.layers]
+    assert list(result["layers"]) == names
+    assert all(layer["smallest_margin"] > 0 for layer in result["layers"].values())
+
+
+def test_a_negative_spike_is_located_in_its_own_population(tmp_path):
+    checkpoint, network, samples = lowered("gsu", 3, count=7)
+    save_checkpoint(tmp_path, checkpoint)
+    where = (2, 5, 1)
+
+    def wrong(part, membranes):
+        recording = software.run(network, part, membranes=membranes)
+        for b, one in enumerate(part):
+            if np.array_equal(one, samples[where[0]]):
+                recording.spikes["layer1_negative"][b, where[1], where[2]] ^= True
+        return recording
+
+    compared = {"torch": torch_runner(tmp_path, network), "software": wrong}
+    result = verify(network, samples, LABELS, compared)
+    assert result["contract"] == {"E2": False} and not holds(result)
+    first = result["backends"]["software"]["first_divergence"]
+    assert (first["sample"], first["layer"], first["step"], first["neuron"]) == (
+        2, "layer1_negative", 5, 1,
+    )
+    y = -run_reference(checkpoint, samples).membranes[1][where]
+    theta = network.population("layer1_negative").cell.theta[1]
+    assert first["reference"] == y and first["margin"] == abs(y - theta)
+    assert first["value"] == pytest.approx(y, rel=1e-10)
+
+
+def test_torch_has_the_membranes_of_what_spikes(tmp_path):
+    checkpoint, network, samples = lowered("gsu")
+    save_checkpoint(tmp_path, checkpoint)
+    names = [p.name for p in network.populations]
+    found = torch_runner(tmp_path, network)(samples, names)
+    assert list(found.membranes) == [p.name for p in network.layers] == list(found.spikes)
+    assert (found.membranes["layer0_negative"] == -found.membranes["layer0"]).all()
+    assert found.logits.shape == (3, 3)
+
+
+def test_a_backend_without_the_readout_cannot_classify_a_gated_network():
+    """Nothing else gives a gated network's classes: it is refused, and not guessed from spikes."""
+    _, network, samples = lowered("glu", count=7)
+
+    def silent(part, membranes):
+        return software.run(network, part)
+
+    with pytest.raises(ReadoutError, match="software recorded no membrane of 'readout'"):
+        verify(network, samples, LABELS, {"software": silent})

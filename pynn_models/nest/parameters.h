@@ -5,6 +5,7 @@
 #define SNN_SSM_PARAMETERS_H
 
 #include "dict_util.h"
+#include "exceptions.h"
 #include "nest_types.h"
 #include "node.h"
 
@@ -136,7 +137,7 @@ Parameters::validate() const
   const size_t n_modes = tau.size();
   const size_t n_imaginary = omega.empty() ? 0 : n_modes;
   require_length( "c_re", c_re.size(), n_modes, "one a mode, as tau" );
-  require_length( "omega", omega.size(), n_imaginary, "one a mode, as tau, or none for real modes" );
+  require_length( "omega", omega.size(), n_imaginary, "one a mode, as tau, or none if real" );
   require_length( "c_im", c_im.size(), n_imaginary, "one a mode, as omega" );
   for ( size_t n = 0; n < n_modes; ++n )
   {
