@@ -30,6 +30,8 @@ from pynn_models.spinnaker import (
     to_s1615,
 )
 from pynn_models.spinnaker.synapses import RING_MAX
+from snn_ssm.checkpoint import load_checkpoint
+from snn_ssm.tasks import load_samples
 
 pytest.importorskip("unicorn", reason="Unicorn, which executes ARM code, is not installed")
 if importlib.util.find_spec("spynnaker") is None:
@@ -167,16 +169,17 @@ def test_more_cores_than_a_chip_has(address):
 
 
 @pytest.mark.slow
-def test_a_network_of_the_size_of_a_trained_one(address, tmp_path):
-    """Through the command line: 4 layers of 128 neurons, four cores a layer for two samples."""
-    checkpoint = stock_of(2, 40, channels=128, depth=4)
-    network, samples = lower(checkpoint), samples_of(checkpoint, 2)
+def test_the_shipped_network_on_a_digit(address, tmp_path):
+    """Through the command line: 4 layers of 128 trained neurons, 784 steps."""
+    checkpoint = load_checkpoint(ROOT / "examples" / "checkpoints" / "smnist-stock")
+    data = ROOT / "examples" / "data" / "mnist-test-200.npz"
+    network = lower(checkpoint)
     save_network(network, tmp_path / "network")
-    np.savez(tmp_path / "data.npz", inputs=samples, labels=[0, 1])
     arguments = ["--backend", "spinnaker", "--board", address, "--out", str(tmp_path / "found")]
-    data = ["--data", str(tmp_path / "data.npz")]
-    assert main(["run", str(tmp_path / "network"), *arguments, *data]) == 0
-    assert differing(network, samples, Recording.load(tmp_path / "found").spikes) == 0
+    arguments += ["--data", str(data), "--samples", "1"]
+    assert main(["run", str(tmp_path / "network"), *arguments]) == 0
+    digit = load_samples(data, "test", checkpoint.config.task).inputs[:1]
+    assert differing(network, digit, Recording.load(tmp_path / "found").spikes) == 0
 
 
 # --- jobs ---------------------------------------------------------------------------------------
