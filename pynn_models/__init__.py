@@ -6,7 +6,9 @@ Importing this package imports no simulator.
 from pynn_models.cells import (
     PARAMETERS,
     VARIABLES,
+    Branches,
     CellParameterError,
+    LeakyCell,
     Quantity,
     StateSpaceCell,
     propagator,
@@ -16,7 +18,9 @@ from pynn_models.errors import SnnSsmError
 __all__ = [
     "PARAMETERS",
     "VARIABLES",
+    "Branches",
     "CellParameterError",
+    "LeakyCell",
     "Quantity",
     "SnnSsmError",
     "StateSpaceCell",

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from export.comparison import VerificationError, first_difference, mismatches
 from export.lower import lower
 from export.readout import ReadoutError
 from export.recording import Recording
-from export.verify import holds, verify
+from export.verify import holds, verify, versions
 from snn_ssm.checkpoint import save_checkpoint
 from snn_ssm.reference import run_reference
 
@@ -224,3 +225,17 @@ def test_a_backend_without_the_readout_cannot_classify_a_gated_network():
 
     with pytest.raises(ReadoutError, match="software recorded no membrane of 'readout'"):
         verify(network, samples, LABELS, {"software": silent})
+
+
+def test_torch_that_is_not_installed(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "snn_ssm.reference", None)
+    with pytest.raises(UnknownBackendError) as caught:
+        runners(["torch"], NETWORK, tmp_path)
+    assert str(caught.value).startswith("the backend torch cannot be imported (")
+    assert "pip install 'snn-ssm[train]'" in str(caught.value)
+
+
+def test_versions_are_of_what_is_installed(monkeypatch):
+    assert {"python", "numpy", "torch", "numba"} <= set(versions())
+    monkeypatch.setattr("export.verify._PACKAGES", ("numpy", "no-such-package"))
+    assert set(versions()) == {"python", "numpy"}
