@@ -1,4 +1,4 @@
-"""The shipped checkpoints: small, of their configurations, as good as they say, and equal in NEST."""
+"""The shipped checkpoints: small, of their configurations, as good as they say, equal in NEST."""
 
 import json
 
