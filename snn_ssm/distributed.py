@@ -68,6 +68,15 @@ class World:
         distributed.all_gather_object(values, value)
         return values
 
+    def meet(self) -> None:
+        """Wait until every process is here; for the end of a run.
+
+        A process that leaves at once may be stopped by its own communication threads: the last
+        reference to a tensor that they exchanged must not be theirs when Python shuts down.
+        """
+        if self.size > 1:
+            distributed.barrier()
+
     def first(self, value: Any) -> Any:
         """The value that process 0 has: what all must do alike, one decides."""
         if self.size == 1:

@@ -301,4 +301,6 @@ def train(
     while run.progress.epoch < config.training.epochs:
         run.epoch(train_samples)
         run.finish_epoch(train_samples, test_samples)
-    return dict(world.first(run.metrics() if world.rank == 0 else None))
+    metrics = dict(world.first(run.metrics() if world.rank == 0 else None))
+    world.meet()
+    return metrics
