@@ -49,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--init", type=Path, metavar="CHECKPOINT", help="start from a trained model's arrays"
     )
+    command.add_argument(
+        "--compile", action="store_true", help="compile the training step (needs a C++ compiler)"
+    )
     command.add_argument("--resume", action="store_true", help="continue a killed run in --out")
 
     command = add("evaluate", commands.evaluate, "accuracy, spike rate and cost of a checkpoint")

@@ -69,6 +69,7 @@ def train(args: argparse.Namespace) -> int:
         device=args.device,
         resume=args.resume,
         init=args.init,
+        compile_step=args.compile,
     )
     if is_first():
         print(f"test accuracy {metrics['test_accuracy']:.2%}, {metrics['parameters']} parameters")

@@ -26,6 +26,15 @@ def _uniform(channels: int, *shape: int) -> Tensor:
     return torch.empty(shape).uniform_(-bound, bound)
 
 
+def multiply(weight: Tensor, x: Tensor) -> Tensor:
+    """``o[b, :, t] = weight x[b, :, t]``: (H', H), (B, H, L) -> (B, H', L).
+
+    One product a sample: ``torch.matmul`` would transpose and copy x and the result, forward and
+    backward, which costs as much as the products.
+    """
+    return torch.bmm(weight.expand(len(x), *weight.shape), x)
+
+
 class LinearMixing(nn.Module):
     """``o[t] = W s[t] + b`` (with stock cells: ``W s[t]``).
 
@@ -42,7 +51,7 @@ class LinearMixing(nn.Module):
         self.bias = nn.Parameter(drawn) if config.cells != "stock" else None
 
     def forward(self, y: Tensor, s: Tensor) -> Tensor:
-        o = torch.matmul(quantise_weights(self.weight, self.bits), s)  # (B, H, L)
+        o = multiply(quantise_weights(self.weight, self.bits), s)  # (B, H, L)
         return o if self.bias is None else o + self.bias[:, None]
 
 
@@ -61,7 +70,7 @@ class GluMixing(nn.Module):
         self.bias = nn.Parameter(_uniform(h, 2 * h))
 
     def forward(self, y: Tensor, s: Tensor) -> Tensor:
-        both = torch.matmul(quantise_weights(self.weight, self.bits), s)  # (B, 2H, L)
+        both = multiply(quantise_weights(self.weight, self.bits), s)  # (B, 2H, L)
         return functional.glu(both + self.bias[:, None], dim=1)  # (B, H, L)
 
 
@@ -92,8 +101,8 @@ class GsuMixing(nn.Module):
         return ternary(exact, threshold, self.surrogate, self.slope).to(weight.dtype)
 
     def forward(self, y: Tensor, s: Tensor) -> Tensor:
-        value = torch.matmul(quantise_weights(self.weight, self.bits), s)  # (B, H, L)
-        gate = torch.matmul(self.gate_matrix(), y)  # (B, H, L)
+        value = multiply(quantise_weights(self.weight, self.bits), s)  # (B, H, L)
+        gate = multiply(self.gate_matrix(), y)  # (B, H, L)
         return functional.gelu(self.norm((value + self.bias[:, None]) * gate))
 
 

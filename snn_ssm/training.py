@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from snn_ssm.batches import load, split
 from snn_ssm.checkpoint import MODEL_FILE, load_checkpoint, save_checkpoint
+from snn_ssm.compilation import compiled
 from snn_ssm.config import Config
 from snn_ssm.distributed import World, join, share_norms
 from snn_ssm.evaluation import evaluate, report, settle_norms
@@ -69,12 +70,16 @@ __all__ = [
 class Run:
     """A training run in its directory."""
 
-    def __init__(self, config: Config, out: Path, world: World) -> None:
+    def __init__(
+        self, config: Config, out: Path, world: World, compile_step: bool = False
+    ) -> None:
         check_penalty(config.model, config.training)
         self.config, self.out, self.world = config, out, world
         torch.manual_seed(config.training.seed + world.rank)
         self.network = build_network(config.model, config.training.seed).to(world.device)
         share_norms(self.network, world)
+        self.compile_step = compile_step
+        self.trained = compiled(self.network) if compile_step else self.network
         self.optimiser = torch.optim.AdamW(parameter_groups(self.network, config.training))
         self.progress = Progress()
 
@@ -124,7 +129,7 @@ class Run:
         """
         mixed = self.config.training.precision == "bf16"
         with torch.autocast(self.world.device.type, torch.bfloat16, enabled=mixed):
-            return self.network(p)
+            return self.trained(p)
 
     def objective(self, logits: Tensor, label: Tensor, outputs: list[Tensor], count: int) -> Tensor:
         """This process's part of the loss of a batch of ``count`` samples.
@@ -267,6 +272,7 @@ class Run:
             "epochs": progress.epochs,
             "seconds": progress.seconds,
             "init": progress.init,
+            "compiled": self.compile_step,
             "model_sha256": sha256((self.out / MODEL_FILE).read_bytes()),
             **provenance(world.device, world.size),
         }
@@ -281,6 +287,7 @@ def train(
     device: str = "cpu",
     resume: bool = False,
     init: Path | None = None,
+    compile_step: bool = False,
 ) -> dict[str, Any]:
     """Train a network into the directory ``out`` and return its metrics.
 
@@ -292,7 +299,7 @@ def train(
     run cannot be resumed.
     """
     world = join(device)
-    run = Run(config, Path(out), world)
+    run = Run(config, Path(out), world, compile_step)
     run.check_shares(train_samples)
     if resume:
         run.load_state()
