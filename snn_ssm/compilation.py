@@ -8,16 +8,19 @@ import torch
 from torch import nn
 
 from snn_ssm.layers import Layer
+from snn_ssm.sequence import SequenceModel
 
 
-def compiled(network: nn.Module) -> nn.Module:
+def compiled(network: SequenceModel) -> nn.Module:
     """The same function of the same parameters, compiled at its first call for each batch size.
 
     Layers stay as they are: the compiler has no complex arithmetic, and Fourier transforms and
-    loops over steps gain nothing. Values differ by rounding, and by the spikes that it turns.
+    loops over steps gain nothing. So does the encoder, which looks at symbols to check them.
+    Values differ by rounding, and by the spikes that it turns.
     """
+    # On instances: decorators would load the compiler whenever snn_ssm is imported.
+    network.encode = torch.compiler.disable(network.encode)  # type: ignore[method-assign]
     for module in network.modules():
         if isinstance(module, Layer):
-            # On the instance: a decorator would load the compiler whenever snn_ssm is imported.
             module.forward = torch.compiler.disable(module.forward)  # type: ignore[method-assign]
     return cast(nn.Module, torch.compile(network, dynamic=False))
