@@ -80,6 +80,7 @@ def report(checkpoint: Checkpoint, samples: Samples, found: Evaluation) -> dict[
     return {
         "test_accuracy": found.accuracy,
         "test_samples": len(samples),
+        "data": samples.source,
         "steps": found.activity.steps,
         **measure(checkpoint, found.activity),
         "classes": [asdict(row) for row in class_table(samples.labels, found.predictions, names)],

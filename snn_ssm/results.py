@@ -50,10 +50,11 @@ _HEAD = """\
 Made by `python -m snn_ssm.results docs/results docs/results.md` from the `metrics.json` of each run
 (`docs/results/<model>-<task>.json`). Accuracy is that of the last epoch on the whole test set:
 nothing is selected by it. The published accuracy is that of the model named before the first comma,
-of the size and after the training of its paper. Synaptic operations are those of one sample, zero
-weights and zero signals left out, of how many there would be with them; the neurons' own
-multiplications are not among them (`snn_ssm/metrics.py` says what is counted). Minutes are those of
-the training steps, on a machine that may have had other work.
+of the size and after the training of its paper; brackets after the task name our data where they
+are not the paper's. Synaptic operations are those of one sample, zero weights and zero signals left
+out, of how many there would be with them; the neurons' own multiplications are not among them
+(`snn_ssm/metrics.py` says what is counted). Minutes are those of the training steps, on a machine
+that may have had other work.
 """
 
 
@@ -110,13 +111,19 @@ def _per_cent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.2f}"
 
 
+def _title(metrics: Metrics) -> str:
+    """The task, and the data where they are not those of published results."""
+    name = TITLES.get(metrics["task"], str(metrics["task"]))
+    return f"{name} ({metrics['data']})" if metrics.get("data") else name
+
+
 def _row(metrics: Metrics) -> list[str]:
     """One run as cells of the table."""
     task, model, sparsity = metrics["task"], metrics["model"], metrics["activation_sparsity"]
     published = PUBLISHED.get(family(model), {}).get(task)
     started = ", from a trained model" if metrics["init"] else ""
     return [
-        TITLES.get(task, task),
+        _title(metrics),
         model,
         "-" if published is None else f"{published:.2f}",
         _per_cent(metrics["test_accuracy"]),

@@ -212,13 +212,15 @@ def test_a_penalised_model_is_called_sparse():
 @pytest.mark.parametrize("task", ["smnist", "unheard-of"])
 def test_a_report_is_json_with_every_metric_and_class(task):
     checkpoint, samples = model_of("binary")
+    samples = replace(samples, source="made here")
     config = replace(checkpoint.config, task=TaskConfig(task, STEPS))
     checkpoint = replace(checkpoint, config=config)
     found = evaluate(load_network(checkpoint), samples)
     result = report(checkpoint, samples, found)
     assert json.loads(json.dumps(result)) == result
+    assert result["data"] == "made here"
     assert set(result) == {
-        "test_accuracy", "test_samples", "steps", "spike_rates", "activation_sparsity",
+        "test_accuracy", "test_samples", "data", "steps", "spike_rates", "activation_sparsity",
         "synaptic_operations", "Mode_MACs", "parameters", "footprint", "connection_sparsity",
         "classes",
     }

@@ -48,6 +48,10 @@ def test_a_run_is_a_row():
     ]
 
 
+def test_data_other_than_the_papers_are_named():
+    assert rows(page([made("image", data="JPEG CIFAR")]))[2].startswith("| Image (JPEG CIFAR) | ")
+
+
 def test_a_model_without_spikes_an_unpublished_task_and_a_second_training():
     operations = {"Effective_ACs": 0, "Effective_MACs": 999.0, "Dense": 999}
     run = made("other", "Transformer", activation_sparsity=None, synaptic_operations=operations,

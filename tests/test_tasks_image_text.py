@@ -161,6 +161,7 @@ def test_packed_pictures_are_what_pillow_decodes(packed, split):
     ]
     assert (samples.inputs == np.stack(expected)).all() and samples.inputs.dtype == np.uint8
     assert (samples.labels == labels[split]).all()
+    assert samples.source == samples.head(1).source == "JPEG CIFAR"
 
 
 def test_a_part_of_the_packed_pictures_is_of_the_same_order(packed):
@@ -175,7 +176,8 @@ def test_the_official_files_come_first(official):
     data, colours, _ = official
     names = ("cifar10_jpeg_test.bin.xz", "cifar10_jpeg_test_index.npz")
     pack(data, names, [encoded(np.zeros((32, 32), np.uint8))], "y", [0])
-    assert len(IMAGE.load(data, "test", PICTURES)) == len(colours["test"])
+    samples = IMAGE.load(data, "test", PICTURES)
+    assert len(samples) == len(colours["test"]) and samples.source == ""
 
 
 def test_packed_pictures_need_their_index(packed):

@@ -172,6 +172,7 @@ def test_the_splits_are_drawn_loaded_and_differ(made):
     images, labels = generate(np.random.default_rng(0), 6, DRAWING_32)
     assert (loaded["train"].inputs == images.reshape(6, 1, 1024)).all()
     assert (loaded["train"].labels == labels).all() and loaded["train"].labels.dtype == np.int64
+    assert loaded["test"].source == "own generator"
 
 
 def test_path_x_is_drawn_large(made):
@@ -282,6 +283,7 @@ def test_official_pictures_are_split_mixed_and_keep_their_labels(official):
         samples = PATHFINDER.load(data, split, CONFIG)
         rows = rows_of(samples, pixels)
         assert len(rows) == count and (samples.labels == labels[rows]).all()
+        assert samples.source == ""
         assert rows == rows_of(PATHFINDER.load(data, split, CONFIG), pixels)
         used += rows
     assert sorted(used) == list(range(20)) and used != sorted(used)

@@ -26,17 +26,21 @@ class DataError(SnnSsmError):
 
 @dataclass(frozen=True)
 class Samples:
-    """``inputs`` (B, C, L): what the encoder reads at each step; ``labels`` (B,) int64."""
+    """``inputs`` (B, C, L): what the encoder reads at each step; ``labels`` (B,) int64.
+
+    ``source`` names the data where they are not those that published results are of.
+    """
 
     inputs: NDArray[np.generic]
     labels: NDArray[np.int64]
+    source: str = ""
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def head(self, count: int | None) -> Samples:
         """The first ``count`` samples (all for None)."""
-        return Samples(self.inputs[:count], self.labels[:count])
+        return Samples(self.inputs[:count], self.labels[:count], self.source)
 
 
 def read_npz(path: Path, what: str, arrays: Mapping[str, str]) -> dict[str, NDArray[Any]]:
@@ -96,7 +100,11 @@ def order(count: int, split: str, task: TaskConfig, *, mixed: bool = False) -> N
 
 
 def arranged(
-    inputs: NDArray[np.generic], labels: NDArray[Any], task: TaskConfig, classes: int
+    inputs: NDArray[np.generic],
+    labels: NDArray[Any],
+    task: TaskConfig,
+    classes: int,
+    source: str = "",
 ) -> Samples:
     """Samples as the configuration asks for them: steps in the order of ``task.permutation``.
 
@@ -116,7 +124,7 @@ def arranged(
         )
     if task.permutation:
         inputs = inputs[..., np.array(task.permutation)]
-    return Samples(inputs, labels.astype(np.int64))
+    return Samples(inputs, labels.astype(np.int64), source)
 
 
 def locate(data: Path, folder: str, name: str) -> Path | None:

@@ -87,7 +87,8 @@ class Image:
             index = order(len(labels), split, task)
             encoded = ((f"picture {i} of {content}", pictures.item(i).tobytes()) for i in index)
             pixels = decode(encoded, len(index), SIDE)
-        return arranged(pixels.reshape(-1, 1, STEPS), labels[index], task, len(CLASSES))
+        source = "" if official is not None else "JPEG CIFAR"
+        return arranged(pixels.reshape(-1, 1, STEPS), labels[index], task, len(CLASSES), source)
 
     def download(self, data: Path) -> None:
         """Nothing where the files are there; this version fetches none."""

@@ -216,7 +216,9 @@ class ListOps:
                 f"--data {data}', which takes minutes."
             )
         index = order(len(trees), split, task)
-        return arranged(trees.rows(index, task.steps), labels[index], task, len(CLASSES))
+        source = "" if table is not None else "own generator"
+        rows = trees.rows(index, task.steps)
+        return arranged(rows, labels[index], task, len(CLASSES), source)
 
     def download(self, data: Path) -> None:
         """Generate the splits that are missing: 96,000, 2,000 and 2,000 trees, always the same."""

@@ -97,15 +97,17 @@ class Pathfinder:
         made = locate(data, self.folder, f"{self.folder}-{split}.npz")
         if official is not None:
             pixels, labels = self._official(official, split, task)
+            source = ""
         elif made is not None:
             pixels, labels = self._made(made, split, task)
+            source = "own generator"
         else:
             raise DataError(
                 f"neither {OFFICIAL} nor {self.folder}-{split}.npz is in {data} or "
                 f"{data / self.folder}. Draw the pictures: 'snn-ssm train {self.name} --download "
                 f"--data {data}', which takes minutes."
             )
-        return arranged(pixels.reshape(len(labels), 1, -1), labels, task, len(CLASSES))
+        return arranged(pixels.reshape(len(labels), 1, -1), labels, task, len(CLASSES), source)
 
     def _official(
         self, folder: Path, split: str, task: TaskConfig
