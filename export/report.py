@@ -1,6 +1,7 @@
-"""The one-page HTML report of a network and of what ``verify`` found; figures are in ``figures``.
+"""The one-page HTML report of a network and of what ``verify`` found.
 
-The page is one file: it refers to nothing outside itself, and every text is escaped.
+The page is one file: it refers to nothing outside itself, and every text is escaped. What is drawn
+is in :mod:`export.figures` and :mod:`export.mode_figures`.
 """
 
 from __future__ import annotations
@@ -18,8 +19,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from export import figures as draw
-from export.figures import ReportError
+from export.figure_style import ReportError
+from export.figures import (
+    plot_confusion,
+    plot_input_and_rasters,
+    plot_membranes,
+    plot_spike_rates,
+)
+from export.mode_figures import find_layer, plot_kernels, plot_modes
 from export.network import FloatArray, Network
 from export.recording import Recording
 from snn_ssm.files import write_atomic
@@ -122,7 +129,7 @@ def write_report(
             f"there is no sample {sample}; expected 0 to {len(samples) - 1}. Give more samples, or "
             "draw one of these."
         )
-    cell = draw.find_layer(network, layer).cell
+    cell = find_layer(network, layer).cell
     if not 0 <= neuron < cell.n_neurons:
         raise ReportError(
             f"there is no neuron {neuron} in {layer!r}; expected 0 to {cell.n_neurons - 1}. "
@@ -133,34 +140,34 @@ def write_report(
     rates = {name: float(spikes.mean()) for name, spikes in recording.spikes.items()}
     drawn: list[tuple[Figure | Axes, str]] = [
         (
-            draw.plot_input_and_rasters(network, samples[sample], recording, sample),
+            plot_input_and_rasters(network, samples[sample], recording, sample),
             f"Input and spikes of every layer, sample {sample}, {recording.backend}. Layers are "
             "shown on the time of the input: the delays between them are taken off.",
         ),
         (
-            draw.plot_membranes(membranes, float(cell.theta[neuron]), network.timestep),
+            plot_membranes(membranes, float(cell.theta[neuron]), network.timestep),
             f"Membrane of neuron {neuron} of {layer}, sample {sample}, on every backend; Δy is the "
             "difference from the first. The neuron spikes at each step at which y > θ, and a spike "
             f"{'resets it to 0' if network.cells == 'lif' else 'does not reset it'}.",
         ),
         (
-            draw.plot_kernels(network, layer),
+            plot_kernels(network, layer),
             f"Kernels of {layer}: the membrane after a unit input at lag 0, each line scaled to "
             "its largest value after lag 0 (on the right, with K[0], which includes the "
             "feedthrough d).",
         ),
         (
-            draw.plot_modes(network),
+            plot_modes(network),
             "Time constant and rotation of every mode, each a leaky, rotating state of a neuron. "
             "Slow modes remember, fast rotations tell near steps apart.",
         ),
         (
-            draw.plot_confusion(labels, predictions, classes),
+            plot_confusion(labels, predictions, classes),
             "Confusion matrix: samples of each class by the class they were taken for; the shade "
             "is the share of the row.",
         ),
         (
-            draw.plot_spike_rates(rates),
+            plot_spike_rates(rates),
             f"Mean spike rate of each layer over {len(samples)} samples, {recording.backend}.",
         ),
     ]

@@ -14,11 +14,22 @@ import numpy as np
 _SQRT_HALF = 0.7071067811865476  # the C library's M_SQRT1_2
 
 
+# Inlined: a call makes the loops 4 to 8 % slower.
+@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+def _compare(b, k, acc, u, d, theta, spikes, membrane):  # type: ignore[no-untyped-def]
+    """``y = acc + d u`` of sample b at step k, and a spike where ``y > theta``."""
+    keep = membrane.shape[0] > 0
+    for h in range(u.shape[2]):
+        y = acc[h] + d[h] * u[b, k, h]
+        spikes[b, k, h] = y > theta[h]
+        if keep:
+            membrane[b, k, h] = y
+
+
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def complex_modes(u, ar, ai, cr, ci, d, theta, spikes, membrane):  # type: ignore[no-untyped-def]
     samples, steps, size = u.shape
     modes = ar.shape[0]
-    keep = membrane.shape[0] > 0
     for b in range(samples):
         xr = np.zeros((modes, size))
         xi = np.zeros((modes, size))
@@ -32,18 +43,13 @@ def complex_modes(u, ar, ai, cr, ci, d, theta, spikes, membrane):  # type: ignor
                     xr[n, h] = re
                     xi[n, h] = im
                     acc[h] += cr[n, h] * re - ci[n, h] * im
-            for h in range(size):
-                y = acc[h] + d[h] * u[b, k, h]
-                spikes[b, k, h] = y > theta[h]
-                if keep:
-                    membrane[b, k, h] = y
+            _compare(b, k, acc, u, d, theta, spikes, membrane)
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def real_modes(u, ar, cr, d, theta, spikes, membrane):  # type: ignore[no-untyped-def]
     samples, steps, size = u.shape
     modes = ar.shape[0]
-    keep = membrane.shape[0] > 0
     for b in range(samples):
         x = np.zeros((modes, size))
         acc = np.empty(size)
@@ -53,11 +59,7 @@ def real_modes(u, ar, cr, d, theta, spikes, membrane):  # type: ignore[no-untype
                 for h in range(size):
                     x[n, h] = ar[n, h] * x[n, h] + u[b, k, h]
                     acc[h] += cr[n, h] * x[n, h]
-            for h in range(size):
-                y = acc[h] + d[h] * u[b, k, h]
-                spikes[b, k, h] = y > theta[h]
-                if keep:
-                    membrane[b, k, h] = y
+            _compare(b, k, acc, u, d, theta, spikes, membrane)
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]

@@ -15,11 +15,7 @@ from export.trained_mixing import batch_norm, is_ternary
 from pynn_models.cells import Branches, LeakyCell, StateSpaceCell
 from pynn_models.errors import SnnSsmError
 from snn_ssm.config import ModelConfig
-
-# Of training's stock cells: decays are exp(-n / 2^15), n an integer in this range.
-DECAY_GRID = 2.0**15
-SLOWEST_DECAY, FASTEST_DECAY = 66, 2**18
-_POLE_GRID = 2.0**31  # of training's quantised poles: real and imaginary part in Q0.31
+from snn_ssm.grids import DECAY_GRID, FASTEST_DECAY, POLE_GRID, SLOWEST_DECAY
 
 
 class LoweringError(SnnSsmError):
@@ -62,7 +58,7 @@ def rounded_pole(
     ``log1p((re - 1)(re + 1) + im^2) / 2``.
     """
     re, im = (
-        np.clip(np.rint(part * _POLE_GRID), -_POLE_GRID, _POLE_GRID - 1) / _POLE_GRID
+        np.clip(np.rint(part * POLE_GRID), -POLE_GRID, POLE_GRID - 1) / POLE_GRID
         for part in (abar.real, abar.imag)
     )
     return re + 1j * im, np.log1p((re - 1) * (re + 1) + im * im) / 2

@@ -32,7 +32,7 @@ LAYOUTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 # A checkpoint's name of a mode's parameter -> the minimal S4D's, which has no b: it is 1.
 _S4D = {"a": "log_A_real", "omega": "A_imag", "log_dt": "log_dt", "c": "C", "d": "D"}
 _S4D_MODEL = {"architecture": "state-space", "cells": "native", "bidirectional": False}
-# What changes a model's output and no array shows.
+# What changes a model's output and no array shows; of a transformer, its heads too.
 _STATED = ("activation", "discretisation", "input_scale", "pooling", "prenorm")
 
 
@@ -93,7 +93,8 @@ def load_map(path: Path) -> tuple[Config, Names]:
     for name in ("task", "model", "names"):
         if not isinstance(table.get(name), dict):
             raise MapError(f"{path} has no table [{name}]. Add it.")
-    unsaid = [key for key in _STATED if key not in table["model"]]
+    heads = ("heads",) if table["model"].get("architecture") == "transformer" else ()
+    unsaid = [key for key in (*_STATED, *heads) if key not in table["model"]]
     if unsaid:
         raise MapError(
             f"{path}: [model] does not say {', '.join(unsaid)}, which no array shows. State how "

@@ -11,11 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-DECAY_GRID = 2.0**15  # SpiNNaker computes a decay from an s16.15 exponent
-# Beyond 496 steps, the chip's input scale of a synapse may overflow; a time constant much below an
-# eighth of a step is one that simulators refuse.
-SLOWEST_DECAY, FASTEST_DECAY = 66, 2**18
-POLE_GRID = 2.0**31  # SpiNNaker's native cell holds a pole in Q0.31
+from snn_ssm.grids import DECAY_GRID, FASTEST_DECAY, POLE_GRID, SLOWEST_DECAY
 
 
 class _RoundThrough(torch.autograd.Function):

@@ -84,8 +84,8 @@ def read_metrics(directory: Path) -> list[dict[str, Any]]:
 def _read(path: Path) -> dict[str, Any]:
     try:
         metrics: dict[str, Any] = json.loads(read_bytes(path, "metrics"))
-        _row(metrics)
-    except (ValueError, KeyError, TypeError) as error:
+        page([metrics])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ResultsError(
             f"{path} is not the metrics.json of a finished run ({type(error).__name__}: {error}). "
             "Copy the file again, or train with this version."
@@ -188,7 +188,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("page", type=Path, metavar="PAGE", help="the Markdown file to write")
     args = parser.parse_args(argv)
     try:
-        write_atomic(args.page, page(read_metrics(args.runs)).encode())
+        text = page(read_metrics(args.runs))
+        if not args.page.parent.is_dir():
+            raise ResultsError(f"there is no directory {args.page.parent} for the page. Make it.")
+        write_atomic(args.page, text.encode())
     except SnnSsmError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2

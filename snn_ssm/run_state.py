@@ -97,7 +97,7 @@ def load_state(
 
     ``random``: the present random states, for which processes and devices must be those of the
     file. Raises ``FileError`` where there is no state, :class:`TrainingError` where it is of
-    another configuration or of other processes.
+    another configuration, of other processes or of another version of the project.
     """
     path = directory / STATE_FILE
     if not path.is_file():
@@ -117,15 +117,26 @@ def load_state(
             f"this run has {here}, and each draws random numbers of its own. Resume on as many "
             "of the same kind, or train into a new directory."
         )
-    network.load_state_dict(_tensors(arrays, "model."))
+    try:
+        progress = Progress(**json.loads(metadata["progress"]))
+        network.load_state_dict(_tensors(arrays, "model."))
+        _load_optimiser(optimiser, _tensors(arrays, "optimiser."))
+    except (RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise TrainingError(
+            f"{path} was altered, or written by another version of snn-ssm "
+            f"({type(error).__name__}: {error}). Resume with that version, or train into a new "
+            "directory."
+        ) from error
+    return progress, [_tensors(arrays, f"random.{process}.") for process in range(len(random))]
+
+
+def _load_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _tensors(arrays, "optimiser.").items():
+    for name, tensor in tensors.items():
         index, key = name.split(".")
         state.setdefault(int(index), {})[key] = tensor
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": state, "param_groups": groups})
-    stored = [_tensors(arrays, f"random.{process}.") for process in range(len(random))]
-    return Progress(**json.loads(metadata["progress"])), stored
 
 
 def _tensors(arrays: Mapping[str, NDArray[np.generic]], prefix: str) -> dict[str, Tensor]:

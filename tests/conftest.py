@@ -5,6 +5,7 @@ One thread for every library: the tests are small, and simulators spin on the ot
 
 import gzip
 import os
+import shutil
 import struct
 from pathlib import Path
 
@@ -16,12 +17,16 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
+from export.lower import lower  # noqa: E402
 from export.network import Network, Population, Projection, Readout, Source  # noqa: E402
 from pynn_models import StateSpaceCell  # noqa: E402
 from snn_ssm.checkpoint import Checkpoint, expected_shapes  # noqa: E402
 from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# Where a block's norm stands, as changes to a checkpoint's model.
+NORMS = {"pre": {"prenorm": True}, "post": {"prenorm": False}, "none": {"norm": "none"}}
 
 # No timed tests, and the same examples on every machine.
 settings.register_profile(
@@ -79,6 +84,13 @@ def checkpoint_of(seed=0, steps=24, **changes):
         kind = np.int64 if leaf == "num_batches_tracked" else np.float32
         arrays[name] = np.asarray(_value(leaf, shape, model, rng), dtype=kind)
     return Checkpoint(Config(TaskConfig("smnist", steps), model, TrainingConfig()), arrays)
+
+
+def with_array(checkpoint, name, change):
+    """The checkpoint with ``change`` applied to a copy of one array."""
+    array = np.array(checkpoint.arrays[name])
+    change(array)
+    return Checkpoint(checkpoint.config, {**checkpoint.arrays, name: array})
 
 
 def samples_of(checkpoint, count=3, seed=0):
@@ -161,3 +173,25 @@ def vectors():
     """Numbers computed by the paper's authors' own code (tests/data/README.md)."""
     with np.load(ROOT / "tests" / "data" / "paper_vectors.npz") as archive:
         return dict(archive)
+
+
+@pytest.fixture
+def quiet_nest():
+    """NEST prints errors only."""
+    import nest
+
+    nest.verbosity = nest.VerbosityLevel.ERROR
+
+
+@pytest.fixture(scope="module")
+def made_job(tmp_path_factory):
+    """A network and its job; a test that changes something takes ``job_files``."""
+    from job_runs import CHECKPOINT, SAMPLES, make
+
+    return make(tmp_path_factory.mktemp("made"), lower(CHECKPOINT), SAMPLES)
+
+
+@pytest.fixture
+def job_files(made_job, tmp_path):
+    """A copy of the network and its job, at another place."""
+    return shutil.copytree(made_job, tmp_path / "moved here")

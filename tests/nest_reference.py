@@ -1,32 +1,50 @@
-"""The state-space neuron written from its equation, one step at a time, and NEST at hand.
+"""The state-space neuron written from its equation, one step at a time, and random cells for it.
 
-What the tests of the NEST model and of networks in NEST share.
+What the tests of the NEST model and of networks in NEST share that needs no NEST.
 """
 
 import math
 
-import nest
 import numpy as np
-import pyNN.nest as sim
 
-from pynn_models.nest import install
-
-
-def setup(dt=1.0, min_delay_steps=1, threads=1):
-    sim.setup(
-        timestep=dt,
-        min_delay=min_delay_steps * dt,
-        max_delay=40 * dt,
-        spike_precision="on_grid",
-        threads=threads,
-    )
-    nest.verbosity = nest.VerbosityLevel.ERROR
-    install()
+from pynn_models.cells import Branches, StateSpaceCell
 
 
 def dyadic(rng, shape, bits=20):
     """Numbers whose sums are exact in any order."""
     return rng.integers(-(2**bits), 2**bits, shape) / 2.0**bits
+
+
+def random_cell(rng, n_neurons, n_modes, is_complex=True):
+    """Cells whose membranes are of the size of their thresholds, however many modes they have."""
+    modes = (n_neurons, n_modes)
+    scale = 1.0 / max(1, n_modes)
+    rotation = (
+        {"omega": rng.uniform(-2, 2, modes), "c_im": rng.normal(size=modes) * scale}
+        if is_complex
+        else {}
+    )
+    return StateSpaceCell(
+        tau=rng.uniform(0.5, 40, modes),
+        c_re=rng.normal(size=modes) * scale,
+        d=rng.normal(size=n_neurons),
+        theta=rng.normal(size=n_neurons) * 0.3,
+        bias=rng.normal(size=n_neurons) * 0.1,
+        **rotation,
+    )
+
+
+def branches_of(rng, kind, n_neurons, count):
+    """Random constants of ``count`` branches."""
+    shape = (n_neurons, count)
+    gsu = kind == "gsu"
+    return Branches(
+        kind=kind,
+        value_bias=rng.normal(size=shape),
+        gate_bias=rng.normal(size=shape),
+        shift=rng.normal(size=shape) if gsu else np.zeros(shape),
+        gain=rng.normal(size=shape) if gsu else np.ones(shape),
+    )
 
 
 def branch(kind, value, gate, shift, gain):
@@ -90,30 +108,6 @@ def graded_sum(weights, values):
     for row, value in zip(weights, values, strict=True):
         total = total + row * value
     return total
-
-
-def recorded(population, first_step, steps, dt):
-    """u, y, spikes of a population from PyNN's get_data, from its first step on."""
-    segment = population.get_data().segments[0]
-    # Index i of an analog signal is time i*dt, and kernel step s is stamped (s + 1)*dt.
-    window = slice(first_step + 1, first_step + 1 + steps)
-    u, y = (np.asarray(segment.filter(name=name)[0])[window] for name in ("u", "y"))
-    raster = np.zeros((steps, population.size), bool)
-    for train in segment.spiketrains:
-        index = train.annotations["source_index"]
-        at = np.rint(np.asarray(train) / dt).astype(int) - 1 - first_step
-        raster[at[(at >= 0) & (at < steps)], index] = True
-        assert (at >= 0).all(), "a spike before the first step"
-    return u, y, raster
-
-
-def spike_sources(raster, first_arrival, delay_steps, dt):
-    """A SpikeSourceArray whose spikes of row k arrive in kernel step first_arrival + k."""
-    times = [
-        (np.flatnonzero(column) + 1 + first_arrival - delay_steps) * dt - 1e-4 * dt
-        for column in raster.T
-    ]
-    return sim.Population(raster.shape[1], sim.SpikeSourceArray(spike_times=times))
 
 
 def assert_identical(found, expected):

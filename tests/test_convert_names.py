@@ -53,6 +53,14 @@ def test_what_is_not_said_has_the_layouts_names(write):
     assert config == Config(TaskConfig(steps=9), ModelConfig(**STATED))
 
 
+def test_a_transformers_heads_must_be_stated(write):
+    model = STATED | {"architecture": "transformer"}
+    message = refusal(write(model=model, names={"layout": "snn-ssm"}))
+    assert "[model] does not say heads, which no array shows" in message
+    config, _ = load_map(write(model=model | {"heads": 2}, names={"layout": "snn-ssm"}))
+    assert config.model.heads == 2
+
+
 @pytest.mark.parametrize(
     ("target", "s4d", "ours"),
     [
@@ -164,7 +172,7 @@ def test_a_configuration_that_is_wrong_is_told_with_the_file(write, tables, mess
         ({"bidirectional": True}, "[model.bidirectional] is True; the minimal S4D has False"),
         ({"cells": "lif"}, "[model.cells] is 'lif'; the minimal S4D has 'native'"),
         (
-            {"architecture": "transformer"},
+            {"architecture": "transformer", "heads": 4},
             "[model.architecture] is 'transformer'; the minimal S4D has 'state-space'",
         ),
         ({"mode_init": "s4d-real"}, "[model.mode_init] is 's4d-real', which has real modes"),

@@ -10,8 +10,8 @@ from conftest import ROOT
 
 SIMULATORS = {"nest", "pyNN", "spynnaker", "spinnaker"}
 TORCH_FREE = {
-    "snn_ssm", "snn_ssm.config", "snn_ssm.checkpoint", "snn_ssm.files", "snn_ssm.labels",
-    "snn_ssm.metrics", "snn_ssm.results", "snn_ssm.tasks",
+    "snn_ssm", "snn_ssm.config", "snn_ssm.checkpoint", "snn_ssm.files", "snn_ssm.grids",
+    "snn_ssm.labels", "snn_ssm.metrics", "snn_ssm.results", "snn_ssm.tasks",
 }
 # Loaded through pynn_models.nest or .spinnaker when one of their names is first used.
 IMPORTS_A_SIMULATOR = {

@@ -1,6 +1,5 @@
 """Board jobs of gated networks: their classes come from the readout's membrane, not from spikes."""
 
-import ast
 import json
 import os
 import shutil
@@ -10,45 +9,22 @@ import sys
 import numpy as np
 import pytest
 from gated_networks import lowered
+from job_runs import make, run_here, verify
 
-from export import job, job_results, job_runner, software, storage
-from export.cli import main
+from export import job_results, software
 from export.job_results import JobError
 from export.readout import logits
 from snn_ssm.tasks import Samples
 
-pytest.importorskip("scipy", reason="SciPy, which writes Neo's MAT files, is not installed")
 _, NETWORK, INPUTS = lowered("gsu", 5, steps=12, count=6)
 LABELS = np.arange(6) % 3
 BACKEND = {"nest": "nest", "software": "recording"}  # beside the reference software
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A gated network and its job; tests take copies."""
-    folder = tmp_path_factory.mktemp("made")
-    storage.save_network(NETWORK, folder / "network")
-    job.make_job(folder / "network", Samples(INPUTS, LABELS), folder / "job")
-    return folder
-
-
-@pytest.fixture
-def files(made, tmp_path):
-    shutil.copytree(made, tmp_path / "moved")
-    return tmp_path / "moved"
-
-
-def run_here(bundle, *arguments):
-    """The runner in this process, with the checkout's code."""
-    text = (bundle / "manifest.py").read_text()
-    manifest = ast.literal_eval(text[text.index("{") :])
-    return job_runner.main(bundle, manifest, [str(a) for a in arguments])
-
-
-def verify(files, results, *more):
-    arguments = ["verify", files / "network", "--recording", results, *more]
-    arguments += ["--data", files / "job" / "inputs.npz"]
-    return main([str(a) for a in arguments])
+def made_job(tmp_path_factory):
+    """A gated network and its job."""
+    return make(tmp_path_factory.mktemp("made"), NETWORK, Samples(INPUTS, LABELS))
 
 
 def expected_classes():
@@ -57,10 +33,10 @@ def expected_classes():
 
 
 @pytest.mark.parametrize("simulator", ["software", "nest"])
-def test_it_runs_from_its_python_files_only_and_verifies(files, tmp_path, simulator):
+def test_it_runs_from_its_python_files_only_and_verifies(job_files, tmp_path, simulator):
     if simulator == "nest":
         pytest.importorskip("pyNN.nest", reason="PyNN and NEST are not installed")
-    bundle = files / "job"
+    bundle = job_files / "job"
     for path in list(bundle.rglob("*")):
         if path.is_file() and path.suffix != ".py":
             path.unlink()
@@ -74,16 +50,16 @@ def test_it_runs_from_its_python_files_only_and_verifies(files, tmp_path, simula
     assert summary["complete"] and summary["samples_done"] == 6
     assert set(summary["spikes"]) == {p.name for p in NETWORK.layers}
     assert summary["accuracy"] == np.mean(expected_classes() == LABELS)
-    assert verify(files, results, "--json", tmp_path / "v.json") == 0
+    assert verify(job_files, results, "--json", tmp_path / "v.json") == 0
     result = json.loads((tmp_path / "v.json").read_text())
     found = result["backends"][BACKEND[simulator]]
     assert found["mismatched_spikes"] == 0 and found["accuracy"] == summary["accuracy"]
     assert result["spikes"] == sum(summary["spikes"].values()) > 0
 
 
-def test_the_classes_stand_beside_the_spikes(files):
-    assert run_here(files / "job", "software", "--chunk", 4) == 0
-    results = files / "job" / "results" / "software"
+def test_the_classes_stand_beside_the_spikes(job_files):
+    assert run_here(job_files / "job", "software", "--chunk", 4) == 0
+    results = job_files / "job" / "results" / "software"
     chunks, broken = job_results.read_chunks(results)
     assert not broken and [(c.start, c.stop) for c in chunks] == [(0, 4), (4, 6)]
     predictions = [label for chunk in chunks for label in chunk.predictions]
@@ -91,16 +67,16 @@ def test_the_classes_stand_beside_the_spikes(files):
 
 
 @pytest.mark.parametrize("predictions", [[0, 1], [0, 1, 2, 3], [0, 1, 2, -1], [0.5, 0, 0, 0], []])
-def test_classes_that_are_none(files, predictions):
-    assert run_here(files / "job", "software", "--chunk", 4) == 0
-    results = files / "job" / "results" / "software"
+def test_classes_that_are_none(job_files, predictions):
+    assert run_here(job_files / "job", "software", "--chunk", 4) == 0
+    results = job_files / "job" / "results" / "software"
     path = results / "samples-000000-000004.json"
     chunk = json.loads(path.read_text()) | {"predictions": predictions}
     path.write_text(json.dumps(chunk))
     runners = {"software": lambda samples, names: software.run(NETWORK, samples, membranes=names)}
     with pytest.raises(JobError) as caught:
         job_results.verify_results(
-            files / "network", NETWORK, INPUTS, LABELS, results, runners
+            job_files / "network", NETWORK, INPUTS, LABELS, results, runners
         )
     assert str(caught.value) == (
         "the predictions beside samples-000000-000004.mat are not one class of 3 a sample. Copy "
@@ -108,11 +84,10 @@ def test_classes_that_are_none(files, predictions):
     )
 
 
-def test_the_job_of_a_linear_network_needs_no_membranes(made, tmp_path, monkeypatch):
+def test_the_job_of_a_linear_network_needs_no_membranes(made_job, tmp_path, monkeypatch):
     """Its classes are counted from spikes, which is all that a board gives."""
     _, network, inputs = lowered("token", 1, steps=8)
-    storage.save_network(network, tmp_path / "network")
-    job.make_job(tmp_path / "network", Samples(inputs, np.zeros(3, np.int64)), tmp_path / "job")
+    make(tmp_path, network, Samples(inputs, np.zeros(3, np.int64)))
     asked = []
 
     def run(*arguments, membranes):
@@ -122,6 +97,6 @@ def test_the_job_of_a_linear_network_needs_no_membranes(made, tmp_path, monkeypa
     execute = software.run
     monkeypatch.setattr(software, "run", run)
     assert run_here(tmp_path / "job", "software") == 0
-    shutil.copytree(made / "job", tmp_path / "gated")
+    shutil.copytree(made_job / "job", tmp_path / "gated")
     assert run_here(tmp_path / "gated", "software") == 0
     assert asked == [[], ["readout"]]

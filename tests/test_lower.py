@@ -1,39 +1,25 @@
-"""Lowering: the network is the trained model, spike for spike, and what does not lower says so."""
+"""Lowering: the network is the trained model, spike for spike; its cells, its schedule."""
 
 import itertools
 import math
-import random
-import warnings
-from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import checkpoint_of, samples_of
+from conftest import NORMS, checkpoint_of, samples_of, with_array
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export import software
-from export.lower import INPUT, READOUT, LoweringError, lower
-from export.network import NetworkError
+from export.lower import INPUT, READOUT, lower
 from export.readout import accumulated_logits, logits
 from export.trained_cells import discretise
-from pynn_models import SnnSsmError, propagator
-from snn_ssm.checkpoint import Checkpoint, CheckpointError
-from snn_ssm.files import FileError
+from pynn_models import propagator
 
-NORMS = {"pre": {"prenorm": True}, "post": {"prenorm": False}, "none": {"norm": "none"}}
 COMBINATIONS = list(
     itertools.product(
         NORMS, ["mean", "last"], ["zoh", "bilinear"], ["s4d-lin", "s4d-real"], [1, 2, 3]
     )
 )
-
-
-def with_array(checkpoint, name, change):
-    """The checkpoint with ``change`` applied to a copy of one array."""
-    array = np.array(checkpoint.arrays[name])
-    change(array)
-    return Checkpoint(checkpoint.config, {**checkpoint.arrays, name: array})
 
 
 def grid_error(network, name, terms=1):
@@ -148,6 +134,27 @@ def test_real_modes_that_keep_their_sign_stay_real():
         assert not lower(checkpoint_of(**changes)).populations[0].cell.is_complex
 
 
+@pytest.mark.parametrize("init", ["s4d-lin", "s4d-real"])
+@pytest.mark.parametrize("method", ["zoh", "bilinear"])
+def test_a_leak_below_rounding_keeps_its_time_constant(init, method):
+    def change(array):
+        array[3] = -50.0  # Re(lambda) = -2e-22: |abar| rounds to 1
+
+    checkpoint = with_array(
+        checkpoint_of(mode_init=init, discretisation=method), "blocks.0.ssm.a", change
+    )
+    tau = lower(checkpoint).population("layer0").cell.tau
+    assert (tau[3] > 1e18).all()
+    assert np.isfinite(tau[3]).all()
+    assert_is_the_trained_model(checkpoint, samples_of(checkpoint))
+
+
+def test_real_valued_input_lowers_to_currents():
+    checkpoint = checkpoint_of(input_bits=0)
+    for encoding in (None, "current"):
+        source = lower(checkpoint, encoding=encoding).source
+        assert (source.encoding, source.bits, source.size) == ("current", 0, 1)
+
 # --- the cell ---------------------------------------------------------------------------------
 
 
@@ -222,316 +229,3 @@ def test_the_networks_own_account():
         v.size for k, v in checkpoint.arrays.items() if "running" not in k and "num_" not in k
     )
     assert network.origin["parameters"] == trained
-
-
-# --- the dyadic grid --------------------------------------------------------------------------
-
-
-def exact_sum(values):
-    return math.fsum(values)  # correctly rounded, whatever the order
-
-
-def grid_of(values):
-    """The largest power of two of which all values are multiples."""
-    numerators = [float(v).as_integer_ratio() for v in values if v != 0]
-    most = max(d for _, d in numerators)
-    return min((n * (most // d)) & -(n * (most // d)) for n, d in numerators) / most
-
-
-@settings(max_examples=20)
-@given(
-    seed=st.integers(0, 10**6),
-    encoding=st.sampled_from(["bits", "current"]),
-    input_bits=st.integers(1, 16),
-    order=st.randoms(use_true_random=False),
-)
-def test_sums_of_weights_are_exact_in_any_order(seed, encoding, input_bits, order):
-    checkpoint = checkpoint_of(seed, input_bits=input_bits, inputs=2, depth=2)
-    network = lower(checkpoint, encoding=encoding)
-    rng = np.random.default_rng(seed)
-    for population in network.populations:
-        for h in range(population.size):
-            terms = [float(population.cell.bias[h])]
-            for projection in network.incoming(population.name):
-                column = projection.weights[:, h]
-                if projection.source == INPUT and encoding == "current":
-                    terms += (column * rng.integers(0, 2**input_bits, len(column))).tolist()
-                else:
-                    terms += column[rng.random(len(column)) < 0.7].tolist()
-            order.shuffle(terms)
-            total, parts = 0.0, []
-            for value in terms:
-                total += value
-                parts.append(value)
-                assert total == exact_sum(parts)
-
-
-def test_accumulated_logits_are_exact_over_all_steps():
-    checkpoint = checkpoint_of(steps=784)
-    network = lower(checkpoint)
-    steps = network.steps
-    for h in range(network.population(READOUT).size):
-        rng = random.Random(h)
-        terms = [float(network.population(READOUT).cell.bias[h])] * steps
-        for projection in network.incoming(READOUT):
-            terms += [v for v in projection.weights[:, h].tolist() for _ in range(steps)]
-        rng.shuffle(terms)
-        assert sum(terms) == exact_sum(terms)
-
-
-@settings(max_examples=25)
-@given(
-    seed=st.integers(0, 10**6),
-    encoding=st.sampled_from(["bits", "current"]),
-    input_bits=st.integers(1, 16),
-    norm=st.sampled_from(sorted(NORMS)),
-)
-def test_the_grid_moves_a_coefficient_by_at_most_its_bound(seed, encoding, input_bits, norm):
-    """R / 2^53, where R is the power of two at or above the largest sum of a step."""
-    checkpoint = checkpoint_of(seed, input_bits=input_bits, inputs=2, depth=1, **NORMS[norm])
-    arrays = {k: v.astype(float) for k, v in checkpoint.arrays.items()}
-    scale, shift = np.ones(6), np.zeros(6)
-    if norm == "pre":
-        scale = arrays["blocks.0.norm.weight"] / np.sqrt(arrays["blocks.0.norm.running_var"] + 1e-5)
-        shift = arrays["blocks.0.norm.bias"] - scale * arrays["blocks.0.norm.running_mean"]
-    weight = scale[:, None] * arrays["encoder.weight"] * checkpoint.config.model.input_scale
-    bias = scale * arrays["encoder.bias"] + shift
-    largest = (np.abs(weight).sum(1) * (2.0**input_bits - 1) + np.abs(bias)).max()
-    bound = 2.0 ** math.ceil(math.log2(largest)) / 2**53
-    network = lower(checkpoint, encoding=encoding)
-    found = next(p.weights for p in network.incoming("layer0") if p.source == INPUT).T  # (H, .)
-    assert np.abs(network.populations[0].cell.bias - bias).max() <= bound
-    if encoding == "current":
-        assert np.abs(found - weight).max() <= bound
-        return
-    found = found.reshape(6, 2, input_bits)
-    assert np.abs(found[..., 0] - weight).max() <= bound
-    for j in range(input_bits):
-        assert (found[..., j] == found[..., 0] * 2.0**j).all()
-
-
-def test_the_grid_is_the_one_that_is_stated():
-    for name in ("layer0", "layer1"):
-        network = lower(checkpoint_of())
-        coefficients = np.concatenate(
-            [p.weights.ravel() for p in network.incoming(name)]
-            + [network.population(name).cell.bias]
-        )
-        bits = network.source.bits
-        sums = np.abs(network.population(name).cell.bias) + sum(
-            np.abs(p.weights).sum(0) for p in network.incoming(name)
-        )
-        top = 2.0 ** math.ceil(math.log2(sums.max()))
-        assert grid_of(coefficients) >= top / 2**52
-        assert bits == 4
-
-
-# --- refusals ---------------------------------------------------------------------------------
-
-
-def refusal(checkpoint, error=LoweringError, **options):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with pytest.raises(error) as caught:
-            lower(checkpoint, **options)
-    return str(caught.value)
-
-
-@pytest.mark.parametrize(("changes", "where", "remedy"), [
-    ({"norm": "layer"}, "blocks.0.norm: a layer norm", 'model.norm = "batch"'),
-    ({"bidirectional": True}, "blocks.0.ssm: a bidirectional layer",
-     "model.bidirectional = false"),
-    ({"activation": "gelu"}, "blocks.0: the activation 'gelu' is not a spike",
-     'model.activation = "heaviside"'),
-    ({"activation": "ternary"}, "blocks.0: the activation 'ternary' compares with the largest",
-     'model.activation = "ternary-constant"'),
-    ({"activation": "ternary", "mixing": "gsu", "gsu_norm": "batch"},
-     "blocks.0: the activation 'ternary' compares", 'model.activation = "ternary-constant"'),
-    ({"activation": "ternary-constant", "mixing": "gsu"}, "blocks.0.mixing.norm: a layer norm",
-     'model.gsu_norm = "batch"'),
-    ({"architecture": "transformer", "channels": 8}, "blocks.0.attention: a transformer",
-     'model.architecture = "state-space"'),
-    ({"pair": True}, "decoder: it reads products of two sequences' features",
-     "model.pair = false"),
-])
-def test_a_model_that_does_not_lower_says_what_to_train(changes, where, remedy):
-    message = refusal(checkpoint_of(**changes))
-    assert message.startswith(where) and f"Train with {remedy}." in message
-
-
-@pytest.mark.parametrize("init", ["s4d-lin", "s4d-real"])
-@pytest.mark.parametrize(("a", "found"), [(-1000.0, "-0.0"), (1000.0, "-inf")])
-def test_a_mode_that_does_not_decay(init, a, found):
-    def change(array):
-        array[3, 2] = a
-
-    broken = with_array(checkpoint_of(mode_init=init), "blocks.1.ssm.a", change)
-    message = refusal(broken)
-    assert f"blocks.1.ssm: mode [3, 2] has Re(lambda) = {found}; expected a finite" in message
-    assert "Retrain with a lower training.mode_rate" in message
-
-
-@pytest.mark.parametrize(("init", "method", "leaf", "value", "found"), [
-    ("s4d-lin", "zoh", "a", 12.0, "0.0"),  # exp(-10^5) underflows
-    ("s4d-real", "zoh", "a", 12.0, "0.0"),
-    ("s4d-lin", "zoh", "log_dt", -1000.0, "1.0"),
-    ("s4d-real", "bilinear", "log_dt", -1000.0, "1.0"),
-    ("s4d-lin", "zoh", "log_dt", 1000.0, "nan"),
-    ("s4d-real", "zoh", "log_dt", 1000.0, "nan"),
-    ("s4d-lin", "bilinear", "log_dt", 1000.0, "nan"),
-    ("s4d-real", "bilinear", "log_dt", 1000.0, "nan"),
-])
-def test_a_pole_that_is_no_leak_in_float64(init, method, leaf, value, found):
-    def change(array):
-        array[3] = value
-
-    checkpoint = checkpoint_of(mode_init=init, discretisation=method)
-    broken = with_array(checkpoint, f"blocks.0.ssm.{leaf}", change)
-    message = refusal(broken)
-    assert message.startswith("blocks.0.ssm: mode [3, 0] has |abar| = ")
-    assert "expected between 0 and 1, both excluded" in message
-    assert "Retrain with steps Delta in a narrower range" in message
-    if found != "nan":  # what an infinite step gives depends on the arithmetic
-        assert f"|abar| = {found};" in message
-
-
-@pytest.mark.parametrize("init", ["s4d-lin", "s4d-real"])
-@pytest.mark.parametrize("method", ["zoh", "bilinear"])
-def test_a_leak_below_rounding_keeps_its_time_constant(init, method):
-    def change(array):
-        array[3] = -50.0  # Re(lambda) = -2e-22: |abar| rounds to 1
-
-    checkpoint = with_array(
-        checkpoint_of(mode_init=init, discretisation=method), "blocks.0.ssm.a", change
-    )
-    tau = lower(checkpoint).population("layer0").cell.tau
-    assert (tau[3] > 1e18).all()
-    assert np.isfinite(tau[3]).all()
-    assert_is_the_trained_model(checkpoint, samples_of(checkpoint))
-
-
-@pytest.mark.parametrize("timestep", [0, 0.0, -1, -0.5, math.nan, math.inf])
-def test_a_timestep(timestep):
-    message = refusal(checkpoint_of(), timestep=timestep)
-    assert f"timestep is {timestep} ms; expected a positive number" in message
-    assert "--timestep" in message
-
-
-@pytest.mark.parametrize("delay", [0, -1])
-def test_a_delay(delay):
-    message = refusal(checkpoint_of(), NetworkError, delay=delay)
-    assert f"latency {delay}; expected at least 1 step" in message
-
-
-def test_an_encoding():
-    message = refusal(checkpoint_of(), NetworkError, encoding="rate")
-    assert "encoding 'rate' is unknown; use one of bits, current, token, spikes" in message
-    message = refusal(checkpoint_of(input_bits=0), NetworkError, encoding="bits")
-    assert "Real-valued input needs the encoding 'current'" in message
-
-
-@pytest.mark.parametrize(("changes", "encoding", "said"), [
-    ({}, "token", ("a linear encoder", "'token'", "'bits', 'current' or 'spikes'", "embedding")),
-    *(
-        ({"encoder": "embedding", "inputs": 5}, given,
-         ("an embedding", repr(given), "'token'", "linear"))
-        for given in ("bits", "current", "spikes")
-    ),
-])
-def test_an_encoding_that_the_encoder_does_not_read(changes, encoding, said):
-    encoder, found, expected, remedy = said
-    message = refusal(checkpoint_of(**changes), encoding=encoding)
-    assert message == (
-        f"encoder: {encoder} does not read the input encoding {found}; expected {expected}. "
-        f"Leave out --input, or train with model.encoder = \"{remedy}\"."
-    )
-
-
-@pytest.mark.parametrize("bits", [2, 8])
-def test_integers_are_no_events(bits):
-    message = refusal(checkpoint_of(input_bits=bits), encoding="spikes")
-    assert message.startswith(f"encoder: a channel of {bits} bits is no spike of value 0 or 1")
-    assert "--input bits" in message and "model.input_bits = 1" in message
-
-
-@pytest.mark.parametrize("changes", [
-    {}, {"mixing": "glu"}, {"cells": "lif"}, {"encoder": "embedding", "inputs": 5},
-])
-def test_cells_of_a_simulator_need_training_for_them(changes):
-    checkpoint = checkpoint_of(**changes)
-    kind = checkpoint.config.model.cells
-    message = refusal(checkpoint, cells="stock")
-    assert message == (
-        f"blocks.0.ssm: the model has {kind} cells, which IF_curr_exp cannot be. Export it with "
-        f"--cells {kind}, or train with model.cells = \"stock\"."
-    )
-
-
-@pytest.mark.parametrize(("trained", "asked"), [
-    ("native", "lif"), ("stock", "lif"), ("lif", "native"),
-])
-def test_a_reset_is_not_put_in_or_left_out(trained, asked):
-    changes = {"mode_init": "s4d-real", "modes": 1} if trained == "stock" else {}
-    message = refusal(checkpoint_of(cells=trained, **changes), cells=asked)
-    assert message.startswith(
-        f"blocks.0.ssm: the model has {trained} cells, which {asked} cells cannot be: one resets"
-    )
-    assert "Leave out --cells" in message and f'model.cells = "{asked}"' in message
-
-
-def test_a_threshold_that_overflows():
-    def change(array):
-        array[4] = 1000.0
-
-    checkpoint = checkpoint_of(activation="ternary-constant")
-    message = refusal(with_array(checkpoint, "blocks.1.log_threshold", change))
-    assert message == (
-        "blocks.1.log_threshold: the threshold [4] is inf; expected a finite number. Retrain with "
-        "a lower training.rate."
-    )
-
-
-def test_stock_cells_that_are_none():
-    stock = checkpoint_of(cells="stock", mode_init="s4d-real", modes=1)
-
-    def zero(array):
-        array[2] = 0.0
-
-    def huge(array):
-        array[2] = 1000.0
-
-    message = refusal(with_array(stock, "blocks.1.norm.weight", zero))
-    assert message == (
-        "blocks.1.norm: a scale of 0 leaves a neuron without input. Retrain, or prune the channel."
-    )
-    message = refusal(with_array(stock, "blocks.0.ssm.a", huge))
-    assert message == (
-        "blocks.0.ssm: a decay overflows. Retrain with a lower training.mode_rate."
-    )
-
-
-def test_real_valued_input_lowers_to_currents():
-    checkpoint = checkpoint_of(input_bits=0)
-    for encoding in (None, "current"):
-        source = lower(checkpoint, encoding=encoding).source
-        assert (source.encoding, source.bits, source.size) == ("current", 0, 1)
-
-
-def test_arrays_that_do_not_fit():
-    checkpoint = checkpoint_of()
-    config = replace(checkpoint.config, model=replace(checkpoint.config.model, channels=7))
-    assert "its configuration asks for (7, 1)" in refusal(
-        Checkpoint(config, checkpoint.arrays), CheckpointError
-    )
-
-
-def test_a_parameter_that_is_not_finite():
-    def change(array):
-        array[2, 1] = np.nan
-
-    broken = with_array(checkpoint_of(), "blocks.0.mixing.weight", change)
-    assert "blocks.0.mixing.weight[2, 1] is nan" in refusal(broken, FileError)
-
-
-def test_errors_are_the_projects_own():
-    assert issubclass(LoweringError, SnnSsmError)

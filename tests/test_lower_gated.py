@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from conftest import NORMS, with_array
 from gated_networks import KINDS, checkpoint_of_kind, lowered
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,15 +14,9 @@ from export import software
 from export.lower import lower
 from export.readout import accumulated_logits
 from pynn_models.cells import propagator
-from snn_ssm.checkpoint import Checkpoint
 
-NORMS = {"pre": {"prenorm": True}, "post": {"prenorm": False}, "none": {"norm": "none"}}
 STATE_SPACE = [kind for kind in KINDS if "lif" not in kind]
 GATED = [kind for kind in KINDS if "glu" in kind or "gsu" in kind]
-
-
-def with_array(checkpoint, name, array):
-    return Checkpoint(checkpoint.config, {**checkpoint.arrays, name: array.astype(np.float32)})
 
 
 # --- E2 ---------------------------------------------------------------------------------------
@@ -228,8 +223,7 @@ def test_rounded_weights_are_few_values():
 
 def test_weights_of_zeros_are_left_alone():
     checkpoint, _, samples = lowered("glu", weight_bits=4)
-    name = "blocks.0.mixing.weight"
-    checkpoint = with_array(checkpoint, name, np.zeros_like(checkpoint.arrays[name]))
+    checkpoint = with_array(checkpoint, "blocks.0.mixing.weight", lambda weight: weight.fill(0))
     assert_is_the_trained_model(checkpoint, lower(checkpoint), samples)
 
 

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from conftest import NORMS
 from gated_networks import checkpoint_of_kind, lowered
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,8 +14,6 @@ from trained_model import assert_is_the_trained_model
 from export.lower import LoweringError, lower
 from pynn_models.cells import LeakyCell, propagator
 from snn_ssm.checkpoint import Checkpoint
-
-NORMS = {"pre": {"prenorm": True}, "post": {"prenorm": False}, "none": {"norm": "none"}}
 
 
 @pytest.mark.parametrize(("kind", "norm", "pooling", "depth"), list(itertools.product(

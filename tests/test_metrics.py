@@ -12,7 +12,7 @@ from snn_ssm import metrics
 from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig
 from snn_ssm.labels import family, model_name
 from snn_ssm.metrics import Activity, Connection
-from snn_ssm.tasks import Samples
+from snn_ssm.tasks import DataError, Samples
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
@@ -228,3 +228,12 @@ def test_a_report_is_json_with_every_metric_and_class(task):
     assert sum(row["count"] for row in result["classes"]) == COUNT
     hits = [(row["sensitivity"] or 0) * row["count"] for row in result["classes"]]
     assert sum(hits) == pytest.approx(found.accuracy * COUNT)
+
+
+@pytest.mark.parametrize("label", [-1, 3])
+def test_a_label_that_the_network_has_no_class_for(label):
+    checkpoint, samples = model_of("binary")
+    labels = samples.labels.copy()
+    labels[1] = label
+    with pytest.raises(DataError, match=rf"sample 1 of those to evaluate .*{label}; expected 0 to"):
+        evaluate(load_network(checkpoint), Samples(samples.inputs, labels))

@@ -7,28 +7,19 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from conftest import ROOT, checkpoint_of, network_of, network_samples, samples_of
+from nest_simulator import IN_NEST, nest, sim
 
-pytest.importorskip("nest", reason="nest-simulator is not installed")
-sim = pytest.importorskip("pyNN.nest", reason="PyNN is not installed")
+from export import pynn, software
+from export.inputs import InputError
+from export.lower import lower
+from export.network import NetworkError
+from export.pynn import BackendError, build, run, setup_arguments, simulator
+from export.readout import accumulated_logits, logits
+from pynn_models import SnnSsmError
+from pynn_models.nest import projection_weights
 
-import nest  # noqa: E402
-from conftest import ROOT, checkpoint_of, network_of, network_samples, samples_of  # noqa: E402
-
-from export import pynn, software  # noqa: E402
-from export.inputs import InputError  # noqa: E402
-from export.lower import lower  # noqa: E402
-from export.network import NetworkError  # noqa: E402
-from export.pynn import BackendError, build, run, setup_arguments, simulator  # noqa: E402
-from export.readout import accumulated_logits, logits  # noqa: E402
-from pynn_models import SnnSsmError  # noqa: E402
-from pynn_models.nest import projection_weights  # noqa: E402
-
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
-
-
-@pytest.fixture(autouse=True)
-def quiet():
-    nest.verbosity = nest.VerbosityLevel.ERROR
+pytestmark = IN_NEST
 
 
 def assert_equal(found, expected):

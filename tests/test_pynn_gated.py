@@ -6,23 +6,19 @@ Graded weights are any numbers, so NEST must add membranes in the order of their
 
 import numpy as np
 import pytest
+from conftest import cell_of
+from nest_reference import Reference, branches_of, dyadic, graded_sum
+from nest_simulator import IN_NEST, sim
 
-pytest.importorskip("nest", reason="nest-simulator is not installed")
-sim = pytest.importorskip("pyNN.nest", reason="PyNN is not installed")
+from export import software
+from export.inputs import encode
+from export.network import Network, Population, Projection, Readout, Source
+from export.pynn import BackendError, build, run, setup_arguments
+from export.readout import logits, needed_membranes
+from pynn_models.cells import StateSpaceCell
+from pynn_models.nest import projection_weights
 
-import nest  # noqa: E402
-from conftest import cell_of  # noqa: E402
-from nest_reference import Reference, dyadic, graded_sum  # noqa: E402
-
-from export import software  # noqa: E402
-from export.inputs import encode  # noqa: E402
-from export.network import Network, Population, Projection, Readout, Source  # noqa: E402
-from export.pynn import BackendError, build, run, setup_arguments  # noqa: E402
-from export.readout import logits, needed_membranes  # noqa: E402
-from pynn_models.cells import Branches, StateSpaceCell  # noqa: E402
-from pynn_models.nest import projection_weights  # noqa: E402
-
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+pytestmark = IN_NEST
 
 SOURCES = {
     "bits": Source("input", "bits", 2, bits=2),
@@ -34,22 +30,6 @@ SIZES = {"layer0": 5, "mirror0": 5, "stream": 4, "layer1": 6, "readout": 3}
 LATENCIES = {"input": 0, "layer0": 1, "mirror0": 1, "stream": 2, "layer1": 3, "readout": 5}
 SILENT = ("stream", "readout")
 BRANCHES = {"stream": 1, "layer1": 2, "readout": 1}
-
-
-@pytest.fixture(autouse=True)
-def quiet():
-    nest.verbosity = nest.VerbosityLevel.ERROR
-
-
-def branches_of(rng, kind, size, count):
-    shape, gsu = (size, count), kind == "gsu"
-    return Branches(
-        kind=kind,
-        value_bias=rng.normal(size=shape),
-        gate_bias=rng.normal(size=shape),
-        shift=rng.normal(size=shape) if gsu else np.zeros(shape),
-        gain=rng.normal(size=shape) if gsu else np.ones(shape),
-    )
 
 
 def population_of(rng, name, kind, delay):

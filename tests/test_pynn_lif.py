@@ -4,22 +4,18 @@ import math
 
 import numpy as np
 import pytest
+from nest_simulator import IN_NEST, nest, sim
 
-pytest.importorskip("nest", reason="nest-simulator is not installed")
-sim = pytest.importorskip("pyNN.nest", reason="PyNN is not installed")
+from export import software
+from export.inputs import encode
+from export.network import Network, Population, Projection, Readout, Source
+from export.pynn import BackendError, build, run, setup_arguments
+from export.pynn_nest_lif import curr_delta_parameters
+from export.readout import logits
+from pynn_models.cells import LeakyCell, StateSpaceCell
+from pynn_models.nest import MODEL_NAME, projection_weights
 
-import nest  # noqa: E402
-
-from export import software  # noqa: E402
-from export.inputs import encode  # noqa: E402
-from export.network import Network, Population, Projection, Readout, Source  # noqa: E402
-from export.pynn import BackendError, build, run, setup_arguments  # noqa: E402
-from export.pynn_nest_lif import curr_delta_parameters  # noqa: E402
-from export.readout import logits  # noqa: E402
-from pynn_models.cells import LeakyCell, StateSpaceCell  # noqa: E402
-from pynn_models.nest import MODEL_NAME, projection_weights  # noqa: E402
-
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+pytestmark = IN_NEST
 
 SOURCES = {
     "bits": Source("input", "bits", 2, bits=3),
@@ -27,11 +23,6 @@ SOURCES = {
     "spikes": Source("input", "spikes", 4),
     "current": Source("input", "current", 2),
 }
-
-
-@pytest.fixture(autouse=True)
-def quiet():
-    nest.verbosity = nest.VerbosityLevel.ERROR
 
 
 def dyadic(rng, shape):

@@ -4,29 +4,20 @@ import dataclasses
 
 import numpy as np
 import pytest
+from conftest import ROOT, checkpoint_of, samples_of
+from nest_simulator import IN_NEST, nest, sim
 
-pytest.importorskip("nest", reason="nest-simulator is not installed")
-sim = pytest.importorskip("pyNN.nest", reason="PyNN is not installed")
+from export import software
+from export.backends import runner
+from export.lower import lower
+from export.network import Network
+from export.pynn import BackendError, build, first_steps, run, setup_arguments
+from export.pynn_nest import curr_exp_parameters
+from export.readout import logits
+from export.verify import verify
+from pynn_models.nest import MODEL_NAME, projection_weights
 
-import nest  # noqa: E402
-from conftest import ROOT, checkpoint_of, samples_of  # noqa: E402
-
-from export import software  # noqa: E402
-from export.backends import runner  # noqa: E402
-from export.lower import lower  # noqa: E402
-from export.network import Network  # noqa: E402
-from export.pynn import BackendError, build, first_steps, run, setup_arguments  # noqa: E402
-from export.pynn_nest import curr_exp_parameters  # noqa: E402
-from export.readout import logits  # noqa: E402
-from export.verify import verify  # noqa: E402
-from pynn_models.nest import MODEL_NAME, projection_weights  # noqa: E402
-
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
-
-
-@pytest.fixture(autouse=True)
-def quiet():
-    nest.verbosity = nest.VerbosityLevel.ERROR
+pytestmark = IN_NEST
 
 
 def stock_of(seed=0, steps=40, **changes):

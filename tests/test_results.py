@@ -90,7 +90,10 @@ def test_runs_stand_in_the_order_of_tasks_and_models(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", json.dumps(made(epochs=3)), '"\\ud800"'])
+@pytest.mark.parametrize("text", [
+    "{", "[]", "{}", '"\\ud800"', json.dumps(made(epochs=3)), json.dumps(made(model=None)),
+    json.dumps(made("mitbih", classes=3)),
+])
 def test_a_file_that_is_no_metrics_is_refused_and_nothing_written(tmp_path, capsys, text):
     runs = write(tmp_path / "runs", made())
     (runs / "bad.json").write_text(text)
@@ -100,6 +103,14 @@ def test_a_file_that_is_no_metrics_is_refused_and_nothing_written(tmp_path, caps
     assert "bad.json is not the metrics.json of a finished run" in message
     assert "Copy the file again" in message
     assert not target.exists()
+
+
+def test_a_page_in_a_directory_that_is_not_there_is_refused(tmp_path, capsys):
+    runs = write(tmp_path / "runs", made())
+    assert main([str(runs), str(tmp_path / "none" / "page.md")]) == 2
+    assert capsys.readouterr().err == (
+        f"ResultsError: there is no directory {tmp_path / 'none'} for the page. Make it.\n"
+    )
 
 
 def test_a_directory_without_metrics_is_refused(tmp_path):

@@ -248,8 +248,9 @@ def test_samples_of_a_file(tmp_path):
     path = tmp_path / "s.npz"
     inputs, labels = np.arange(24, dtype=np.uint8).reshape(4, 2, 3), np.arange(4, dtype=np.uint8)
     np.savez(path, inputs=inputs, labels=labels)
-    for found in (read_samples(path), load_samples(path, "test", TaskConfig())):
+    for found in (read_samples(path), load_samples(path, "test", TaskConfig(steps=3))):
         assert isinstance(found, Samples) and found.labels.dtype == np.int64
+        assert found.source == "s.npz"
         assert (found.inputs == inputs).all() and (found.labels == labels).all()
 
 

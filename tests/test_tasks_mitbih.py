@@ -1,29 +1,20 @@
-"""MIT-BIH: the causal integer path, windows, the patients' split, both formats, class tables."""
+"""MIT-BIH: the causal integer path, windows, the patients' split, samples of both formats."""
 
-import struct
 from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mitbih_files import EVERY, noise, packed_arrays, recordings_of, write_official
 
 from snn_ssm.config import TaskConfig
 from snn_ssm.tasks import DataError, load_samples
 from snn_ssm.tasks.mitbih import AFTER, CLASSES, MITBIH, PACKED, RECORDS, beats, levels, unpack
-from snn_ssm.tasks.scores import ClassScore, class_table
-from snn_ssm.tasks.wfdb import CODES, Recording, parse_annotations, read_recording, unpack_212
+from snn_ssm.tasks.wfdb import Recording
 
 STEPS = 40
 CONFIG = TaskConfig("mitbih", STEPS)
-EVERY = sorted(RECORDS["train"] + RECORDS["test"])
-
-
-def noise(count, seed=0):
-    """A signal (T,) that wanders and jumps as an electrocardiogram does."""
-    rng = np.random.default_rng(seed)
-    slow = 1024 + np.cumsum(rng.normal(size=count))
-    return (slow + 300 * (rng.random(count) < 0.02)).astype(np.int16)
 
 
 # The signal path
@@ -122,74 +113,6 @@ def test_patients_are_split_as_published():
     assert not train & test and not (train | test) & {"102", "104", "107", "217"}
 
 
-# Both formats
-
-
-def recordings_of():
-    """A short recording for every record: 4 beats, of classes by turns, and a change of rhythm."""
-    found = {}
-    for i, name in enumerate(EVERY):
-        symbols = bytes([ord("+"), *(b"NAVF"[(i + j) % 4] for j in range(4))])
-        times = np.array([0, 100, 250, 400, 599]) + i % 50
-        found[name] = Recording(noise(700, i), times, np.frombuffer(symbols, np.uint8))
-    return found
-
-
-def packed_arrays(recordings):
-    """The arrays of the packed file: first differences in byte planes, ragged annotations."""
-    signals = np.stack([recording.signal for recording in recordings.values()])
-    differences = np.diff(signals, axis=1, prepend=np.int16(0)).astype("<i2")  # (R, T)
-    planes = differences.view(np.uint8).reshape(*differences.shape, 2)
-    counts = [len(recording.times) for recording in recordings.values()]
-    return {
-        "lo": planes[..., 0], "hi": planes[..., 1], "records": np.array(list(recordings)),
-        "ann_sample": np.concatenate([r.times for r in recordings.values()]).astype(np.int32),
-        "ann_symbol": np.concatenate([r.symbols for r in recordings.values()]),
-        "ann_offsets": np.concatenate([[0], np.cumsum(counts)]),
-    }
-
-
-def pack_212(first, second):
-    """Two signals (T,) as format 212: 12 bits each, three bytes a pair."""
-    content = bytearray()
-    for a, b in zip(first, second, strict=True):
-        a, b = int(a) & 0xFFF, int(b) & 0xFFF
-        content += bytes([a & 0xFF, a >> 8 | b >> 8 << 4, b & 0xFF])
-    return bytes(content)
-
-
-def word(code, interval):
-    return struct.pack("<H", code << 10 | interval)
-
-
-def annotations_of(times, symbols):
-    """An annotation file: a subtype and a text after each rhythm, long pauses by SKIP."""
-    codes = {symbol: code for code, symbol in CODES.items()}
-    content, now = b"", 0
-    for time, symbol in zip(times, symbols, strict=True):
-        pause = int(time) - now
-        if not 0 <= pause < 1024:
-            content += word(59, 0) + struct.pack("<HH", pause >> 16 & 0xFFFF, pause & 0xFFFF)
-            pause = 0
-        content += word(codes[chr(symbol)], pause)
-        if chr(symbol) == "+":
-            content += word(61, 1) + word(63, 3) + b"(N\0\0"
-        now = int(time)
-    return content + word(0, 0)
-
-
-def write_official(folder, name, recording):
-    """The three files of a record, its second signal another than its first."""
-    count = len(recording.signal)
-    (folder / f"{name}.hea").write_text(
-        f"{name} 2 360 {count}\n{name}.dat 212 200 11 1024 995 -22131 0 MLII\n"
-        f"{name}.dat 212 200 11 1024 1011 20052 0 V5\n# 69 M 1085 1629 x1\n"
-    )
-    (folder / f"{name}.dat").write_bytes(pack_212(recording.signal, -recording.signal))
-    content = annotations_of(recording.times, recording.symbols)
-    (folder / f"{name}.atr").write_bytes(content)
-
-
 @pytest.fixture(scope="module")
 def made():
     return recordings_of()
@@ -255,6 +178,12 @@ def test_no_recordings_at_all(tmp_path):
     assert "physionet.org/content/mitdb" in message
 
 
+def test_a_missing_record_is_named(tmp_path, made):
+    write_official(tmp_path, "100", made["100"])
+    with pytest.raises(DataError, match="record 103 in .* cannot be read"):
+        MITBIH.load(tmp_path, "test", CONFIG)
+
+
 # The packed file
 
 
@@ -296,118 +225,3 @@ def test_a_packed_file_that_is_none(tmp_path):
     (tmp_path / PACKED).write_bytes(b"junk")
     with pytest.raises(DataError, match=rf"{PACKED} cannot be read as MIT-BIH recordings .*lo \(R"):
         MITBIH.load(tmp_path, "test", CONFIG)
-
-
-# PhysioNet's files
-
-
-@given(st.lists(st.tuples(*[st.integers(-2048, 2047)] * 2), max_size=20))
-def test_format_212_there_and_back(samples):
-    content = pack_212([a for a, _ in samples], [b for _, b in samples])
-    assert unpack_212(content).tolist() == [value for pair in samples for value in pair]
-
-
-@given(st.lists(st.tuples(st.integers(0, 200_000), st.sampled_from(sorted(CODES.values())))))
-def test_annotations_there_and_back(items):
-    times = np.cumsum([pause for pause, _ in items], dtype=np.int64)
-    symbols = np.array([ord(symbol) for _, symbol in items], np.uint8)
-    found, kinds = parse_annotations(annotations_of(times, symbols))
-    assert found.tolist() == times.tolist() and kinds.tolist() == symbols.tolist()
-
-
-def test_annotations_by_hand():
-    # A change of rhythm at 18, its text "(N", padded; a normal beat 59 later; the end.
-    content = bytes.fromhex("1270 03fc 284e0000 3b04 0000")
-    found, kinds = parse_annotations(content)
-    assert found.tolist() == [18, 77] and kinds.tobytes() == b"+N"
-
-
-def test_a_long_interval_may_lead_back():
-    content = b"".join([
-        word(59, 0), struct.pack("<HH", 1, 2000), word(1, 5),
-        word(59, 0), struct.pack("<Hh", 0xFFFF, -500), word(5, 0), word(0, 0),
-    ])
-    found, kinds = parse_annotations(content)
-    assert found.tolist() == [67541, 67041] and kinds.tobytes() == b"NV"
-
-
-def test_an_unknown_code_takes_its_time_and_is_left_out():
-    content = word(1, 10) + word(19, 5) + word(60, 3) + word(62, 1) + word(5, 7) + word(0, 0)
-    found, kinds = parse_annotations(content)
-    assert found.tolist() == [10, 22] and kinds.tobytes() == b"NV"
-
-
-def test_annotations_that_do_not_end():
-    whole = annotations_of([5, 5000, 5010], b"N+V")
-    for count in range(len(whole)):
-        with pytest.raises(ValueError, match=f"do not end within {count} bytes"):
-            parse_annotations(whole[:count])
-
-
-@pytest.fixture
-def record(tmp_path, made):
-    write_official(tmp_path, "100", made["100"])
-    return tmp_path
-
-
-def test_a_record_is_its_first_signal_and_its_annotations(record, made):
-    found = read_recording(record, "100")
-    assert (found.signal == made["100"].signal).all() and found.signal.dtype == np.int16
-    assert (found.times == made["100"].times).all()
-    assert (found.symbols == made["100"].symbols).all()
-
-
-@pytest.mark.parametrize(("end", "content", "why"), [
-    ("hea", b"", "list index out of range"), ("hea", b"100 2 360\n", "list index out of range"),
-    ("hea", b"100 1 360 700\n", "its header is '100 1 360 700'"),
-    ("hea", b"100 2 250 700\n", "its header is '100 2 250 700'"),
-    ("hea", b"100 2 360 many\n", "invalid literal"), ("hea", b"\xff\n", "codec can't decode"),
-    ("hea", b"100 2 360 701\n", "100.dat has 2100 bytes, not 2103"),
-    ("dat", bytes(2097), "100.dat has 2097 bytes, not 2100"),
-    ("atr", b"", "do not end within 0 bytes"),
-    ("atr", word(1, 700) + word(0, 0), "100.atr has an annotation outside the 700 samples"),
-    ("atr", word(59, 0) + b"\xff\xff\xff\xff" + word(1, 0) + word(0, 0), "an annotation outside"),
-])
-def test_a_record_that_cannot_be_read(record, end, content, why):
-    (record / f"100.{end}").write_bytes(content)
-    with pytest.raises(DataError) as caught:
-        read_recording(record, "100")
-    message = str(caught.value)
-    assert message.startswith(f"record 100 in {record} cannot be read (") and why in message
-    assert "expected 100.hea, 100.dat (format 212, 2 signals, 360 samples a second)" in message
-
-
-@pytest.mark.parametrize("end", ["hea", "dat", "atr"])
-def test_a_record_of_which_a_file_is_missing(record, end):
-    (record / f"100.{end}").unlink()
-    with pytest.raises(DataError, match=rf"record 100 in .*No such file.*100\.{end}.*Fetch the"):
-        read_recording(record, "100")
-
-
-def test_a_missing_record_is_named(record):
-    with pytest.raises(DataError, match="record 103 in .* cannot be read"):
-        MITBIH.load(record, "test", CONFIG)
-
-
-# The table of classes
-
-
-def test_a_class_table_by_hand():
-    labels = np.array([0, 0, 0, 0, 1, 1, 2])
-    predictions = np.array([0, 0, 1, 2, 1, 0, 0])
-    assert class_table(labels, predictions, "NSVF") == (
-        ClassScore("N", 4, 0.5, 0.5), ClassScore("S", 2, 0.5, 0.5), ClassScore("V", 1, 0.0, 0.0),
-        ClassScore("F", 0, None, None),
-    )
-
-
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=40))
-def test_a_class_table_is_that_of_the_confusion_matrix(items):
-    labels = np.array([label for label, _ in items], np.int64)
-    predictions = np.array([found for _, found in items], np.int64)
-    matrix = [[items.count((i, j)) for j in range(4)] for i in range(4)]
-    for i, row in enumerate(class_table(labels, predictions, CLASSES)):
-        actual, found = sum(matrix[i]), sum(matrix[j][i] for j in range(4))
-        assert (row.name, row.count) == (CLASSES[i], actual)
-        assert row.sensitivity == (matrix[i][i] / actual if actual else None)
-        assert row.predictivity == (matrix[i][i] / found if found else None)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from snn_ssm.config import TaskConfig
-from snn_ssm.tasks.base import DataError, Samples, Task, data_directory, read_samples
+from snn_ssm.tasks.base import (
+    DataError,
+    Samples,
+    Task,
+    check_steps,
+    data_directory,
+    read_samples,
+)
 from snn_ssm.tasks.image import IMAGE
 from snn_ssm.tasks.listops import LISTOPS
 from snn_ssm.tasks.mitbih import MITBIH
@@ -30,11 +37,14 @@ def get_task(name: str) -> Task:
 def load_samples(data: Path | None, split: str, task: TaskConfig) -> Samples:
     """A task's samples from a data directory, or those of an ``.npz`` file.
 
-    ``data`` None: ``$SNN_SSM_DATA``. Raises :class:`DataError`.
+    ``data`` None: ``$SNN_SSM_DATA``. A file has no splits: it is all of any that is asked for, and
+    its steps are not permuted. Raises :class:`DataError`.
     """
     path = data_directory(data)
     if path.suffix == ".npz":
-        return read_samples(path)
+        samples = read_samples(path)
+        check_steps(samples.inputs, task)
+        return samples
     return get_task(task.name).load(path, split, task)
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +49,7 @@ def read_npz(path: Path, what: str, arrays: Mapping[str, str]) -> dict[str, NDAr
     try:
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in arrays}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # a damaged archive raises any of Python's own
         expected = ", ".join(f"{name} {meaning}" for name, meaning in arrays.items())
         raise DataError(
             f"{path} cannot be read as {what} ({error}); expected an .npz file with {expected}. "
@@ -62,7 +60,8 @@ def read_npz(path: Path, what: str, arrays: Mapping[str, str]) -> dict[str, NDAr
 def read_samples(path: Path) -> Samples:
     """Samples from an ``.npz`` with ``inputs`` (B, C, L) and ``labels`` (B,); no pickle.
 
-    Raises :class:`DataError`.
+    Inputs are finite numbers in the order in which the encoder reads them, labels 0, 1, ...; the
+    file's name is their source. Raises :class:`DataError`.
     """
     stored = read_npz(path, "samples", {"inputs": "(B, C, L)", "labels": "(B,)"})
     inputs, labels = stored["inputs"], stored["labels"]
@@ -71,7 +70,23 @@ def read_samples(path: Path) -> Samples:
             f"{path}: inputs have shape {inputs.shape} and labels {labels.shape}; expected "
             "(B, C, L) and (B,)."
         )
-    return Samples(inputs, labels.astype(np.int64))
+    if not inputs.size:
+        raise DataError(
+            f"{path} holds no samples: inputs have shape {inputs.shape}. Make the file again."
+        )
+    if inputs.dtype.kind not in "biuf" or not np.isfinite(inputs).all():
+        raise DataError(
+            f"{path}: inputs, of type {inputs.dtype}, are not all finite numbers. Make the file "
+            "again."
+        )
+    integers = labels.dtype.kind in "iu"
+    if not integers or labels.min() < 0:
+        found = f"the least is {labels.min()}" if integers else f"they are {labels.dtype}"
+        raise DataError(
+            f"{path}: labels are integers from 0 on, but {found}. Make the file again."
+        )
+    native = inputs.astype(inputs.dtype.newbyteorder("="), copy=False)  # torch takes no other
+    return Samples(native, labels.astype(np.int64), path.name)
 
 
 def order(count: int, split: str, task: TaskConfig, *, mixed: bool = False) -> NDArray[np.int64]:
@@ -99,6 +114,25 @@ def order(count: int, split: str, task: TaskConfig, *, mixed: bool = False) -> N
     return shuffled[: wanted or None]
 
 
+def check_steps(inputs: NDArray[np.generic], task: TaskConfig) -> None:
+    """Raise :class:`DataError` where samples (B, C, L) have other than ``task.steps`` steps."""
+    if inputs.shape[-1] != task.steps:
+        raise DataError(
+            f"samples of task {task.name!r} have {inputs.shape[-1]} steps, but task.steps is "
+            f"{task.steps}. Correct the configuration, or use other samples."
+        )
+
+
+def check_labels(labels: NDArray[Any], classes: int, what: str) -> None:
+    """Raise :class:`DataError` where a label (B,) is none of ``classes``; ``what`` has them."""
+    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    if len(wrong):
+        raise DataError(
+            f"sample {wrong[0]} of {what} has the label {labels[wrong[0]]}; expected "
+            f"0 to {classes - 1}. Fetch or make the data again."
+        )
+
+
 def arranged(
     inputs: NDArray[np.generic],
     labels: NDArray[Any],
@@ -111,17 +145,8 @@ def arranged(
     ``inputs`` (B, C, L), ``labels`` (B,). Raises :class:`DataError` where L is not ``task.steps``
     or a label is none of ``classes``.
     """
-    if inputs.shape[-1] != task.steps:
-        raise DataError(
-            f"samples of task {task.name!r} have {inputs.shape[-1]} steps, but task.steps is "
-            f"{task.steps}. Correct the configuration."
-        )
-    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
-    if len(wrong):
-        raise DataError(
-            f"sample {wrong[0]} of task {task.name!r} has the label {labels[wrong[0]]}; expected "
-            f"0 to {classes - 1}. Fetch or make the data again."
-        )
+    check_steps(inputs, task)
+    check_labels(labels, classes, f"task {task.name!r}")
     if task.permutation:
         inputs = inputs[..., np.array(task.permutation)]
     return Samples(inputs, labels.astype(np.int64), source)
@@ -131,6 +156,18 @@ def locate(data: Path, folder: str, name: str) -> Path | None:
     """``name`` in ``data`` or in ``data/folder``; None where it is in neither."""
     found = (directory / name for directory in (data, data / folder))
     return next((path for path in found if path.exists()), None)
+
+
+def make_folder(folder: Path) -> Path:
+    """The folder, made where it is missing; raises :class:`DataError` where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"the folder {folder} cannot be made ({error.strerror}), and nothing was fetched or "
+            "generated. Give a directory that can be written as --data."
+        ) from error
+    return folder
 
 
 class Task(Protocol):

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig
-from snn_ssm.tasks.base import DataError, Samples, arranged, locate, order
+from snn_ssm.tasks.base import DataError, Samples, arranged, locate, make_folder, order
 from snn_ssm.tasks.ragged import Ragged, join, read_ragged, write_ragged
 
 CLASSES = tuple("0123456789")
@@ -225,8 +225,9 @@ class ListOps:
         for split, count in COUNTS.items():
             names = (f"basic_{split}.tsv", f"listops-{split}.npz")
             if all(locate(data, self.name, name) is None for name in names):
+                folder = make_folder(data / self.name)
                 trees, labels = generate(np.random.default_rng(_SEEDS[split]), count)
-                write_ragged(data / self.name / names[1], trees, labels)
+                write_ragged(folder / names[1], trees, labels)
 
 
 LISTOPS = ListOps()

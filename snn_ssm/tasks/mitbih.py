@@ -13,8 +13,8 @@ One channel, MLII in all but record 114. All that precedes the network is causal
     level[k] = clip(128 + floor((x[k] - m[k]) / 16), 0, 255)        (37.5 levels a mV)
 
 A sample is the ``task.steps`` levels that end 0.4 s after the annotated beat; 360 steps (3 s) hold
-two or more earlier beats, whose distances tell a premature one. A recording is taken to have stood
-still before its start and after its end.
+two or more earlier beats, whose distances tell a premature one. The signal is taken to have stood
+still before its start (level 128), the level after its end.
 
 Two sources are read, the first that is there, from the data directory or its folder ``mitbih``:
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig
 from snn_ssm.files import write_atomic
-from snn_ssm.tasks.base import DataError, Samples, arranged, order
+from snn_ssm.tasks.base import DataError, Samples, arranged, make_folder, order
 
 STEPS = 784
 CLASSES = tuple("0123456789")
@@ -143,7 +143,7 @@ class SequentialMnist:
 
     def download(self, data: Path) -> None:
         """Fetch the files that are missing, each verified before it is written."""
-        data.mkdir(parents=True, exist_ok=True)
+        make_folder(data)
         for files in FILES.values():
             for file in files:
                 try:

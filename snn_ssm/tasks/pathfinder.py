@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig
-from snn_ssm.tasks.base import DataError, Samples, arranged, locate, order, read_npz
+from snn_ssm.tasks.base import DataError, Samples, arranged, locate, make_folder, order, read_npz
 from snn_ssm.tasks.pictures import decode
 from snn_ssm.tasks.ragged import write_npz
 
@@ -146,9 +146,10 @@ class Pathfinder:
         for split, count in COUNTS[self.side].items():
             name = f"{self.folder}-{split}.npz"
             if locate(data, self.folder, name) is None:
+                folder = make_folder(data / self.folder)
                 rng = np.random.default_rng(_SEEDS[split])
                 images, labels = generate(rng, count, drawing)
-                write_npz(data / self.folder / name, {"images": images, "labels": labels})
+                write_npz(folder / name, {"images": images, "labels": labels})
 
 
 PATHFINDER = Pathfinder("pathfinder", 32)
