@@ -88,7 +88,8 @@ def evaluate(args: argparse.Namespace) -> int:
 
     checkpoint = load_checkpoint(args.checkpoint)
     samples = load_samples(args.data, "test", checkpoint.config.task)
-    found = evaluation.evaluate(load_network(checkpoint), samples)
+    batch_size = checkpoint.config.training.batch_size
+    found = evaluation.evaluate(load_network(checkpoint), samples, batch_size)
     result = {
         "task": checkpoint.config.task.name,
         "model": model_name(checkpoint.config),

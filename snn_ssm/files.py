@@ -44,7 +44,20 @@ def read_bytes(path: Path, what: str) -> bytes:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write to a temporary name in the same directory, then rename: never half a file."""
+    """Write to a temporary name in the same directory, then rename: never half a file.
+
+    Raises :class:`FileError` where that cannot be; a file that was there stays as it was.
+    """
+    try:
+        _replace(path, data)
+    except OSError as error:
+        raise FileError(
+            f"cannot write {path}: {error.strerror or error}. Name a file in a directory that exists "
+            "and can be written to."
+        ) from error
+
+
+def _replace(path: Path, data: bytes) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:

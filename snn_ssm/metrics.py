@@ -187,9 +187,13 @@ def parameter_count(checkpoint: Checkpoint) -> int:
 def footprint(checkpoint: Checkpoint) -> int:
     """The bytes of all arrays: parameters and buffers, zero weights included.
 
-    A mixing trained for ``weight_bits`` takes so many bits a weight and 4 bytes for their scale.
+    A mixing trained for ``weight_bits`` takes so many bits a weight and 4 bytes for their scale,
+    and a GSU of one matrix two bits more, of T(G), which is not that of the rounded weights.
     """
-    bits = checkpoint.config.model.weight_bits
+    model = checkpoint.config.model
+    bits = model.weight_bits
+    if bits and model.mixing == "gsu" and model.gsu_weights == 1:
+        bits += 2
     total = 0
     for name, array in checkpoint.arrays.items():
         if bits and name.endswith(".mixing.weight"):

@@ -188,10 +188,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("page", type=Path, metavar="PAGE", help="the Markdown file to write")
     args = parser.parse_args(argv)
     try:
-        text = page(read_metrics(args.runs))
-        if not args.page.parent.is_dir():
-            raise ResultsError(f"there is no directory {args.page.parent} for the page. Make it.")
-        write_atomic(args.page, text.encode())
+        write_atomic(args.page, page(read_metrics(args.runs)).encode())
     except SnnSsmError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2

@@ -48,6 +48,7 @@ from snn_ssm.run_state import (
 )
 from snn_ssm.sequence import Output
 from snn_ssm.tasks import Samples
+from snn_ssm.tasks.base import check_labels
 
 METRICS_FILE = "metrics.json"
 _SAVE_EVERY = 300.0  # seconds between two states within an epoch
@@ -234,7 +235,7 @@ class Run:
         progress = self.progress
         seen = progress.seen
         self.settle(samples)
-        found = evaluate(self.network, test, world=self.world)
+        found = evaluate(self.network, test, self.config.training.batch_size, self.world)
         progress.epochs.append(
             {
                 "epoch": progress.epoch + 1,
@@ -295,12 +296,15 @@ def train(
     test samples are only reported on, never selected by: the checkpoint is that of the last
     epoch. Started by ``torchrun``, every process trains on its share of each batch and the first
     one writes. Raises ``FileError`` where ``out`` exists and ``resume`` is not set, ``StartError``
-    where the model of ``init`` is another, :class:`TrainingError` where the loss diverges or the
+    where the model of ``init`` is another, ``DataError`` for a label that the model has no class
+    for, :class:`TrainingError` where the loss diverges or the
     run cannot be resumed.
     """
     world = join(device)
     run = Run(config, Path(out), world, compile_step)
     run.check_shares(train_samples)
+    for samples, use in ((train_samples, "those to train on"), (test_samples, "those to test on")):
+        check_labels(samples.labels, config.model.classes, use)
     if resume:
         run.load_state()
     else:

@@ -189,9 +189,12 @@ def test_an_atomic_write_replaces_the_file_and_leaves_nothing_else(tmp_path):
 
 
 @pytest.mark.parametrize("function", ["replace", "fsync"])
-@pytest.mark.parametrize("error", [OSError("no space left"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [(OSError("no space left"), FileError), (KeyboardInterrupt(), KeyboardInterrupt)],
+)
 def test_an_interrupted_write_leaves_the_old_file_and_no_other(
-    tmp_path, monkeypatch, function, error
+    tmp_path, monkeypatch, function, error, expected
 ):
     path = tmp_path / "f"
     path.write_bytes(b"old")
@@ -200,11 +203,16 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_other(
         raise error
 
     monkeypatch.setattr(files.os, function, fail)
-    with pytest.raises(type(error)):
+    with pytest.raises(expected):
         write_atomic(path, b"new")
     monkeypatch.undo()
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["f"]
+
+
+def test_a_directory_that_is_not_there(tmp_path):
+    with pytest.raises(FileError, match=r"cannot write .*No such file or directory\. Name a file"):
+        write_atomic(tmp_path / "none" / "f", b"new")
 
 
 def test_the_file_appears_only_when_it_is_whole(tmp_path, monkeypatch):

@@ -109,7 +109,8 @@ def test_a_page_in_a_directory_that_is_not_there_is_refused(tmp_path, capsys):
     runs = write(tmp_path / "runs", made())
     assert main([str(runs), str(tmp_path / "none" / "page.md")]) == 2
     assert capsys.readouterr().err == (
-        f"ResultsError: there is no directory {tmp_path / 'none'} for the page. Make it.\n"
+        f"FileError: cannot write {tmp_path / 'none' / 'page.md'}: No such file or directory. "
+        "Name a file in a directory that exists and can be written to.\n"
     )
 
 

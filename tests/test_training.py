@@ -20,6 +20,7 @@ from snn_ssm.evaluation import report  # noqa: E402
 from snn_ssm.files import FileError, read_arrays, sha256  # noqa: E402
 from snn_ssm.model import Network, build_network  # noqa: E402
 from snn_ssm.optimisation import parameter_groups, rate_factor  # noqa: E402
+from snn_ssm.tasks import DataError, Samples  # noqa: E402
 from snn_ssm.training import (  # noqa: E402
     METRICS_FILE,
     STATE_FILE,
@@ -207,11 +208,11 @@ def test_a_loss_that_diverges(tmp_path, monkeypatch):
     def diverge(self, p):
         out = forward(self, p)
         calls.append(None)
-        return out._replace(logits=out.logits * math.nan) if len(calls) == 8 else out
+        return out._replace(logits=out.logits * math.nan) if len(calls) == 10 else out
 
     monkeypatch.setattr(training, "_SAVE_EVERY", -1.0)
     monkeypatch.setattr(Network, "forward", diverge)
-    # Without norms and so without settling: calls are 5 batches, 1 evaluation, and again.
+    # Without norms and so without settling: 5 batches, 3 of the evaluation, and again.
     with pytest.raises(TrainingError) as caught:
         train(config_of(norm="none"), TRAIN, TEST, tmp_path / "run")
     message = str(caught.value)
@@ -220,6 +221,27 @@ def test_a_loss_that_diverges(tmp_path, monkeypatch):
     arrays, metadata = read_arrays(tmp_path / "run" / STATE_FILE, "state")
     assert json.loads(metadata["progress"])["batch"] == 1  # the last good state
     assert all(np.isfinite(v).all() for v in arrays.values() if v.dtype.kind == "f")
+
+
+@pytest.mark.parametrize("which", ["train", "test"])
+def test_a_label_that_the_model_has_no_class_for(tmp_path, which):
+    wrong = Samples(TRAIN.inputs, TRAIN.labels + 2)
+    samples = (wrong, TEST) if which == "train" else (TRAIN, wrong)
+    with pytest.raises(DataError, match=f"sample 0 of those to {which} on has the label [23];"):
+        train(config_of(), *samples, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_evaluation_takes_no_larger_batches_than_training(tmp_path, monkeypatch):
+    forward, sizes = Network.forward, []
+
+    def watch(self, p):
+        sizes.append(len(p))
+        return forward(self, p)
+
+    monkeypatch.setattr(Network, "forward", watch)
+    train(config_of(epochs=1, batch_size=8), TRAIN, TEST, tmp_path / "run")
+    assert max(sizes) == 8 and sum(sizes) == 2 * len(TRAIN) + len(TEST)  # with the settling
 
 
 def test_a_rate_out_of_all_bounds_is_reported(tmp_path):
