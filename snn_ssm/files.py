@@ -52,8 +52,8 @@ def write_atomic(path: Path, data: bytes) -> None:
         _replace(path, data)
     except OSError as error:
         raise FileError(
-            f"cannot write {path}: {error.strerror or error}. Name a file in a directory that exists "
-            "and can be written to."
+            f"cannot write {path}: {error.strerror or error}. Name a file in a directory that "
+            "exists and can be written to."
         ) from error
 
 
