@@ -129,8 +129,11 @@ def test_a_task_is_found_by_its_name_and_describes_itself(name):
 @pytest.mark.parametrize("name", TASKS)
 def test_a_tasks_own_configuration_is_causal_and_spikes(name):
     model = TASKS[name].config().model
-    assert not model.bidirectional and model.activation == "heaviside"
-    assert model.norm == "batch" and model.mixing in ("linear", "glu")
+    assert not model.bidirectional and model.norm == "batch"
+    if model.mixing == "gsu":
+        assert (model.activation, model.gsu_norm) == ("ternary-constant", "batch")
+    else:
+        assert model.activation == "heaviside"
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pynn_models.errors import SnnSsmError
-from snn_ssm.config import Config, TaskConfig
+from snn_ssm.config import Config, ModelConfig, TaskConfig
 
 DATA_VARIABLE = "SNN_SSM_DATA"
 _ORDER_SEED = 2
@@ -87,6 +87,18 @@ def read_samples(path: Path) -> Samples:
         )
     native = inputs.astype(inputs.dtype.newbyteorder("="), copy=False)  # torch takes no other
     return Samples(native, labels.astype(np.int64), path.name)
+
+
+def gated_spiking_units(**settings: Any) -> ModelConfig:
+    """The GSU that can be deployed: learned thresholds, batch norms. It needs few epochs."""
+    return ModelConfig(
+        surrogate="arctan",
+        surrogate_slope=2.0,
+        activation="ternary-constant",
+        mixing="gsu",
+        gsu_norm="batch",
+        **settings,
+    )
 
 
 def order(count: int, split: str, task: TaskConfig, *, mixed: bool = False) -> NDArray[np.int64]:

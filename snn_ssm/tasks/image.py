@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig
-from snn_ssm.tasks.base import DataError, Samples, arranged, locate, order
+from snn_ssm.config import Config, TaskConfig, TrainingConfig
+from snn_ssm.tasks.base import DataError, Samples, arranged, gated_spiking_units, locate, order
 from snn_ssm.tasks.pictures import decode
 from snn_ssm.tasks.ragged import read_packed
 
@@ -66,11 +66,11 @@ class Image:
     classes: tuple[str, ...] = CLASSES
 
     def config(self) -> Config:
-        """A causal network with gated mixing for two cores."""
+        """A causal GSU for two cores."""
         return Config(
             task=TaskConfig(self.name, STEPS),
-            model=ModelConfig(surrogate="arctan", surrogate_slope=2.0, mixing="glu"),
-            training=TrainingConfig(epochs=4, rate=5e-3),
+            model=gated_spiking_units(),
+            training=TrainingConfig(epochs=3, rate=5e-3),
         )
 
     def load(self, data: Path, split: str, task: TaskConfig) -> Samples:

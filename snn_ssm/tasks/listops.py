@@ -19,8 +19,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig
-from snn_ssm.tasks.base import DataError, Samples, arranged, locate, make_folder, order
+from snn_ssm.config import Config, TaskConfig, TrainingConfig
+from snn_ssm.tasks.base import (
+    DataError,
+    Samples,
+    arranged,
+    gated_spiking_units,
+    locate,
+    make_folder,
+    order,
+)
 from snn_ssm.tasks.ragged import Ragged, join, read_ragged, write_ragged
 
 CLASSES = tuple("0123456789")
@@ -191,14 +199,15 @@ class ListOps:
     classes: tuple[str, ...] = CLASSES
 
     def config(self) -> Config:
-        """A causal network with gated mixing for two cores; every list fits its steps."""
+        """A causal GSU for two cores; every list fits its steps."""
         return Config(
             task=TaskConfig(self.name, 2000),
-            model=ModelConfig(
-                inputs=VOCABULARY, encoder="embedding", input_bits=0, input_scale=1.0,
-                surrogate="arctan", surrogate_slope=2.0, mixing="glu",
+            model=gated_spiking_units(
+                inputs=VOCABULARY, encoder="embedding", input_bits=0, input_scale=1.0
             ),
-            training=TrainingConfig(epochs=1, batch_size=32, rate=5e-3, weight_decay=0.05),
+            training=TrainingConfig(
+                epochs=1, batch_size=32, rate=5e-3, weight_decay=0.05, precision="bf16"
+            ),
         )
 
     def load(self, data: Path, split: str, task: TaskConfig) -> Samples:

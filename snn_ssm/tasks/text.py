@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig
-from snn_ssm.tasks.base import DataError, Samples, arranged, locate, order
+from snn_ssm.config import Config, TaskConfig, TrainingConfig
+from snn_ssm.tasks.base import DataError, Samples, arranged, gated_spiking_units, locate, order
 from snn_ssm.tasks.ragged import Ragged, join, read_packed
 
 CLASSES = ("negative", "positive")
@@ -56,14 +56,13 @@ class Text:
     classes: tuple[str, ...] = CLASSES
 
     def config(self) -> Config:
-        """A causal network for two cores that reads the first 1,024 bytes."""
+        """A causal GSU for two cores that reads the first 1,024 bytes."""
         return Config(
             task=TaskConfig(self.name, 1024),
-            model=ModelConfig(
-                inputs=VOCABULARY, classes=2, encoder="embedding", input_bits=0, input_scale=1.0,
-                surrogate="arctan", surrogate_slope=2.0,
+            model=gated_spiking_units(
+                inputs=VOCABULARY, classes=2, encoder="embedding", input_bits=0, input_scale=1.0
             ),
-            training=TrainingConfig(epochs=8, rate=5e-3, weight_decay=0.05),
+            training=TrainingConfig(epochs=3, rate=5e-3, weight_decay=0.05),
         )
 
     def load(self, data: Path, split: str, task: TaskConfig) -> Samples:
