@@ -195,6 +195,12 @@ def test_a_line_that_is_no_tree_and_value(tmp_path, line):
     assert "expected a tree, a tab and its value. Fetch the file again." in message
 
 
+def test_a_table_without_its_header_is_refused_not_cut(tmp_path):
+    (tmp_path / "basic_test.tsv").write_text("4\t4\n5\t5\n")
+    with pytest.raises(DataError, match=r"begins with b'4.*expected the header b'Source"):
+        read_table(tmp_path / "basic_test.tsv")
+
+
 def test_a_table_that_cannot_be_read(tmp_path):
     with pytest.raises(DataError, match=r"none\.tsv cannot be read \(.*No such file.*Fetch"):
         read_table(tmp_path / "none.tsv")

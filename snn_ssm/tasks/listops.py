@@ -41,6 +41,7 @@ VOCABULARY = 16
 SHORTEST, LONGEST = 501, 1999
 DEPTH = 10
 ARGUMENTS = 10
+_HEADER = b"Source\tTarget"
 _OPERATOR_PROBABILITY = 0.25
 _SEEDS = {"train": 0, "val": 1, "test": 2}
 _TREES_AT_ONCE = 5_000  # some hundred thousand nodes
@@ -178,6 +179,11 @@ def read_table(path: Path) -> tuple[Ragged, NDArray[np.int64]]:
         lines = path.read_bytes().splitlines()
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error}). Fetch the file again.") from error
+    if lines and lines[0] != _HEADER:
+        raise DataError(
+            f"{path} begins with {lines[0][:60]!r}; expected the header {_HEADER!r}. Fetch the file "
+            "again."
+        )
     for number, line in enumerate(lines[1:], start=2):
         source, _, target = line.partition(b"\t")
         try:
