@@ -181,8 +181,8 @@ def read_table(path: Path) -> tuple[Ragged, NDArray[np.int64]]:
         raise DataError(f"{path} cannot be read ({error}). Fetch the file again.") from error
     if lines and lines[0] != _HEADER:
         raise DataError(
-            f"{path} begins with {lines[0][:60]!r}; expected the header {_HEADER!r}. Fetch the file "
-            "again."
+            f"{path} begins with {lines[0][:60]!r}; expected the header {_HEADER!r}. Fetch the "
+            "file again."
         )
     for number, line in enumerate(lines[1:], start=2):
         source, _, target = line.partition(b"\t")
