@@ -127,6 +127,7 @@ def _row(metrics: Metrics) -> list[str]:
         model,
         "-" if published is None else f"{published:.2f}",
         _per_cent(metrics["test_accuracy"]),
+        f"{metrics['steps']:,}",
         f"{metrics['parameters']:,}",
         "-" if sparsity is None else _per_cent(1 - sparsity),
         _operations(metrics["synaptic_operations"]),
@@ -167,7 +168,7 @@ def not_run(runs: Sequence[Metrics]) -> list[str]:
 def page(runs: Sequence[Metrics]) -> str:
     """The page as Markdown: all runs, the class tables, and what was published but not run."""
     header = [
-        "task", "model", "published %", "ours %", "parameters", "spike rate %",
+        "task", "model", "published %", "ours %", "steps", "parameters", "spike rate %",
         "synaptic operations", "epochs", "training samples", "hardware", "minutes",
     ]
     parts = [_HEAD, _table(header, map(_row, runs))]

@@ -17,6 +17,7 @@ def made(task="smnist", model="Binary S4D, linear", **changes):
         "test_accuracy": 0.98765,
         "activation_sparsity": 0.6,
         "synaptic_operations": {"Effective_ACs": 5.25e6, "Effective_MACs": 31_234, "Dense": 1.2e9},
+        "steps": 784,
         "parameters": 43018,
         "epochs": [{}, {}, {}],
         "init": None,
@@ -43,7 +44,7 @@ def rows(text):
 
 def test_a_run_is_a_row():
     assert rows(page([made()]))[2:] == [
-        "| sMNIST | Binary S4D, linear | 99.40 | 98.77 | 43,018 | 40.00 | "
+        "| sMNIST | Binary S4D, linear | 99.40 | 98.77 | 784 | 43,018 | 40.00 | "
         "5.25 M ACs + 31.2 k MACs of 1.2 G | 3 | 60,000 | A processor, 2 threads | 67 |"
     ]
 
@@ -57,7 +58,7 @@ def test_a_model_without_spikes_an_unpublished_task_and_a_second_training():
     run = made("other", "Transformer", activation_sparsity=None, synaptic_operations=operations,
                init="ab12")
     assert rows(page([run]))[2:] == [
-        "| other | Transformer | - | 98.77 | 43,018 | - | 999 MACs of 999 | "
+        "| other | Transformer | - | 98.77 | 784 | 43,018 | - | 999 MACs of 999 | "
         "3, from a trained model | 60,000 | A processor, 2 threads | 67 |"
     ]
 
