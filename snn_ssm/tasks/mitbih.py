@@ -32,8 +32,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig
-from snn_ssm.tasks.base import DataError, Samples, arranged, locate, order, read_npz
+from snn_ssm.config import Config, TaskConfig, TrainingConfig
+from snn_ssm.tasks.base import (
+    DataError,
+    Samples,
+    arranged,
+    gated_spiking_units,
+    locate,
+    order,
+    read_npz,
+)
 from snn_ssm.tasks.wfdb import Recording, read_recording
 
 CLASSES = ("N", "S", "V", "F")
@@ -133,13 +141,11 @@ class MitBih:
     classes: tuple[str, ...] = CLASSES
 
     def config(self) -> Config:
-        """A causal network for two cores."""
+        """A causal GSU for two cores."""
         return Config(
             task=TaskConfig(self.name, 360),
-            model=ModelConfig(
-                classes=len(CLASSES), input_scale=1 / 16, surrogate="arctan", surrogate_slope=2.0
-            ),
-            training=TrainingConfig(epochs=8, rate=5e-3),
+            model=gated_spiking_units(classes=len(CLASSES), input_scale=1 / 16),
+            training=TrainingConfig(epochs=4, rate=5e-3),
         )
 
     def load(self, data: Path, split: str, task: TaskConfig) -> Samples:
