@@ -33,7 +33,7 @@ from export.recording import Recording
 from export.storage import load_network
 from export.verify import versions
 from pynn_models.errors import SnnSsmError
-from snn_ssm.files import sha256, write_atomic
+from snn_ssm.files import FileError, sha256, write_atomic
 
 SUMMARY_FILE = "summary.json"
 _CHUNK = 50
@@ -130,10 +130,10 @@ class Job:
     def _write(self, name: str, data: bytes) -> None:
         try:
             write_atomic(self.out / name, data)
-        except OSError as error:
+        except FileError as error:
             raise JobError(
-                f"cannot write {self.out / name}: {error.strerror}. Make room or give another "
-                "--out; the finished samples in a directory are kept and not run again."
+                f"{error} Make room or give another --out; the finished samples in a directory are "
+                "kept and not run again."
             ) from error
 
     def _summarise(self, chunks: Sequence[Chunk]) -> None:

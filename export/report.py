@@ -69,7 +69,8 @@ def html_report(
 
     ``figures`` are pairs of a Figure, or the Axes that fill one, and a caption. Numbers stand on
     the right of their column. The file appears whole or not at all.
-    Raises: :class:`ReportError` for rows with different keys, or a path that cannot be written.
+    Raises: :class:`ReportError` for rows with different keys, ``FileError`` for a path that cannot
+    be written.
     """
     figure_parts = [_figure(i + 1, *pair) for i, pair in enumerate(figures)]
     items = "\n".join(f"<li>{html.escape(note)}</li>" for note in notes)
@@ -93,13 +94,7 @@ def html_report(
 </body>
 </html>
 """
-    try:
-        write_atomic(Path(path), page.encode())
-    except OSError as error:
-        raise ReportError(
-            f"cannot write the report {path}: {error.strerror}. Name a file in a directory that "
-            "exists and can be written."
-        ) from error
+    write_atomic(Path(path), page.encode())
 
 
 def write_report(

@@ -11,10 +11,11 @@ import numpy as np
 from conftest import checkpoint_of
 from job_runs import SAMPLES, refusal, run_here, run_there, verify
 
-from export import job, job_results, job_runner, storage
+from export import job, job_results, storage
 from export.cli import main
 from export.lower import lower
 from export.pynn import BackendError
+from snn_ssm import files
 from snn_ssm.files import FileError
 
 # Refusals of run.py itself.
@@ -147,9 +148,9 @@ def test_no_place_for_results(job_files, capsys, monkeypatch):
     def full(path, data):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(job_runner, "write_atomic", full)
+    monkeypatch.setattr(files, "_replace", full)
     message = refusal(capsys, run_here, bundle, "software")
-    assert "No space left on device. Make room or give another --out" in message
+    assert "No space left on device" in message and "Make room or give another --out" in message
 
 
 def test_results_of_another_job_are_not_added_to(job_files, tmp_path, capsys):
@@ -184,7 +185,7 @@ def test_a_job_is_made_from_the_command_line(job_files, tmp_path, capsys):
 
 
 def test_samples_that_do_not_fit_make_no_job(job_files, tmp_path, capsys):
-    np.savez(tmp_path / "s.npz", inputs=SAMPLES.inputs[:, :, :9], labels=SAMPLES.labels)
+    np.savez(tmp_path / "s.npz", inputs=SAMPLES.inputs.repeat(2, 1), labels=SAMPLES.labels)
     arguments = ["job", job_files / "network", tmp_path / "new", "--data", tmp_path / "s.npz"]
     message = refusal(capsys, main, [str(a) for a in arguments])
     assert "(B, 1, 20)" in message

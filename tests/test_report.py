@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from export import report, software
 from export.figure_style import ReportError
+from snn_ssm.files import FileError
 
 VOID = {"meta", "img"}
 
@@ -162,7 +163,7 @@ def test_rows_of_different_keys_are_refused(tmp_path):
 
 
 def test_a_path_that_cannot_be_written(tmp_path):
-    with pytest.raises(ReportError, match=r"absent.*Name a file in a directory"):
+    with pytest.raises(FileError, match=r"absent.*Name a file in a directory"):
         report.html_report(tmp_path / "absent" / "page.html", "t", [], [], [])
 
 

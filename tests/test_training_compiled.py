@@ -1,42 +1,42 @@
 """``--compile``: the compiled training step is the plain one, up to rounding."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
+from conftest import ROOT  # noqa: E402
 from toy_problem import TEST, TRAIN, config_of  # noqa: E402
 
 from export.cli import main  # noqa: E402
-from snn_ssm.distributed import World  # noqa: E402
-from snn_ssm.training import Run, train  # noqa: E402
+from snn_ssm.compilation import CompilationError  # noqa: E402
+from snn_ssm.training import train  # noqa: E402
 
 
-def gradients(run):
-    """Logits and all gradients of a batch, in float64, in one vector."""
-    p, label = torch.from_numpy(TRAIN.inputs[:16]), torch.from_numpy(TRAIN.labels[:16])
-    out = run.forward(p)
-    run.objective(out.logits, label, out.outputs, 16).backward()
-    found = [out.logits, *(p.grad for p in run.network.parameters())]
-    return torch.cat([x.detach().double().flatten() for x in found])
+def test_gradients_are_those_of_the_plain_step():
+    worker = ROOT / "tests" / "compiled_worker.py"
+    found = subprocess.run([sys.executable, worker], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    errors = json.loads(found.stdout)
+    assert len(errors) == 2 and max(errors) < 1e-4
 
 
-def test_gradients_are_those_of_the_plain_step(tmp_path):
-    model = {"mixing": "gsu", "activation": "ternary-constant", "gsu_norm": "batch", "dropout": 0.0}
-    config = config_of(**model)
-    exact, plain, fused = (Run(config, tmp_path, World(), step) for step in (False, False, True))
-    exact.network.double()
-    truth = gradients(exact)
-    for run in (plain, fused):
-        assert float((gradients(run) - truth).norm()) < 1e-4 * float(truth.norm())
+def test_with_nest_in_the_process_it_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "nest", object())
+    with pytest.raises(CompilationError, match="NEST is loaded .* Train in a process of its own"):
+        train(config_of(), TRAIN, TEST, tmp_path / "run", compile_step=True)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.fixture
 def compilers(monkeypatch):
     """The options of every call of the compiler, which only traces, to be fast."""
     calls, compiler = [], torch.compile
+    monkeypatch.delitem(sys.modules, "nest", raising=False)  # others' tests may have loaded it
 
     def tracing(network, **options):
         calls.append(options)
