@@ -18,6 +18,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from export.figure_style import finish
 from snn_ssm import train
 from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig
 from snn_ssm.tasks import Samples
@@ -66,9 +67,8 @@ def plot(axes: Axes, runs: dict[str, Any]) -> None:
                 linewidth=2.5 if name == "heaviside" else 1.3,
                 label=f"{name}  {accuracy[-1]:.1f} %",
             )
-    axes.set(xlabel="epoch", ylabel="test accuracy, %", title="Blue saturates, orange does not")
     axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
+    finish(axes, "epoch", "test accuracy, %", "Blue saturates, orange does not")
 
 
 def main(out: Path) -> None:

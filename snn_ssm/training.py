@@ -297,8 +297,8 @@ def train(
     epoch. Started by ``torchrun``, every process trains on its share of each batch and the first
     one writes. Raises ``FileError`` where ``out`` exists and ``resume`` is not set, ``StartError``
     where the model of ``init`` is another, ``DataError`` for a label that the model has no class
-    for, :class:`TrainingError` where the loss diverges or the
-    run cannot be resumed.
+    for, ``CompilationError`` where the step cannot be compiled, :class:`TrainingError` where the
+    loss diverges or the run cannot be resumed.
     """
     world = join(device)
     run = Run(config, Path(out), world, compile_step)
