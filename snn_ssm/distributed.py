@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+import torch.distributed.nn
 from torch import Tensor, distributed, nn
 
 from pynn_models.errors import SnnSsmError
@@ -69,11 +70,7 @@ class World:
         return values
 
     def meet(self) -> None:
-        """Wait until every process is here; for the end of a run.
-
-        A process that leaves at once may be stopped by its own communication threads: the last
-        reference to a tensor that they exchanged must not be theirs when Python shuts down.
-        """
+        """Wait until every process is here: for the end of a run, where connections close."""
         if self.size > 1:
             distributed.barrier()
 
@@ -84,6 +81,19 @@ class World:
         values = [value]
         distributed.broadcast_object_list(values)
         return values[0]
+
+
+    def first_does(self, action: Callable[[], object]) -> None:
+        """Process 0 does what is to be done once; what it raises, every process raises."""
+        error = None
+        if self.rank == 0:
+            try:
+                action()
+            except SnnSsmError as raised:
+                error = raised
+        error = self.first(error)
+        if error is not None:
+            raise error
 
 
 def find_device(name: str, local_rank: int = 0) -> torch.device:
@@ -123,6 +133,9 @@ def join(device: str) -> World:
     if not distributed.is_initialized():
         if found.type == "cuda":
             torch.cuda.set_device(found)
+        # The group's threads end with its last reference; one that outlives the interpreter aborts
+        # the process. torch.distributed.nn has default arguments that refer to the group of the
+        # moment when it is imported, so it must be imported before there is one, as above.
         distributed.init_process_group("nccl" if found.type == "cuda" else "gloo")
         atexit.register(distributed.destroy_process_group)
     return World(distributed.get_rank(), distributed.get_world_size(), found)

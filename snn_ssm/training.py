@@ -103,8 +103,7 @@ class Run:
             require_same_model(self.config.model, init, checkpoint.config.model)
             load_weights(self.network, checkpoint)
             self.progress.init = sha256((init / MODEL_FILE).read_bytes())
-        if self.world.rank == 0:
-            new_directory(self.out, "output directory")
+        self.world.first_does(lambda: new_directory(self.out, "output directory"))
 
     def save_state(self) -> None:
         """Write all that a resumed run needs, in one file."""

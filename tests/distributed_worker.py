@@ -1,5 +1,7 @@
 """Started by torchrun in ``test_distributed``: trains a run, kills another and resumes it."""
 
+import atexit
+import os
 import sys
 from pathlib import Path
 
@@ -51,6 +53,13 @@ def train_all(out):
     train(config("dropped"), TRAIN, TEST, out / "resumed", resume=True)
 
 
+def report_threads(path):
+    """Write the names of the process's threads."""
+    path.write_text("\n".join(p.read_text() for p in Path("/proc/self/task").glob("*/comm")))
+
+
 if __name__ == "__main__":
+    threads = Path(sys.argv[1]) / f"threads.{os.environ['RANK']}"
+    atexit.register(report_threads, threads)  # registered first, called last
     training.build_network = in_float64
     train_all(Path(sys.argv[1]))

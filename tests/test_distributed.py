@@ -71,6 +71,25 @@ def test_a_killed_run_of_two_continues_to_the_same_result(two):
         assert np.array_equal(array, other[name]), name
 
 
+def test_no_communication_thread_outlives_its_group(two):
+    """One that did would abort the process now and then, when the interpreter is gone."""
+    for rank in range(2):
+        threads = (two / f"threads.{rank}").read_text()
+        assert threads.strip() and "gloo" not in threads, threads
+
+
+def test_what_the_first_process_refuses_ends_the_others_too(tmp_path):
+    (tmp_path / "penalised").mkdir()
+    (tmp_path / "penalised" / "kept.txt").write_text("")
+    result = subprocess.run(
+        [*TORCHRUN, ROOT / "tests" / "distributed_worker.py", tmp_path],
+        cwd=tmp_path, capture_output=True, text=True, timeout=300,
+    )
+    assert result.returncode != 0
+    assert "FileError: the output directory" in result.stderr
+    assert "Connection closed" not in result.stderr
+
+
 def test_a_run_of_two_processes_is_not_resumed_by_one(two, tmp_path):
     with pytest.raises(TrainingError) as caught:
         train(config("dropped"), TRAIN, TEST, two / "dropped", resume=True)
