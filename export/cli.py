@@ -31,8 +31,8 @@ def _parser() -> argparse.ArgumentParser:
     def data(command: argparse.ArgumentParser, samples: bool = True) -> None:
         command.add_argument(
             "--data", type=Path, metavar="DIR",
-            help="directory of the data sets, or an .npz of inputs and labels "
-            "(default: $SNN_SSM_DATA)",
+            help="directory of the data sets, or of your own train.npz and test.npz, or an .npz "
+            "to test on (default: $SNN_SSM_DATA)",
         )
         if samples:
             command.add_argument(

@@ -34,7 +34,8 @@ class Progress:
     """Where a run stands: the epoch, the batches done in it, and its sums so far.
 
     ``epochs``: what each finished epoch reported; ``measured``: what the last evaluation found;
-    ``init``: SHA-256 of the model that the run started from, None for a random start.
+    ``init``: SHA-256 of the model that the run started from, None for a random start; ``data``:
+    those of the samples, by split.
     """
 
     epoch: int = 0
@@ -47,6 +48,7 @@ class Progress:
     epochs: list[dict[str, Any]] = field(default_factory=list)
     measured: dict[str, Any] = field(default_factory=dict)
     init: str | None = None
+    data: dict[str, str] = field(default_factory=dict)
 
 
 def random_state(device: torch.device) -> dict[str, Tensor]:
@@ -92,12 +94,14 @@ def load_state(
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
     random: list[dict[str, Tensor]],
+    data: dict[str, str],
 ) -> tuple[Progress, list[dict[str, Tensor]]]:
     """Set network and optimiser to a directory's state; its progress and random states.
 
     ``random``: the present random states, for which processes and devices must be those of the
-    file. Raises ``FileError`` where there is no state, :class:`TrainingError` where it is of
-    another configuration, of other processes or of another version of the project.
+    file; ``data``: the samples' digests, by split. Raises ``FileError`` where there is no state,
+    :class:`TrainingError` where it is of another configuration, of other samples, of other
+    processes or of another version of the project.
     """
     path = directory / STATE_FILE
     if not path.is_file():
@@ -127,6 +131,12 @@ def load_state(
             f"({type(error).__name__}: {error}). Resume with that version, or train into a new "
             "directory."
         ) from error
+    other = [split for split, digest in data.items() if progress.data.get(split) != digest]
+    if other:
+        raise TrainingError(
+            f"{directory} has other {' and '.join(other)} samples than those given (their SHA-256 "
+            "differ). Resume with the same --data, or train into a new directory."
+        )
     return progress, [_tensors(arrays, f"random.{process}.") for process in range(len(random))]
 
 

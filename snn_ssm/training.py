@@ -96,8 +96,12 @@ class Run:
                     "fewer processes."
                 )
 
-    def start(self, init: Path | None) -> None:
-        """Make the run's directory; the model is random, or that of the checkpoint ``init``."""
+    def start(self, init: Path | None, data: dict[str, str]) -> None:
+        """Make the run's directory; the model is random, or that of the checkpoint ``init``.
+
+        ``data``: the samples' digests, by split.
+        """
+        self.progress.data = data
         if init is not None:
             checkpoint = load_checkpoint(init)
             require_same_model(self.config.model, init, checkpoint.config.model)
@@ -113,11 +117,11 @@ class Run:
                 self.out, self.config, self.progress, self.network, self.optimiser, random
             )
 
-    def load_state(self) -> None:
+    def load_state(self, data: dict[str, str]) -> None:
         """Continue from the directory's state; raises where there is none or it is another's."""
         random = self.world.gather(random_state(self.world.device))
         self.progress, stored = load_state(
-            self.out, self.config, self.network, self.optimiser, random
+            self.out, self.config, self.network, self.optimiser, random, data
         )
         set_random_state(stored[self.world.rank], self.world.device)
 
@@ -254,6 +258,7 @@ class Run:
             epochs=progress.epochs,
             measured={"train_samples": len(samples), **report(checkpoint, test, found)},
             init=progress.init,
+            data=progress.data,
         )
         if self.world.rank == 0:
             save_checkpoint(self.out, checkpoint)
@@ -272,6 +277,7 @@ class Run:
             "epochs": progress.epochs,
             "seconds": progress.seconds,
             "init": progress.init,
+            "data_sha256": progress.data,
             "compiled": self.compile_step,
             "model_sha256": sha256((self.out / MODEL_FILE).read_bytes()),
             **provenance(world.device, world.size),
@@ -304,10 +310,11 @@ def train(
     run.check_shares(train_samples)
     for samples, use in ((train_samples, "those to train on"), (test_samples, "those to test on")):
         check_labels(samples.labels, config.model.classes, use)
+    data = {"train": train_samples.digest(), "test": test_samples.digest()}
     if resume:
-        run.load_state()
+        run.load_state(data)
     else:
-        run.start(init)
+        run.start(init, data)
     while run.progress.epoch < config.training.epochs:
         run.epoch(train_samples)
         run.finish_epoch(train_samples, test_samples)

@@ -39,6 +39,13 @@ settings.register_profile(
 settings.load_profile("project")
 
 
+def save_splits(directory, **arrays):
+    """Own samples as ``--data`` takes them, the same in both splits."""
+    directory.mkdir(exist_ok=True)
+    for split in ("train", "test"):
+        np.savez(directory / f"{split}.npz", **arrays)
+
+
 def _value(leaf, shape, model, rng):
     """A plausible trained value of one array: nothing is zero, one or symmetric by accident."""
     if leaf == "a":

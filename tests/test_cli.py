@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import checkpoint_of, samples_of
+from conftest import checkpoint_of, samples_of, save_splits
 
 from export import storage
 from export.cli import main
@@ -101,14 +101,14 @@ def test_report(files):
 
 
 def test_train_resumes_from_the_command_line(files, capsys, monkeypatch):
-    np.savez(files / "data.npz", inputs=samples_of(CHECKPOINT, 12), labels=np.arange(12) % 3)
+    save_splits(files / "data", inputs=samples_of(CHECKPOINT, 12), labels=np.arange(12) % 3)
     config = files / "small.toml"
     config.write_text(
         "[task]\nname = 'smnist'\nsteps = 20\n"
         "[model]\nclasses = 3\nchannels = 4\ndepth = 1\nmodes = 2\ninput_bits = 4\n"
         "[training]\nepochs = 1\nbatch_size = 4\n"
     )
-    arguments = ["train", "smnist", "--config", config, "--data", files / "data.npz"]
+    arguments = ["train", "smnist", "--config", config, "--data", files / "data"]
     arguments = [str(a) for a in [*arguments, "--out", files / "out"]]
     assert main(arguments) == 0
     assert "test accuracy" in capsys.readouterr().out

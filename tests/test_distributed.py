@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, save_splits
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
@@ -104,12 +104,11 @@ def test_torchrun_runs_the_command(tmp_path):
     settings = config_of(dropout=0.0, epochs=1, activation="gelu")
     text = configuration.dumps(settings).replace('"toy"', '"smnist"')
     (tmp_path / "config.toml").write_text(text)
-    np.savez(tmp_path / "data.npz", inputs=TRAIN.inputs, labels=TRAIN.labels)
-    command = ["train", "smnist", "--config", "config.toml", "--data", "data.npz"]
+    save_splits(tmp_path / "data", inputs=TRAIN.inputs, labels=TRAIN.labels)
+    command = ["train", "smnist", "--config", tmp_path / "config.toml", "--data", tmp_path / "data"]
     printed = launch("-m", "export.cli", *command, "--out", "two", cwd=tmp_path)
     assert printed.count("test accuracy") == 1  # the first process's
-    paths = [str(tmp_path / p) if "." in p else p for p in command]
-    assert main([*paths, "--out", str(tmp_path / "one")]) == 0
+    assert main([*map(str, command), "--out", str(tmp_path / "one")]) == 0
     found, expected = (
         json.loads((tmp_path / run / METRICS_FILE).read_text()) for run in ("two", "one")
     )

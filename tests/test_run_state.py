@@ -19,7 +19,8 @@ from snn_ssm.run_state import (  # noqa: E402
 )
 
 RANDOM = [random_state(torch.device("cpu"))]
-PROGRESS = Progress(2, 3, loss=0.5, rates=[0.25], epochs=[{"epoch": 1}], init="ab")
+PROGRESS = Progress(2, 3, loss=0.5, rates=[0.25], epochs=[{"epoch": 1}], init="ab",
+                    data={"train": "1", "test": "2"})
 
 
 def stepped(seed):
@@ -40,11 +41,22 @@ def run(tmp_path):
     return tmp_path
 
 
-def resume(directory):
+def resume(directory, data=None):
     with torch.random.fork_rng(devices=[]):
         network, optimiser = stepped(1)
-    progress, random = load_state(directory, Config(), network, optimiser, RANDOM)
+    progress, random = load_state(
+        directory, Config(), network, optimiser, RANDOM, data or PROGRESS.data
+    )
     return progress, random, network, optimiser
+
+
+def test_a_state_of_other_samples_is_refused(run):
+    with pytest.raises(TrainingError) as caught:
+        resume(run, PROGRESS.data | {"test": "4"})
+    assert str(caught.value) == (
+        f"{run} has other test samples than those given (their SHA-256 differ). Resume with the "
+        "same --data, or train into a new directory."
+    )
 
 
 def rewrite(directory, change):

@@ -1,12 +1,22 @@
 """Samples of a user's own file, and folders that cannot be made: refused before they do harm."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from conftest import save_splits
 
 from snn_ssm.config import TaskConfig
-from snn_ssm.tasks import DataError, dashed_paths, listops, load_samples, mnist, read_samples
+from snn_ssm.tasks import (
+    DataError,
+    Samples,
+    dashed_paths,
+    listops,
+    load_samples,
+    mnist,
+    read_samples,
+)
 from snn_ssm.tasks.base import read_npz
 from snn_ssm.tasks.pathfinder import PATHFINDER
 
@@ -65,11 +75,44 @@ def test_samples_of_another_length_than_the_tasks(tmp_path):
         load_samples(path, "test", TaskConfig())
 
 
-def test_a_file_is_all_of_either_split(tmp_path):
+def test_a_file_is_tested_on_and_never_trained_on(tmp_path):
     path = tmp_path / "s.npz"
     np.savez(path, inputs=INPUTS, labels=LABELS)
-    one, two = (load_samples(path, split, TaskConfig(steps=3)) for split in ("train", "test"))
-    assert (one.inputs == two.inputs).all() and one.source == two.source == "s.npz"
+    found = load_samples(path, "test", TaskConfig(steps=3))
+    assert (found.inputs == INPUTS).all() and found.source == "s.npz"
+    with pytest.raises(DataError, match=r"s\.npz has no splits, .* Give a directory with train\."):
+        load_samples(path, "train", TaskConfig(steps=3))
+
+
+def test_own_samples_of_both_splits(tmp_path):
+    save_splits(tmp_path, inputs=INPUTS, labels=LABELS)
+    np.savez(tmp_path / "test.npz", inputs=INPUTS[:1] + 1, labels=LABELS[:1])
+    task = TaskConfig(steps=3)
+    train, test = (load_samples(tmp_path, split, task) for split in ("train", "test"))
+    assert (train.inputs == INPUTS).all() and (train.labels == LABELS).all()
+    assert (test.inputs == INPUTS[:1] + 1).all() and len(test) == 1
+    assert train.source == f"{tmp_path.name}/train.npz"
+    assert test.source == f"{tmp_path.name}/test.npz"
+    one = load_samples(tmp_path, "train", replace(task, train_samples=1))
+    assert len(one) == 1 and one.labels[0] in LABELS
+    with pytest.raises(DataError, match=f"train_samples is 9, but 'smnist' has {len(LABELS)}"):
+        load_samples(tmp_path, "train", replace(task, train_samples=9))
+    (tmp_path / "test.npz").unlink()
+    with pytest.raises(DataError, match=r"has a train\.npz but no test\.npz; expected both\. Add"):
+        load_samples(tmp_path, "test", task)
+
+
+def test_a_digest_is_of_types_shapes_and_values():
+    samples = Samples(INPUTS, LABELS)
+    others = [
+        Samples(INPUTS + 1, LABELS),
+        Samples(INPUTS.astype(np.float32), LABELS),
+        Samples(INPUTS.reshape(len(LABELS), 3, -1), LABELS),
+        Samples(INPUTS, LABELS[::-1].copy()),
+    ]
+    digests = {s.digest() for s in [samples, *others]}
+    assert len(digests) == 5
+    assert Samples(INPUTS[::-1][::-1], LABELS.copy()).digest() == samples.digest()
 
 
 def encrypted(content):

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import checkpoint_of, samples_of
+from conftest import checkpoint_of, samples_of, save_splits
 
 from export.cli import main
 from snn_ssm.checkpoint import load_checkpoint, save_checkpoint
@@ -17,10 +17,10 @@ CHECKPOINT = checkpoint_of(5, steps=20)
 
 @pytest.fixture
 def files(tmp_path):
-    """A checkpoint and an .npz of samples, in one directory."""
+    """A checkpoint and samples of both splits, in one directory."""
     (tmp_path / "checkpoint").mkdir()
     save_checkpoint(tmp_path / "checkpoint", CHECKPOINT)
-    np.savez(tmp_path / "data.npz", inputs=samples_of(CHECKPOINT, 6), labels=[0, 1, 2, 0, 1, 2])
+    save_splits(tmp_path / "data", inputs=samples_of(CHECKPOINT, 6), labels=[0, 1, 2, 0, 1, 2])
     return tmp_path
 
 
@@ -39,13 +39,13 @@ def configuration(path, **model):
 
 
 def arguments(files, config, *more):
-    command = ["train", "smnist", "--config", config, "--data", files / "data.npz"]
+    command = ["train", "smnist", "--config", config, "--data", files / "data"]
     return [str(a) for a in [*command, "--out", files / "out", *more]]
 
 
 def test_evaluate_prints_and_writes_the_metrics(files, capsys):
     out = files / "metrics.json"
-    command = ["evaluate", files / "checkpoint", "--data", files / "data.npz", "--json", out]
+    command = ["evaluate", files / "checkpoint", "--data", files / "data", "--json", out]
     assert main([str(a) for a in command]) == 0
     printed = capsys.readouterr().out
     result = json.loads(out.read_text())

@@ -4,12 +4,11 @@ import json
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from conftest import ROOT  # noqa: E402
+from conftest import ROOT, save_splits  # noqa: E402
 from toy_problem import TEST, TRAIN, config_of  # noqa: E402
 
 from export.cli import main  # noqa: E402
@@ -58,7 +57,7 @@ def test_a_compiled_run_learns_the_same(tmp_path, compilers):
 
 
 def test_the_command_compiles_where_it_is_told_to(tmp_path, compilers):
-    np.savez(tmp_path / "data.npz", inputs=TRAIN.inputs, labels=TRAIN.labels)
+    save_splits(tmp_path / "data", inputs=TRAIN.inputs, labels=TRAIN.labels)
     (tmp_path / "config.toml").write_text(
         "[task]\nname = 'smnist'\nsteps = 12\n[model]\nclasses = 2\nchannels = 4\ndepth = 1\n"
         "modes = 2\n[training]\nepochs = 1\nbatch_size = 35\n"
@@ -66,6 +65,6 @@ def test_the_command_compiles_where_it_is_told_to(tmp_path, compilers):
     for options in ([], ["--compile"]):
         out = tmp_path / f"out{len(options)}"
         command = ["train", "smnist", "--config", tmp_path / "config.toml", "--out", out]
-        assert main([str(a) for a in [*command, "--data", tmp_path / "data.npz", *options]]) == 0
+        assert main([str(a) for a in [*command, "--data", tmp_path / "data", *options]]) == 0
         assert json.loads((out / "metrics.json").read_text())["compiled"] == bool(options)
     assert len(compilers) == 1

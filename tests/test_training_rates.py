@@ -94,7 +94,7 @@ def test_a_penalty_without_spikes_is_refused(tmp_path, changes):
 
 def test_a_run_starts_from_a_checkpoint(dense, tmp_path):
     run = Run(config_of(seed=9), tmp_path / "run", World())
-    run.start(dense[0])
+    run.start(dense[0], {})
     for name, value in run.network.state_dict().items():
         assert np.array_equal(value, load_checkpoint(dense[0]).arrays[name]), name
     assert run.progress.init == sha256((dense[0] / MODEL_FILE).read_bytes())

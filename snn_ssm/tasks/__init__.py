@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from snn_ssm.config import TaskConfig
@@ -11,6 +12,7 @@ from snn_ssm.tasks.base import (
     Task,
     check_steps,
     data_directory,
+    order,
     read_samples,
 )
 from snn_ssm.tasks.image import IMAGE
@@ -35,17 +37,38 @@ def get_task(name: str) -> Task:
 
 
 def load_samples(data: Path | None, split: str, task: TaskConfig) -> Samples:
-    """A task's samples from a data directory, or those of an ``.npz`` file.
+    """A task's samples from a data directory, or a user's own from ``.npz`` files.
 
-    ``data`` None: ``$SNN_SSM_DATA``. A file has no splits: it is all of any that is asked for, and
-    its steps are not permuted. Raises :class:`DataError`.
+    ``data`` None: ``$SNN_SSM_DATA``. Own samples are a file, or a directory with ``train.npz`` and
+    ``test.npz``; their steps are not permuted. A file has no splits: it is what is tested on.
+    Raises :class:`DataError`.
     """
     path = data_directory(data)
     if path.suffix == ".npz":
-        samples = read_samples(path)
-        check_steps(samples.inputs, task)
-        return samples
-    return get_task(task.name).load(path, split, task)
+        if split != "test":
+            raise DataError(
+                f"{path} has no splits, so a network trained on it would be tested on the same "
+                "samples. Give a directory with train.npz and test.npz as --data."
+            )
+        return _own(path, path.name, task)
+    files = {name: path / f"{name}.npz" for name in ("train", "test")}
+    found = [name for name, file in files.items() if file.exists()]
+    if not found:
+        return get_task(task.name).load(path, split, task)
+    if split not in found:
+        raise DataError(
+            f"{path} has a {found[0]}.npz but no {split}.npz; expected both. Add it, or give the "
+            "directory of the data sets as --data."
+        )
+    samples = _own(files[split], f"{path.name}/{split}.npz", task)
+    chosen = order(len(samples), split, task)
+    return replace(samples, inputs=samples.inputs[chosen], labels=samples.labels[chosen])
+
+
+def _own(path: Path, source: str, task: TaskConfig) -> Samples:
+    samples = read_samples(path)
+    check_steps(samples.inputs, task)
+    return replace(samples, source=source)
 
 
 __all__ = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,6 +40,14 @@ class Samples:
     def head(self, count: int | None) -> Samples:
         """The first ``count`` samples (all for None)."""
         return Samples(self.inputs[:count], self.labels[:count], self.source)
+
+    def digest(self) -> str:
+        """SHA-256 of types, shapes and values: whether two runs had the same samples."""
+        found = hashlib.sha256()
+        for array in (self.inputs, self.labels):
+            found.update(f"{array.dtype.str} {array.shape} ".encode())
+            found.update(np.ascontiguousarray(array).data)
+        return found.hexdigest()
 
 
 def read_npz(path: Path, what: str, arrays: Mapping[str, str]) -> dict[str, NDArray[Any]]:
