@@ -149,7 +149,10 @@ def _class_table(metrics: Metrics) -> str:
          _per_cent(row["predictivity"])]
         for row in metrics["classes"]
     ]
-    title = f"### {TITLES[metrics['task']]}: {metrics['model']}"
+    epochs, samples = len(metrics["epochs"]), metrics["train_samples"]
+    title = (
+        f"### {_title(metrics)}: {metrics['model']}, epochs: {epochs}, training samples: {samples:,}"
+    )
     header = ["class", "test samples", "sensitivity %", "positive predictivity %"]
     return f"{title}\n\n{_table(header, rows)}"
 

@@ -66,7 +66,7 @@ def test_a_model_without_spikes_an_unpublished_task_and_a_second_training():
 def test_only_mit_bih_has_a_class_table():
     assert "Class by class" not in page([made()])
     text = page([made(), made("mitbih")])
-    assert "### MIT-BIH: Binary S4D, linear" in text
+    assert "### MIT-BIH: Binary S4D, linear, epochs: 3, training samples: 60,000\n" in text
     assert rows(text)[-2:] == ["| N | 1,234 | 50.00 | 33.33 |", "| V | 0 | - | 0.00 |"]
 
 
