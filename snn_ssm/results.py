@@ -149,10 +149,8 @@ def _class_table(metrics: Metrics) -> str:
          _per_cent(row["predictivity"])]
         for row in metrics["classes"]
     ]
-    epochs, samples = len(metrics["epochs"]), metrics["train_samples"]
-    title = (
-        f"### {_title(metrics)}: {metrics['model']}, epochs: {epochs}, training samples: {samples:,}"
-    )
+    run = f"epochs: {len(metrics['epochs'])}, training samples: {metrics['train_samples']:,}"
+    title = f"### {_title(metrics)}: {metrics['model']}, {run}"
     header = ["class", "test samples", "sensitivity %", "positive predictivity %"]
     return f"{title}\n\n{_table(header, rows)}"
 
