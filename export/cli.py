@@ -12,6 +12,7 @@ from typing import Any
 
 from export import commands
 from pynn_models.errors import SnnSsmError
+from snn_ssm import __version__
 from snn_ssm.tasks import TASKS
 
 
@@ -21,6 +22,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Train state-space spiking networks, run them as PyNN networks, and prove "
         "that what runs is what was trained.",
     )
+    parser.add_argument("--version", action="version", version=f"snn-ssm {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, function: Any, text: str) -> argparse.ArgumentParser:

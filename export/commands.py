@@ -38,6 +38,7 @@ def _samples(
     """Samples of the task that a network was trained for, test or train."""
     from snn_ssm.config import TaskConfig, from_dict
     from snn_ssm.tasks import load_samples
+    from snn_ssm.tasks.base import check_labels
 
     if count is not None and count < 1:
         raise UsageError(f"--samples is {count}; expected at least 1.")
@@ -45,6 +46,7 @@ def _samples(
     samples = load_samples(data, split, task)
     if count is not None and count > len(samples):
         raise UsageError(f"--samples is {count}, but there are {len(samples)} {split} samples.")
+    check_labels(samples.labels, network.population(network.readout.population).size, "--data")
     return samples.head(count)
 
 
@@ -59,6 +61,11 @@ def train(args: argparse.Namespace) -> int:
     config = configuration.load(args.config) if args.config else task.config()
     if config.task.name != task.name:
         raise UsageError(f"--config is for task {config.task.name!r}, not {task.name!r}.")
+    if data_directory(args.data).suffix == ".npz":
+        raise UsageError(
+            f"--data is {args.data}: a file has no splits, and a network trained on it would be "
+            "tested on the same samples. Give a directory with train.npz and test.npz."
+        )
     if args.download:
         task.download(data_directory(args.data))
     metrics = training.train(
@@ -81,11 +88,13 @@ def evaluate(args: argparse.Namespace) -> int:
     from export.scores import evaluation_table
     from snn_ssm import evaluation
     from snn_ssm.checkpoint import load_checkpoint
-    from snn_ssm.files import write_atomic
+    from snn_ssm.files import writable, write_atomic
     from snn_ssm.labels import model_name
     from snn_ssm.restore import load_network
     from snn_ssm.tasks import load_samples
 
+    if args.json:
+        writable(args.json)
     checkpoint = load_checkpoint(args.checkpoint)
     samples = load_samples(args.data, "test", checkpoint.config.task)
     batch_size = checkpoint.config.training.batch_size
@@ -201,7 +210,10 @@ def run(args: argparse.Namespace) -> int:
     from export.readout import accumulated_logits, logits
     from export.recording import concatenate
     from export.storage import load_network
+    from snn_ssm.files import writable
 
+    if args.out:
+        writable(args.out)
     network = load_network(args.network)
     samples = _samples(network, args.data, args.samples)
     if args.backend == "spinnaker" and _board(args).is_virtual:
@@ -271,8 +283,10 @@ def verify(args: argparse.Namespace) -> int:
     from export.inspection import verification_table
     from export.storage import load_network
     from export.verify import holds
-    from snn_ssm.files import write_atomic
+    from snn_ssm.files import writable, write_atomic
 
+    if args.json:
+        writable(args.json)
     compare = _verify_recording if args.recording else _verify
     result = compare(load_network(args.network), args)
     print(verification_table(result))
@@ -298,17 +312,20 @@ def job(args: argparse.Namespace) -> int:
 
 
 def report(args: argparse.Namespace) -> int:
-    """``snn-ssm report``: verify, then write the page."""
+    """``snn-ssm report``: verify, then write the page; exit status as of ``verify``."""
     from export.demo import write_page
     from export.storage import load_network
+    from export.verify import holds
+    from snn_ssm.files import writable
 
+    writable(args.out)
     network = load_network(args.network)
     result = _verify(network, args)
     samples = _samples(network, args.data, args.samples)
     names = list(result["backends"])
     write_page(args.out, network, args.checkpoint, samples, names, result)
     print(f"wrote {args.out}")
-    return 0
+    return 0 if holds(result) else 1
 
 
 def demo(args: argparse.Namespace) -> int:

@@ -56,8 +56,8 @@ def check_lowers(model: ModelConfig, cells: str | None) -> None:
 def _check_cells(model: ModelConfig, cells: str | None) -> None:
     if cells == "stock" and model.cells != "stock":
         raise LoweringError(
-            f"blocks.0.ssm: the model has {model.cells} cells, which IF_curr_exp cannot be. Export "
-            f"it with --cells {model.cells}, or train with model.cells = \"stock\"."
+            f"blocks.0.ssm: the model has {model.cells} cells, which IF_curr_exp cannot be. Leave "
+            "out --cells, or train with model.cells = \"stock\"."
         )
     if "lif" in (model.cells, cells) and (cells or model.cells) != model.cells:
         raise LoweringError(

@@ -15,7 +15,7 @@ def _share(value: float | None) -> str:
 def evaluation_table(result: Mapping[str, Any]) -> str:
     """The report of an evaluation (``snn_ssm.evaluation.report``) as text."""
     operations = result["synaptic_operations"]
-    rates = ", ".join(f"{rate:.3f}" for rate in result["spike_rates"])
+    rates = ", ".join(f"{rate:.3f}" for rate in result["spike_rates"]) or "none"
     costs = {
         "activation sparsity": _share(result["activation_sparsity"]),
         "effective ACs a sample": f"{operations['Effective_ACs']:,.0f}",

@@ -12,6 +12,7 @@ from typing import Any
 from snn_ssm.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig
 
+__version__ = "0.1.0"
 _LAZY = {
     "Network": "snn_ssm.model",
     "Transformer": "snn_ssm.transformer",

@@ -33,6 +33,9 @@ SURROGATES = ("fast-sigmoid", "arctan", "triangle", "multi-gaussian")
 MIXINGS = ("linear", "glu", "gsu")
 POOLINGS = ("mean", "last")
 PRECISIONS = ("float32", "bf16")
+_LARGEST = 2**16  # of sizes: more is a slip of the hand, which torch would answer without a name
+_FASTEST = 1e6  # of rates: more than float32 bears after a step or two
+_SEEDS = 2**63
 
 
 class ConfigError(SnnSsmError):
@@ -137,7 +140,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         for key in ("inputs", "classes", "channels", "depth", "modes", "heads"):
             value = getattr(self, key)
-            _require(value > 0, f"model.{key}", value, "a positive integer")
+            _require(0 < value <= _LARGEST, f"model.{key}", value, f"1 to {_LARGEST}")
         _one_of("model.architecture", self.architecture, ARCHITECTURES)
         _one_of("model.encoder", self.encoder, ENCODERS)
         _one_of("model.cells", self.cells, CELLS)
@@ -222,13 +225,15 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         _require(self.epochs > 0, "training.epochs", self.epochs, "a positive integer")
         _require(self.batch_size > 0, "training.batch_size", self.batch_size, "a positive integer")
-        for key in ("rate", "mode_rate", "clip"):
+        _require(0 < self.clip < math.inf, "training.clip", self.clip, "a positive number")
+        for key in ("rate", "mode_rate"):
             value = getattr(self, key)
-            _require(0 < value < math.inf, f"training.{key}", value, "a positive number")
-        _require(0 <= self.weight_decay < math.inf, "training.weight_decay", self.weight_decay,
-                 "0 or a positive number")
+            _require(0 < value <= _FASTEST, f"training.{key}", value,
+                     f"a positive number up to {_FASTEST:g}")
+        _require(0 <= self.weight_decay <= _FASTEST, "training.weight_decay", self.weight_decay,
+                 f"0 to {_FASTEST:g}")
         _require(0 <= self.warmup < 1, "training.warmup", self.warmup, "a fraction below 1")
-        _require(self.seed >= 0, "training.seed", self.seed, "0 or a positive integer")
+        _require(0 <= self.seed < _SEEDS, "training.seed", self.seed, f"0 to {_SEEDS - 1}")
         _one_of("training.precision", self.precision, PRECISIONS)
         _require(0 <= self.rate_penalty < math.inf, "training.rate_penalty", self.rate_penalty,
                  "0 or a positive number")
@@ -281,9 +286,13 @@ def to_dict(config: Any) -> Any:
 
 
 def loads(text: str, source: str = "configuration") -> Config:
-    """A :class:`Config` from TOML text; raises :class:`ConfigError` naming ``source``."""
+    """A :class:`Config` from TOML text; raises :class:`ConfigError` naming ``source``.
+
+    A checkpoint's own ``config.toml`` is one: its ``[checkpoint]`` table is left out.
+    """
     try:
         table = tomllib.loads(text)
+        table.pop("checkpoint", None)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{source} is not valid TOML: {error}. Correct the file.") from error
     try:

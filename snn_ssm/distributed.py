@@ -101,13 +101,16 @@ def find_device(name: str, local_rank: int = 0) -> torch.device:
 
     Raises :class:`DeviceError`.
     """
+    unknown = DeviceError(f"--device is {name!r}; expected cpu, cuda or cuda:N.")
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise DeviceError(f"--device is {name!r}; expected cpu, cuda or cuda:N.") from error
+        raise unknown from error
     if device.type == "cpu":
         return device
-    found = torch.cuda.device_count() if device.type == "cuda" else 0
+    if device.type != "cuda":
+        raise unknown
+    found = torch.cuda.device_count()
     index = device.index if device.index is not None else local_rank
     if index >= found:
         raise DeviceError(

@@ -18,7 +18,7 @@ from snn_ssm.distributed import World
 from snn_ssm.metrics import Activity, measure
 from snn_ssm.sequence import SequenceModel
 from snn_ssm.tasks import TASKS, Samples
-from snn_ssm.tasks.base import check_labels
+from snn_ssm.tasks.base import check_samples
 from snn_ssm.tasks.scores import class_table
 
 
@@ -44,12 +44,12 @@ def evaluate(
 ) -> Evaluation:
     """Run a network on samples by convolution; every process of ``world`` takes its share.
 
-    Raises ``DataError`` for a label that the network has no class for.
+    Raises ``DataError`` for a label that the network has no class for, or an input out of range.
     """
     world = world or World()
     network.eval()
     config = network.config
-    check_labels(samples.labels, config.classes, "those to evaluate")
+    check_samples(samples, config, "those to evaluate")
     predictions = torch.zeros(len(samples), dtype=torch.int64, device=world.device)
     inputs = torch.zeros(config.inputs, dtype=torch.int64, device=world.device)
     layers = 0 if config.architecture == "transformer" else config.depth

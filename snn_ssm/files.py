@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
@@ -43,18 +44,44 @@ def read_bytes(path: Path, what: str) -> bytes:
         raise FileError(f"cannot read {what} {path}: {reason}. Check the path.") from error
 
 
+def writable(path: Path) -> Path:
+    """The file that writing to ``path`` writes, links followed: a check before long work.
+
+    Raises :class:`FileError` where there can be none: a device or a directory of that name, or no
+    directory to put it into.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        if target.is_dir():
+            raise _not_written(path, os.strerror(errno.EISDIR))
+        if target.exists() and not target.is_file():
+            raise _not_written(path, "it is no regular file")
+        if not target.parent.is_dir():
+            raise _not_written(path, os.strerror(errno.ENOENT))
+        if not os.access(target.parent, os.W_OK):
+            raise _not_written(path, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise _not_written(path, error.strerror or str(error)) from error
+    return target
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Write to a temporary name in the same directory, then rename: never half a file.
 
     Raises :class:`FileError` where that cannot be; a file that was there stays as it was.
     """
+    target = writable(path)
     try:
-        _replace(path, data)
+        _replace(target, data)
     except OSError as error:
-        raise FileError(
-            f"cannot write {path}: {error.strerror or error}. Name a file in a directory that "
-            "exists and can be written to."
-        ) from error
+        raise _not_written(path, error.strerror or str(error)) from error
+
+
+def _not_written(path: Path, reason: str) -> FileError:
+    return FileError(
+        f"cannot write {path}: {reason}. Name a file in a directory that exists, can be written "
+        "to and has room."
+    )
 
 
 def _replace(path: Path, data: bytes) -> None:
@@ -73,11 +100,12 @@ def _replace(path: Path, data: bytes) -> None:
 
 def new_directory(path: Path, what: str) -> Path:
     """Create a directory for output; one that exists and is not empty is refused."""
-    if path.is_file() or (path.is_dir() and any(path.iterdir())):
-        raise FileError(
-            f"the {what} {path} exists; nothing was written. Name a new directory or remove it."
-        )
     try:
+        if path.is_file() or (path.is_dir() and any(path.iterdir())):
+            raise FileError(
+                f"the {what} {path} exists; nothing was written. Name a new directory or remove "
+                "it."
+            )
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"cannot create the {what} {path}: {error.strerror}.") from error

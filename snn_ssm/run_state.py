@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from pynn_models.errors import SnnSsmError
 from snn_ssm import config as configuration
 from snn_ssm.config import Config
-from snn_ssm.files import FileError, pack_arrays, read_arrays, write_atomic
+from snn_ssm.files import FileError, pack_arrays, read_arrays, sha256, write_atomic
 
 STATE_FILE = "state.safetensors"
 
@@ -85,7 +85,25 @@ def save_state(
         "progress": json.dumps(asdict(progress)),
         "random": json.dumps([sorted(states) for states in random]),
     }
-    write_atomic(directory / STATE_FILE, pack_arrays(arrays, metadata))
+    write_atomic(directory / STATE_FILE, sealed(arrays, metadata))
+
+
+def sealed(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
+    """A state's file: arrays and metadata with the SHA-256 of the file as it is without that."""
+    bare = dict(metadata)
+    return pack_arrays(arrays, bare | {"sha256": sha256(pack_arrays(arrays, bare))})
+
+
+def _unsealed(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """What was sealed; raises ``FileError`` where it was altered since."""
+    arrays, metadata = read_arrays(path, "training state")
+    digest = metadata.pop("sha256", None)
+    if digest != sha256(pack_arrays(arrays, metadata)):
+        raise FileError(
+            f"training state {path} was altered: its SHA-256 is not the one that it was written "
+            "with. Restore the file, or train into a new directory."
+        )
+    return arrays, metadata
 
 
 def load_state(
@@ -99,16 +117,16 @@ def load_state(
     """Set network and optimiser to a directory's state; its progress and random states.
 
     ``random``: the present random states, for which processes and devices must be those of the
-    file; ``data``: the samples' digests, by split. Raises ``FileError`` where there is no state,
-    :class:`TrainingError` where it is of another configuration, of other samples, of other
-    processes or of another version of the project.
+    file; ``data``: the samples' digests, by split. Raises ``FileError`` where there is no state or
+    an altered one, :class:`TrainingError` where it is of another configuration, of other samples,
+    of other processes or of another version of the project.
     """
     path = directory / STATE_FILE
     if not path.is_file():
         raise FileError(
             f"nothing to resume in {directory}: it has no {STATE_FILE}. Train without --resume."
         )
-    arrays, metadata = read_arrays(path, "training state")
+    arrays, metadata = _unsealed(path)
     if configuration.loads(metadata.get("config", ""), str(path)) != config:
         raise TrainingError(
             f"{directory} was trained with another configuration. Resume with the same "

@@ -25,7 +25,7 @@ from snn_ssm.compilation import compiled
 from snn_ssm.config import Config
 from snn_ssm.distributed import World, join, share_norms
 from snn_ssm.evaluation import evaluate, report, settle_norms
-from snn_ssm.files import new_directory, sha256, write_atomic
+from snn_ssm.files import new_directory, read_bytes, sha256, write_atomic
 from snn_ssm.labels import model_name
 from snn_ssm.model import build_network
 from snn_ssm.optimisation import (
@@ -48,7 +48,7 @@ from snn_ssm.run_state import (
 )
 from snn_ssm.sequence import Output
 from snn_ssm.tasks import Samples
-from snn_ssm.tasks.base import check_labels
+from snn_ssm.tasks.base import check_samples
 
 METRICS_FILE = "metrics.json"
 _SAVE_EVERY = 300.0  # seconds between two states within an epoch
@@ -97,17 +97,19 @@ class Run:
                 )
 
     def start(self, init: Path | None, data: dict[str, str]) -> None:
-        """Make the run's directory; the model is random, or that of the checkpoint ``init``.
+        """Make the run's directory and first state, from which a run killed at once is resumed.
 
-        ``data``: the samples' digests, by split.
+        The model is random, or that of the checkpoint ``init``; ``data``: the samples' digests, by
+        split.
         """
         self.progress.data = data
         if init is not None:
             checkpoint = load_checkpoint(init)
             require_same_model(self.config.model, init, checkpoint.config.model)
             load_weights(self.network, checkpoint)
-            self.progress.init = sha256((init / MODEL_FILE).read_bytes())
+            self.progress.init = sha256(read_bytes(init / MODEL_FILE, "checkpoint"))
         self.world.first_does(lambda: new_directory(self.out, "output directory"))
+        self.save_state()
 
     def save_state(self) -> None:
         """Write all that a resumed run needs, in one file."""
@@ -167,8 +169,8 @@ class Run:
         if not math.isfinite(loss):
             raise TrainingError(
                 f"the loss is {loss} in epoch {progress.epoch + 1}, batch "
-                f"{progress.batch + 1}. Lower training.rate or training.mode_rate; the last good "
-                f"state stays in {self.out}."
+                f"{progress.batch + 1}. Lower training.rate, training.mode_rate or "
+                f"model.input_scale; the last good state stays in {self.out}."
             )
         self.optimiser.zero_grad()
         objective.backward()
@@ -279,7 +281,7 @@ class Run:
             "init": progress.init,
             "data_sha256": progress.data,
             "compiled": self.compile_step,
-            "model_sha256": sha256((self.out / MODEL_FILE).read_bytes()),
+            "model_sha256": sha256(read_bytes(self.out / MODEL_FILE, "checkpoint")),
             **provenance(world.device, world.size),
         }
 
@@ -309,7 +311,7 @@ def train(
     run = Run(config, Path(out), world, compile_step)
     run.check_shares(train_samples)
     for samples, use in ((train_samples, "those to train on"), (test_samples, "those to test on")):
-        check_labels(samples.labels, config.model.classes, use)
+        check_samples(samples, config.model, use)
     data = {"train": train_samples.digest(), "test": test_samples.digest()}
     if resume:
         run.load_state(data)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from conftest import checkpoint_of, samples_of, save_splits
 
+import snn_ssm
 from export import storage
 from export.cli import main
 from export.recording import Recording
@@ -98,6 +99,51 @@ def test_report(files):
     ]
     assert main([str(a) for a in arguments]) == 0
     assert out.read_text().startswith("<!DOCTYPE html>")
+
+
+def test_a_report_of_spikes_that_differ_says_so_by_its_status(files, monkeypatch):
+    out = files / "report.html"
+    monkeypatch.setattr("export.verify.holds", lambda result: False)
+    arguments = [
+        "report", files / "network", "--checkpoint", files / "checkpoint", "--backends",
+        "torch,software", "--data", files / "samples.npz", "--out", out,
+    ]
+    assert main([str(a) for a in arguments]) == 1
+    assert out.exists()
+
+
+@pytest.mark.parametrize(("command", "option"), [
+    (["run", "network"], "--out"),
+    (["verify", "network", "--backends", "software", "--checkpoint", "checkpoint"], "--json"),
+    (["report", "network", "--backends", "software", "--checkpoint", "checkpoint"], "--out"),
+    (["evaluate", "checkpoint"], "--json"),
+])
+def test_where_nothing_can_be_written_nothing_is_run(
+    files, capsys, monkeypatch, command, option
+):
+    monkeypatch.chdir(files)
+    with monkeypatch.context() as patch:
+        patch.setattr("snn_ssm.tasks.load_samples", None)  # what comes after the check
+        message = refusal(capsys, *command, "--data", "samples.npz", option, "none/f")
+    assert "FileError: cannot write none/f: No such file or directory." in message
+
+
+def test_labels_that_the_network_has_no_class_for(files, capsys):
+    np.savez(files / "more.npz", inputs=samples_of(CHECKPOINT, 2), labels=[0, 9])
+    message = refusal(capsys, "run", files / "network", "--data", files / "more.npz")
+    assert "DataError: sample 1 of --data has the label 9; expected 0 to 2." in message
+
+
+def test_a_file_is_not_trained_on(files, capsys):
+    message = refusal(capsys, "train", "smnist", "--data", files / "samples.npz")
+    assert "a file has no splits" in message and "Give a directory with train.npz and" in message
+
+
+def test_the_version(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"snn-ssm {snn_ssm.__version__}\n"
 
 
 def test_train_resumes_from_the_command_line(files, capsys, monkeypatch):

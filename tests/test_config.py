@@ -10,8 +10,9 @@ from pynn_models import SnnSsmError
 from snn_ssm import config
 from snn_ssm.config import Config, ConfigError, ModelConfig, TaskConfig, TrainingConfig
 
-small = st.integers(1, 10**6)
+small = st.integers(1, 5000)
 positive = st.floats(1e-300, 1e300)
+rates = st.floats(1e-300, 1e6)
 steps_and_order = st.integers(1, 40).flatmap(
     lambda n: st.tuples(st.just(n), st.one_of(st.just(()), st.permutations(range(n)).map(tuple)))
 )
@@ -90,12 +91,12 @@ trainings = st.builds(
     TrainingConfig,
     epochs=small,
     batch_size=small,
-    rate=positive,
-    mode_rate=positive,
-    weight_decay=st.floats(0, 1e300),
+    rate=rates,
+    mode_rate=rates,
+    weight_decay=st.floats(0, 1e6),
     warmup=st.floats(0, 1, exclude_max=True),
     clip=positive,
-    seed=st.integers(0, 2**31),
+    seed=st.integers(0, 2**63 - 1),
     precision=st.sampled_from(config.PRECISIONS),
     rate_penalty=st.floats(0, 1e300),
     rate_target=st.floats(0, 1, exclude_max=True),
@@ -136,12 +137,13 @@ def refusal(text):
     ("task", "train_samples", -1, "0 (all) or a positive number"),
     ("model", "architecture", "rnn", "one of state-space, transformer"),
     ("model", "cells", "adaptive", "one of native, stock, lif"),
-    ("model", "inputs", 0, "a positive integer"),
-    ("model", "heads", 0, "a positive integer"),
-    ("model", "classes", 0, "a positive integer"),
-    ("model", "channels", -1, "a positive integer"),
-    ("model", "depth", 0, "a positive integer"),
-    ("model", "modes", 0, "a positive integer"),
+    ("model", "inputs", 0, "1 to 65536"),
+    ("model", "heads", 0, "1 to 65536"),
+    ("model", "classes", 0, "1 to 65536"),
+    ("model", "channels", -1, "1 to 65536"),
+    ("model", "depth", 0, "1 to 65536"),
+    ("model", "modes", 0, "1 to 65536"),
+    ("model", "channels", 10**10, "1 to 65536"),
     ("model", "encoder", "conv", "one of linear, embedding"),
     ("model", "mode_init", "s4", "one of s4d-lin, s4d-inv, s4d-legs, s4d-real"),
     ("model", "discretisation", "euler", "one of zoh, bilinear"),
@@ -177,14 +179,16 @@ def refusal(text):
     ("model", "dropout", -0.1, "0 <= dropout < 1"),
     ("training", "epochs", 0, "a positive integer"),
     ("training", "batch_size", 0, "a positive integer"),
-    ("training", "rate", 0.0, "a positive number"),
-    ("training", "rate", float("nan"), "a positive number"),
-    ("training", "mode_rate", -1.0, "a positive number"),
+    ("training", "rate", 0.0, "a positive number up to 1e+06"),
+    ("training", "rate", 1e300, "a positive number up to 1e+06"),
+    ("training", "rate", float("nan"), "a positive number up to 1e+06"),
+    ("training", "mode_rate", -1.0, "a positive number up to 1e+06"),
     ("training", "clip", float("inf"), "a positive number"),
-    ("training", "weight_decay", -1.0, "0 or a positive number"),
+    ("training", "weight_decay", -1.0, "0 to 1e+06"),
+    ("training", "weight_decay", 1e10, "0 to 1e+06"),
     ("training", "warmup", 1.0, "a fraction below 1"),
     ("training", "warmup", -0.5, "a fraction below 1"),
-    ("training", "seed", -1, "0 or a positive integer"),
+    ("training", "seed", -1, "0 to 9223372036854775807"),
     ("training", "precision", "float16", "one of float32, bf16"),
     ("training", "rate_penalty", -0.5, "0 or a positive number"),
     ("training", "rate_penalty", float("inf"), "0 or a positive number"),
@@ -281,7 +285,7 @@ def test_integers_are_accepted_where_numbers_are():
 @pytest.mark.parametrize(("text", "name"), [
     ("[model]\nchanels = 3", "model.chanels"),
     ("[modell]\nchannels = 3", "modell"),
-    ("[checkpoint]\nschema = 1", "checkpoint"),
+    ("[checkpoints]\nschema = 1", "checkpoints"),
 ])
 def test_an_unknown_key_is_named_with_the_known_ones(text, name):
     message = refusal(text)

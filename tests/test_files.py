@@ -21,6 +21,7 @@ from snn_ssm.files import (
     read_bytes,
     require_finite,
     sha256,
+    writable,
     write_atomic,
 )
 
@@ -213,6 +214,39 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_other(
 def test_a_directory_that_is_not_there(tmp_path):
     with pytest.raises(FileError, match=r"cannot write .*No such file or directory\. Name a file"):
         write_atomic(tmp_path / "none" / "f", b"new")
+
+
+def test_a_name_that_no_file_can_have(tmp_path):
+    with pytest.raises(FileError, match=r"cannot write .*File name too long\. Name a file"):
+        write_atomic(tmp_path / ("n" * 300), b"new")
+    with pytest.raises(FileError, match=r"cannot create the thing .*File name too long"):
+        new_directory(tmp_path / ("n" * 300), "thing")
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_regular_file_is_not_replaced(tmp_path, make):
+    path = tmp_path / "f"
+    make(path)
+    before = path.stat()
+    with pytest.raises(FileError, match=r"cannot write .*: (Is a dir|it is no regular file)"):
+        write_atomic(path, b"new")
+    assert path.stat() == before
+
+
+def test_a_link_is_written_through(tmp_path):
+    folder, link = tmp_path / "folder", tmp_path / "link"
+    folder.mkdir()
+    link.symlink_to(Path("folder") / "f")
+    for content in (b"new", b"newer"):
+        write_atomic(link, content)
+        assert link.is_symlink() and (folder / "f").read_bytes() == content
+    assert os.listdir(folder) == ["f"]
+
+
+def test_a_directory_that_may_not_be_written_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(files.os, "access", lambda path, mode: False)  # root may do all
+    with pytest.raises(FileError, match=r"cannot write .*Permission denied\. Name a file"):
+        writable(tmp_path / "f")
 
 
 def test_the_file_appears_only_when_it_is_whole(tmp_path, monkeypatch):

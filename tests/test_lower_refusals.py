@@ -133,8 +133,8 @@ def test_cells_of_a_simulator_need_training_for_them(changes):
     kind = checkpoint.config.model.cells
     message = refusal(checkpoint, cells="stock")
     assert message == (
-        f"blocks.0.ssm: the model has {kind} cells, which IF_curr_exp cannot be. Export it with "
-        f"--cells {kind}, or train with model.cells = \"stock\"."
+        f"blocks.0.ssm: the model has {kind} cells, which IF_curr_exp cannot be. Leave out "
+        f"--cells, or train with model.cells = \"stock\"."
     )
 
 

@@ -111,7 +111,7 @@ def test_a_page_in_a_directory_that_is_not_there_is_refused(tmp_path, capsys):
     assert main([str(runs), str(tmp_path / "none" / "page.md")]) == 2
     assert capsys.readouterr().err == (
         f"FileError: cannot write {tmp_path / 'none' / 'page.md'}: No such file or directory. "
-        "Name a file in a directory that exists and can be written to.\n"
+        "Name a file in a directory that exists, can be written to and has room.\n"
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from snn_ssm.config import Config  # noqa: E402
-from snn_ssm.files import pack_arrays, read_arrays  # noqa: E402
+from snn_ssm.files import FileError, read_arrays  # noqa: E402
 from snn_ssm.run_state import (  # noqa: E402
     STATE_FILE,
     Progress,
@@ -16,6 +16,7 @@ from snn_ssm.run_state import (  # noqa: E402
     load_state,
     random_state,
     save_state,
+    sealed,
 )
 
 RANDOM = [random_state(torch.device("cpu"))]
@@ -60,10 +61,11 @@ def test_a_state_of_other_samples_is_refused(run):
 
 
 def rewrite(directory, change):
-    """Let ``change`` alter the arrays and metadata of a state."""
+    """Let ``change`` alter the arrays and metadata of a state, as another version writes them."""
     arrays, metadata = read_arrays(directory / STATE_FILE, "training state")
+    del metadata["sha256"]
     change(arrays, metadata)
-    (directory / STATE_FILE).write_bytes(pack_arrays(arrays, metadata))
+    (directory / STATE_FILE).write_bytes(sealed(arrays, metadata))
 
 
 def test_a_state_there_and_back(run):
@@ -75,6 +77,19 @@ def test_a_state_there_and_back(run):
     for i, state in others.state_dict()["state"].items():
         for key, value in state.items():
             assert optimiser.state_dict()["state"][i][key].equal(value)
+
+
+@pytest.mark.parametrize("part", ["header", "arrays"])
+def test_an_altered_state_is_refused(run, part):
+    data = bytearray((run / STATE_FILE).read_bytes())
+    data[data.index(b"loss") + 10 if part == "header" else -2] ^= 1
+    (run / STATE_FILE).write_bytes(data)
+    with pytest.raises(FileError) as caught:
+        resume(run)
+    assert str(caught.value) == (
+        f"training state {run / STATE_FILE} was altered: its SHA-256 is not the one that it was "
+        "written with. Restore the file, or train into a new directory."
+    )
 
 
 def without_an_array(arrays, metadata):

@@ -142,12 +142,10 @@ def test_a_run_killed_between_epochs_continues_to_the_same_result(
     monkeypatch.setattr(training, "_SAVE_EVERY", math.inf)
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
-        interrupt(patch, training, name, epoch)
+        # The first state is written at the start.
+        interrupt(patch, training, name, epoch + (name == "save_state"))
         with pytest.raises(KeyboardInterrupt):
             train(config_of(), TRAIN, TEST, out)
-    if epoch == 1:  # killed before the first state: nothing to resume, nothing worth keeping
-        assert not (out / STATE_FILE).exists()
-        return
     metrics = train(config_of(), TRAIN, TEST, out, resume=True)
     assert_same_run(out, metrics, finished)
 
@@ -217,7 +215,7 @@ def test_a_loss_that_diverges(tmp_path, monkeypatch):
         train(config_of(norm="none"), TRAIN, TEST, tmp_path / "run")
     message = str(caught.value)
     assert "the loss is nan in epoch 2, batch 2." in message
-    assert "Lower training.rate or training.mode_rate" in message
+    assert "Lower training.rate, training.mode_rate or model.input_scale" in message
     arrays, metadata = read_arrays(tmp_path / "run" / STATE_FILE, "state")
     assert json.loads(metadata["progress"])["batch"] == 1  # the last good state
     assert all(np.isfinite(v).all() for v in arrays.values() if v.dtype.kind == "f")
@@ -230,6 +228,23 @@ def test_a_label_that_the_model_has_no_class_for(tmp_path, which):
     with pytest.raises(DataError, match=f"sample 0 of those to {which} on has the label [23];"):
         train(config_of(), *samples, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("inputs", "found"), [
+    (TRAIN.inputs / 7, "not all integers, from 0.0 to "),
+    (TRAIN.inputs * -1.0, "integers, from -"),
+    (TRAIN.inputs.astype(int) + 300, "integers, from 300"),
+])
+def test_inputs_that_the_encoder_is_not_made_for(tmp_path, inputs, found):
+    samples = Samples(inputs, TRAIN.labels)
+    bits = {"input_bits": 8}
+    with pytest.raises(DataError) as caught:
+        train(config_of(**bits), samples, TEST, tmp_path / "run")
+    message = str(caught.value)
+    assert f"the inputs of those to train on are {found}" in message
+    assert "expected integers from 0 to 255. Set model.input_bits to 0 for real" in message
+    assert not (tmp_path / "run").exists()
+    train(config_of(input_bits=0, epochs=1), samples, TEST, tmp_path / "run")
 
 
 def test_evaluation_takes_no_larger_batches_than_training(tmp_path, monkeypatch):
@@ -246,7 +261,7 @@ def test_evaluation_takes_no_larger_batches_than_training(tmp_path, monkeypatch)
 
 def test_a_rate_out_of_all_bounds_is_reported(tmp_path):
     with pytest.raises(SnnSsmError, match=r"Lower (the rate of the modes|training\.rate)"):
-        train(config_of(rate=1e30, mode_rate=1e30, clip=1e30), TRAIN, TEST, tmp_path / "run")
+        train(config_of(rate=1e6, mode_rate=1e6, clip=1e30), TRAIN, TEST, tmp_path / "run")
 
 
 @pytest.mark.parametrize("warmup", [0.0, 0.05, 0.5, 0.9])

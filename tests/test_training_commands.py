@@ -8,6 +8,7 @@ from conftest import checkpoint_of, samples_of, save_splits
 
 from export.cli import main
 from snn_ssm.checkpoint import load_checkpoint, save_checkpoint
+from snn_ssm.files import FileError
 from snn_ssm.tasks import TASKS
 
 pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -76,9 +77,35 @@ def test_another_model_is_refused(files, capsys):
     assert not (files / "out").exists()
 
 
+def test_a_checkpoints_own_configuration_trains(files):
+    assert main(arguments(files, files / "checkpoint" / "config.toml")) == 0
+    found, expected = (load_checkpoint(files / n).config for n in ("out", "checkpoint"))
+    assert found == expected
+
+
+def test_a_finished_run_without_its_model(files, capsys):
+    config = configuration(files / "config.toml")
+    assert main(arguments(files, config)) == 0
+    (files / "out" / "model.safetensors").unlink()
+    assert main(arguments(files, config, "--resume")) == 2
+    assert "FileError: cannot read checkpoint" in capsys.readouterr().err
+
+
+def test_a_run_that_could_not_write_its_checkpoint_is_resumed(files, capsys, monkeypatch):
+    config = configuration(files / "config.toml")
+
+    def full(*_):
+        raise FileError("cannot write: No space left on device.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("snn_ssm.training.save_checkpoint", full)
+        assert main(arguments(files, config)) == 2
+    assert main(arguments(files, config, "--resume")) == 0
+
+
 @pytest.mark.parametrize(
     ("device", "reason"),
-    [("gpu", "expected cpu, cuda or cuda:N"), ("mps", "torch finds 0 CUDA devices"),
+    [("gpu", "expected cpu, cuda or cuda:N"), ("mps", "expected cpu, cuda or cuda:N"),
      ("cuda:99", "torch finds")],
 )
 def test_a_device_that_is_not_there(files, capsys, device, reason):

@@ -40,16 +40,11 @@ def load_samples(data: Path | None, split: str, task: TaskConfig) -> Samples:
     """A task's samples from a data directory, or a user's own from ``.npz`` files.
 
     ``data`` None: ``$SNN_SSM_DATA``. Own samples are a file, or a directory with ``train.npz`` and
-    ``test.npz``; their steps are not permuted. A file has no splits: it is what is tested on.
-    Raises :class:`DataError`.
+    ``test.npz``; their steps are not permuted. A file has no splits: it is all of either. Raises
+    :class:`DataError`.
     """
     path = data_directory(data)
     if path.suffix == ".npz":
-        if split != "test":
-            raise DataError(
-                f"{path} has no splits, so a network trained on it would be tested on the same "
-                "samples. Give a directory with train.npz and test.npz as --data."
-            )
         return _own(path, path.name, task)
     files = {name: path / f"{name}.npz" for name in ("train", "test")}
     found = [name for name, file in files.items() if file.exists()]

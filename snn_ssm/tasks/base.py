@@ -150,8 +150,38 @@ def check_labels(labels: NDArray[Any], classes: int, what: str) -> None:
     if len(wrong):
         raise DataError(
             f"sample {wrong[0]} of {what} has the label {labels[wrong[0]]}; expected "
-            f"0 to {classes - 1}. Fetch or make the data again."
+            f"0 to {classes - 1}. Fetch or make the data again, or correct model.classes."
         )
+
+
+def check_inputs(inputs: NDArray[np.generic], model: ModelConfig, what: str) -> None:
+    """Raise :class:`DataError` where inputs (B, C, L) are not what the encoder is made for.
+
+    Integers of 0 to ``2^input_bits - 1`` (linear encoder; any number for 0 bits), or symbols 0 to
+    ``model.inputs - 1`` (embedding). ``what`` has them.
+    """
+    if model.encoder == "embedding":
+        limit, remedy = model.inputs, "Correct model.inputs, or number the symbols from 0."
+    else:
+        limit = 2**model.input_bits if model.input_bits else 0
+        remedy = "Set model.input_bits to 0 for real values, or quantise them."
+    if not limit:
+        return
+    low, high = inputs.min(), inputs.max()
+    whole = inputs.dtype.kind in "biu" or all(
+        bool((sample == np.floor(sample)).all()) for sample in inputs
+    )
+    if low < 0 or high >= limit or not whole:
+        raise DataError(
+            f"the inputs of {what} are {'' if whole else 'not all '}integers, from {low} to {high};"
+            f" expected integers from 0 to {limit - 1}. {remedy}"
+        )
+
+
+def check_samples(samples: Samples, model: ModelConfig, what: str) -> None:
+    """Raise :class:`DataError` for samples with inputs or labels that a model is not made for."""
+    check_labels(samples.labels, model.classes, what)
+    check_inputs(samples.inputs, model, what)
 
 
 def arranged(
