@@ -216,10 +216,12 @@ def test_a_missing_file(saved, name):
         load_checkpoint(saved[1])
 
 
-def test_the_configuration_of_a_training_is_no_checkpoint(saved):
+@pytest.mark.parametrize("stamp", [{}, {"checkpoint": {"schema": 1}}, {"checkpoint": 1}])
+def test_the_configuration_of_a_training_is_no_checkpoint(saved, stamp):
     path = saved[1] / CONFIG_FILE
     table = tomllib.loads(path.read_text())
     del table["checkpoint"]
+    table |= stamp
     path.write_text(tomli_w.dumps(table))
     with pytest.raises(CheckpointError, match=r"has no \[checkpoint\] table"):
         load_checkpoint(saved[1])

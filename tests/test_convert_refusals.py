@@ -107,6 +107,13 @@ def test_a_value_that_is_not_finite_in_float32(kind, bad, found):
     )
 
 
+def test_a_counter_that_is_no_number():
+    name = "norms.0.num_batches_tracked"
+    assert refusal(SOURCE | {name: np.array(np.nan)})[2] == (
+        f"  blocks.0.norm.num_batches_tracked: {name}[] is nan; expected a finite number of int64"
+    )
+
+
 @pytest.mark.parametrize("kind", [np.complex64, np.bool_])
 def test_a_type_that_has_no_place(kind):
     lines = refusal(SOURCE | {"decoder.bias": np.zeros(3, kind)})

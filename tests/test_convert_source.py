@@ -104,10 +104,11 @@ def test_a_torch_file_of_something_else(tmp_path, content):
     assert "expected a state dict, tensors by name" in refusal(tmp_path / "model")
 
 
-def test_a_list_has_nothing_by_a_key(tmp_path):
-    torch.save([STATE], tmp_path / "model")
+@pytest.mark.parametrize(("content", "kind"), [([STATE], "list"), (STATE["count"], "Tensor")])
+def test_what_is_no_table_has_nothing_by_a_key(tmp_path, content, kind):
+    torch.save(content, tmp_path / "model")
     message = refusal(tmp_path / "model", "net")
-    assert "has nothing by the key 'net'; it holds a list. Correct names.key." in message
+    assert f"has nothing by the key 'net'; it holds a {kind}. Correct names.key." in message
 
 
 @pytest.mark.parametrize("save", [torch.save, save_old, save_bare])

@@ -129,6 +129,15 @@ def test_a_batch_too_small_for_all_processes_is_refused(tmp_path, monkeypatch):
     assert not (tmp_path / "run").exists()
 
 
+def test_the_samples_that_settle_the_norms_must_do_for_all_processes_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "_NORM_SAMPLES", 33)
+    run = training.Run(config_of(), tmp_path, World())
+    run.check_shares(TRAIN)
+    run.world = World(0, 2)
+    with pytest.raises(TrainingError, match="batches of 16 of 33 samples has 1, too few for 2 pr"):
+        run.check_shares(TRAIN)
+
+
 def test_alone_there_is_nothing_to_exchange():
     world = join("cpu")
     assert (world.rank, world.size, world.device.type) == (0, 1, "cpu") and is_first()

@@ -85,6 +85,17 @@ def test_the_membrane_before_the_reset_is_the_result_and_at_the_threshold_there_
     assert THRESHOLD == 1.0
 
 
+def test_steps_and_gradient_do_not_reset_at_the_threshold_either():
+    beta = torch.full((1,), 0.5, dtype=torch.float64, requires_grad=True)
+    recurrence = LeakyRecurrence(beta)
+    at = torch.ones(1, 1, dtype=torch.float64)
+    kept, v = recurrence.step(torch.zeros_like(at), at)
+    assert (kept.item(), v.item()) == (1.0, 1.0)
+    u = torch.tensor([[[1.0, 0.25]]], dtype=torch.float64, requires_grad=True)
+    recurrence.scan(u)[0, 0, 1].backward()  # beta 1.0 + 0.25
+    assert u.grad.flatten().tolist() == [0.5, 1.0] and beta.grad.item() == 1.0
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_the_gradient_is_that_of_the_sum_since_the_last_reset(seed):
     layer, u = layer_and_input(seed, steps=13)

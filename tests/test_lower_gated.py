@@ -1,6 +1,7 @@
 """Lowering of gated, ternary, token and event networks: E2 and the logits, names and wiring."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -212,6 +213,19 @@ def test_the_gate_of_one_matrix_is_of_the_stored_weights_not_the_rounded_ones():
     assert ((np.abs(weight) > q) != (np.rint(weight / np.abs(weight).max()) != 0)).any()
 
 
+def test_the_gates_matrix_is_strict_at_its_threshold():
+    def change(weight):
+        weight[...] = 0
+        weight[0, :5] = [20, 3, -3, 3.5, -3.5]  # 0.15 times 20 is 3, in float64 too
+
+    checkpoint, _, samples = lowered("gsu")
+    checkpoint = with_array(checkpoint, "blocks.0.mixing.weight", change)
+    network = lower(checkpoint)
+    (gate,) = network.incoming("layer1", "gate0")
+    assert gate.weights[:, 0].tolist() == [1, 0, 0, 1, -1, 0]
+    assert_is_the_trained_model(checkpoint, network, samples)
+
+
 def test_rounded_weights_are_few_values():
     _, network, _ = lowered("glu", weight_bits=3, norm="none")
     (value,) = network.incoming("layer1", "value0")
@@ -233,6 +247,21 @@ def test_quantised_poles_are_those_of_the_grid():
     for part in propagator(cell.tau, cell.omega, 1.0):
         units = part * 2.0**31
         assert np.abs(units - np.rint(units)).max() < 1e-5
+
+
+@pytest.mark.parametrize("init", ["s4d-lin", "s4d-real"])
+def test_a_quantised_pole_that_rounds_to_one_is_the_largest_below(init):
+    def change(a):
+        a[3] = -50.0  # Re(lambda) = -2e-22
+
+    checkpoint, _, samples = lowered("glu", quantise_decays=True, mode_init=init)
+    checkpoint = with_array(checkpoint, "blocks.0.ssm.a", change)
+    if init == "s4d-lin":
+        checkpoint = with_array(checkpoint, "blocks.0.ssm.omega", lambda omega: omega.fill(0))
+    network = lower(checkpoint)
+    tau = network.populations[0].cell.tau
+    assert tau[3] == pytest.approx(-1 / math.log1p(-(2.0**-31)), rel=1e-13)
+    assert_is_the_trained_model(checkpoint, network, samples)
 
 
 def test_channels_share_sets_of_modes():
@@ -276,10 +305,11 @@ def test_events_and_their_other_encodings_are_the_same_network():
 # --- the dyadic grid --------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("weight_bits", [0, 5])  # float32 weights as they are have exact sums
 @pytest.mark.parametrize("kind", ["glu", "gsu", "token glu", "events gsu"])
-def test_what_spikes_carry_is_exact_in_any_order(kind):
+def test_what_spikes_carry_is_exact_in_any_order(kind, weight_bits):
     """On every receptor by itself; what membranes carry is on no grid."""
-    _, network, _ = lowered(kind, depth=2)
+    _, network, _ = lowered(kind, depth=2, weight_bits=weight_bits)
     rng = np.random.default_rng(0)
     for population in network.populations:
         receptors = {p.receptor for p in network.incoming(population.name) if not p.graded}

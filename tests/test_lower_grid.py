@@ -4,7 +4,7 @@ import math
 import random
 
 import numpy as np
-from conftest import NORMS, checkpoint_of
+from conftest import NORMS, checkpoint_of, with_array
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -92,6 +92,15 @@ def test_the_grid_moves_a_coefficient_by_at_most_its_bound(seed, encoding, input
     assert np.abs(found[..., 0] - weight).max() <= bound
     for j in range(input_bits):
         assert (found[..., j] == found[..., 0] * 2.0**j).all()
+
+
+def test_a_layer_that_receives_nothing_needs_no_grid():
+    checkpoint = checkpoint_of(norm="none")
+    for name in ("encoder.weight", "encoder.bias"):
+        checkpoint = with_array(checkpoint, name, lambda array: array.fill(0))
+    network = lower(checkpoint)
+    assert not network.population("layer0").cell.bias.any()
+    assert not any(p.weights.any() for p in network.incoming("layer0"))
 
 
 def test_the_grid_is_the_one_that_is_stated():

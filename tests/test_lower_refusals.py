@@ -95,8 +95,9 @@ def test_a_delay(delay):
 
 
 def test_an_encoding():
-    message = refusal(checkpoint_of(), NetworkError, encoding="rate")
-    assert "encoding 'rate' is unknown; use one of bits, current, token, spikes" in message
+    for changes in ({}, {"encoder": "embedding", "inputs": 5}):
+        message = refusal(checkpoint_of(**changes), NetworkError, encoding="rate")
+        assert "encoding 'rate' is unknown; use one of bits, current, token, spikes" in message
     message = refusal(checkpoint_of(input_bits=0), NetworkError, encoding="bits")
     assert "Real-valued input needs the encoding 'current'" in message
 

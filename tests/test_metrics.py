@@ -109,6 +109,34 @@ def test_synaptic_operations_are_those_of_a_plain_count(name):
     assert found["Effective_ACs"] + found["Effective_MACs"] < found["Dense"]
 
 
+def test_a_symbol_that_never_comes_is_counted_as_such():
+    checkpoint, samples = model_of("symbols")
+    inputs = np.minimum(samples.inputs, 1)
+    found = evaluate(load_network(checkpoint), Samples(inputs, samples.labels)).activity.inputs
+    assert found.tolist() == [int((inputs == symbol).sum()) for symbol in range(7)]
+
+
+def test_a_ternary_matrix_is_strict_at_its_threshold():
+    weight = np.zeros((H, H), np.float32)
+    weight[0, :5] = [20, 3, -3, 3.5, -3.5]  # 0.15 times 20 is 3, in float64 too
+    checkpoint = model_of("gsu")[0]
+    checkpoint = replace(
+        checkpoint, arrays={**checkpoint.arrays, "blocks.0.mixing.weight": weight}
+    )
+    activity = Activity(COUNT, STEPS, np.zeros(1, np.int64), np.zeros((DEPTH, H), np.int64))
+    gate = metrics.connections(checkpoint, activity)[2]
+    assert int(gate.weights.sum()) == 3
+    assert (load_network(checkpoint).blocks[0].mixing.gate_matrix() != 0).sum() == 3
+
+
+def test_rounded_weights_of_zeros_are_zeros():
+    checkpoint = model_of("rounded")[0]
+    zeros = {k: 0 * v if ".mixing." in k else v for k, v in checkpoint.arrays.items()}
+    activity = Activity(COUNT, STEPS, np.zeros(1, np.int64), np.zeros((DEPTH, H), np.int64))
+    found = metrics.connections(replace(checkpoint, arrays=zeros), activity)
+    assert [bool(c.weights.any()) for c in found] == [True, False, False, True]
+
+
 def test_a_transformer_multiplies_everything_and_attends():
     checkpoint = model_of("transformer")[0]
     checkpoint = replace(

@@ -230,6 +230,28 @@ def test_a_seed_gives_the_same_network_and_leaves_torchs_generator_alone():
     assert not torch.equal(one.blocks[0].ssm.c, other.blocks[0].ssm.c)
 
 
+def test_readout_weights_start_as_complex_normal_numbers_of_variance_one():
+    network = Network(ModelConfig(channels=40, modes=50, depth=1))
+    c = network.blocks[0].ssm.c.detach()  # (1, H, N, 2)
+    assert float(c.square().sum(-1).mean()) == pytest.approx(1.0, rel=0.1)
+    assert c.mean((0, 1, 2)).tolist() == pytest.approx([0.0, 0.0], abs=0.1)
+
+
+def test_dropout_drops_whole_channels():
+    network, p = network_and_input(depth=1, dropout=0.5, norm="none")
+    network.train()
+    torch.manual_seed(0)
+    block = network.blocks[0]
+    h = network.encode(p)
+    y = block.ssm(h)
+    s = block.activate(y)
+    added = block.after(h, y, s) - h  # (B, H, L)
+    kept = (added != 0).any(-1)
+    assert 0 < int(kept.sum()) < kept.numel()
+    expected = 2 * kept[..., None] * block.mixing(y, s)
+    assert torch.allclose(added, expected, rtol=1e-12, atol=1e-12)
+
+
 def test_every_parameter_gets_a_gradient():
     for changes in ({}, {"mode_init": "s4d-real", "prenorm": False}, {"bidirectional": True},
                     {"mixing": "glu"}, {**GSU, "gsu_weights": 2}, LIF, STOCK, {"n_ssm": 2},
@@ -246,9 +268,11 @@ def test_float32_kernels_are_those_of_float64():
     single, double = load_network(checkpoint), load_network(checkpoint).double()
     u = torch.randn(1, 6, 784)
     for one, two in zip(single.blocks, double.blocks, strict=True):
+        # The poles' arithmetic is float64 in both: only the transforms round.
+        for value, exact in zip(one.ssm.discrete(), two.ssm.discrete(), strict=True):
+            assert torch.equal(value, exact)
         found = one.ssm(u)
         assert found.dtype == torch.float32
-        # The poles' arithmetic is float64 in both: only the transforms round.
         assert difference(found.double(), two.ssm(u.double())) <= 32 * 2.0**-23
 
 

@@ -36,6 +36,10 @@ def test_plain_pynn_use_and_parameters():
     assert population.get("bias").tolist() == [1.0, 2.0, 3.0]
 
 
+ROTATING = {"omega": [0.5, 0.5], "c_im": [1.0, 1.0]}
+GATED = {"value_bias": [1.0], "gate_bias": [1.0], "shift": [0.0], "gain": [1.0]}
+
+
 def test_state_is_readable_and_settable_between_runs():
     setup()
     cell = StateSpaceCell(tau=[[np.inf]], c_re=[[2.0]], d=[0.0], theta=[np.inf], bias=[1.0])
@@ -68,12 +72,17 @@ def test_state_is_readable_and_settable_between_runs():
         ({"period": -2}, "period is -2"),
         ({"x_re": [1.0]}, "x_re has 1 elements, expected 2"),
         ({"x_re": [1.0, math.nan]}, r"x_re\[1\] is nan"),
+        ({"x_im": [1.0]}, "x_im has 1 elements, expected 0"),
+        ({**ROTATING, "x_im": [1.0, math.inf]}, r"x_im\[1\] is inf"),
+        ({**ROTATING, "c_im": [0.0, math.nan]}, r"c_im\[1\] is nan"),
         ({"value_bias": [1.0]}, "gate_bias has 0 elements, expected 1"),
         ({"value_bias": [1.0], "gate_bias": [1.0], "gain": [1.0]}, "gain has 1 elements, expec"),
         ({"value_bias": [1.0], "gate_bias": [1.0], "shift": [1.0]}, "gain has 0 elements, expec"),
         ({"gate_bias": [1.0]}, "gate_bias has 1 elements, expected 0"),
         ({"value_bias": [math.nan], "gate_bias": [1.0]}, r"value_bias\[0\] is nan"),
         ({"value_bias": [1.0], "gate_bias": [math.inf]}, r"gate_bias\[0\] is inf"),
+        ({**GATED, "shift": [math.nan]}, r"shift\[0\] is nan"),
+        ({**GATED, "gain": [math.inf]}, r"gain\[0\] is inf"),
         ({"slope": 1.0}, "slope"),
     ],
 )

@@ -51,6 +51,17 @@ def test_weights_of_projections_do_not_mix():
         assert (projection_weights(projection) == matrix).all()
 
 
+def test_pynn_reads_a_projection_again_after_another_was_made():
+    setup()
+    a, b = population(2, "a"), population(3, "b")
+    matrix = np.random.default_rng(0).normal(size=(2, 3))
+    made = sim.Projection(a, b, DenseConnector(matrix), RawStaticSynapse())
+    assert made.get("weight", "array") * 1000 == pytest.approx(matrix, rel=1e-12)
+    other = sim.Projection(a, b, DenseConnector(matrix + 1), RawStaticSynapse())
+    assert (projection_weights(other) == matrix + 1).all()  # which lets NEST sort them anew
+    assert made.get("weight", "array") * 1000 == pytest.approx(matrix, rel=1e-12)
+
+
 def test_views_can_be_connected():
     setup()
     a, b = population(5, "a"), population(6, "b")

@@ -117,6 +117,17 @@ def test_the_built_objects_are_the_networks():
     sim.end()
 
 
+def test_without_samples_it_is_one_samples_time_of_silence():
+    network = lower(checkpoint_of())
+    set_up(network)
+    built = build(sim, network)
+    built.record()
+    sim.run(built.duration)
+    found = built.recording()
+    sim.end()
+    assert_equal(found, software.run(network, np.zeros((1, 1, network.steps))))
+
+
 def test_a_users_own_population_joins_in_and_changes_nothing():
     checkpoint = checkpoint_of(steps=40)
     network, samples = lower(checkpoint), samples_of(checkpoint)
@@ -234,8 +245,8 @@ from conftest import network_of, network_samples
 from export import software
 from export.pynn import run
 network = network_of(3, steps=40)
-samples = network_samples(network, 4)
-for _ in range(3):
+for count in (4, 3, 1):  # also fewer samples than threads
+    samples = network_samples(network, count)
     one, two = run("nest", network, samples), software.run(network, samples)
     assert all(np.array_equal(one.spikes[name], two.spikes[name]) for name in one.spikes)
 print("equal")

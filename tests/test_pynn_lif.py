@@ -12,6 +12,7 @@ from export.network import Network, Population, Projection, Readout, Source
 from export.pynn import BackendError, build, run, setup_arguments
 from export.pynn_nest_lif import curr_delta_parameters
 from export.readout import logits
+from pynn_models import SnnSsmError
 from pynn_models.cells import LeakyCell, StateSpaceCell
 from pynn_models.nest import MODEL_NAME, projection_weights
 
@@ -216,6 +217,14 @@ def test_currents_are_refused():
     network = lif_network(encoding="current")
     with pytest.raises(BackendError, match="Export with --input bits"):
         run("nest", network, samples_of(network))
+    sim.end()
+
+
+def test_a_min_delay_beyond_the_step_that_a_bias_travels():
+    network = lif_network(delay=2)
+    sim.setup(**(setup_arguments("nest", network) | {"min_delay": 2.0}))
+    with pytest.raises(SnnSsmError, match=r"the delay is 1.0 ms, expected .* min_delay 2.0 ms"):
+        build(sim, network, samples_of(network))
     sim.end()
 
 

@@ -12,7 +12,7 @@ from export.backends import runner
 from export.lower import lower
 from export.network import Network
 from export.pynn import BackendError, build, first_steps, run, setup_arguments
-from export.pynn_nest import curr_exp_parameters
+from export.pynn_nest import by_step, curr_exp_parameters
 from export.readout import logits
 from export.verify import verify
 from pynn_models.nest import MODEL_NAME, projection_weights
@@ -126,6 +126,16 @@ def test_the_schedule_puts_each_layer_off_by_the_lag():
     }
 
 
+def test_events_of_a_multimeter_become_rows_in_whatever_order_they_come():
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(4, 3))
+    order = rng.permutation(table.size)
+    events = {
+        "senders": np.tile([5, 7, 9], 4)[order], "times": np.repeat([1.0, 2.0, 3.0, 4.0], 3)[order]
+    }
+    assert (by_step(events, table.ravel()[order]) == table).all()
+
+
 def test_verify_holds():
     checkpoint = stock_of(3)
     network = lower(checkpoint)
@@ -168,3 +178,5 @@ def test_a_time_constant_that_the_cell_cannot_have(tau):
     network = changed_cell(lower(stock_of()), "layer1", tau=np.array([[5.0]] * 4 + [[tau]] * 2))
     with pytest.raises(BackendError, match=r"'layer1', neuron 4: tau is (inf|0.01) ms; expected"):
         curr_exp_parameters(network.population("layer1"), 1.0)
+    if tau == 0.01:  # it is long enough where the timestep is a tenth
+        curr_exp_parameters(network.population("layer1"), 0.1)

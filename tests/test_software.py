@@ -132,10 +132,13 @@ def test_samples_do_not_depend_on_each_other_or_on_the_batch(monkeypatch):
     whole = run(network, samples, membranes=names)  # two batches of at most 50
     monkeypatch.setattr(software, "_BATCH", 7)
     parts = run(network, samples, membranes=names)
+    monkeypatch.setattr(software, "_VALUES", 1)  # one sample at once, however large
+    small = run(network, samples, membranes=names)
     alone = run(network, samples[51:52], membranes=names)
     for kind in ("spikes", "membranes"):
         for name, values in getattr(whole, kind).items():
             assert (getattr(parts, kind)[name] == values).all()
+            assert (getattr(small, kind)[name] == values).all()
             assert (getattr(alone, kind)[name] == values[51:52]).all()
 
 

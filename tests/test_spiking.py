@@ -96,11 +96,15 @@ def test_it_is_the_formula_near_the_threshold_too(name, y, slope):
 
 
 @pytest.mark.parametrize("name", FORMULAS)
-def test_each_function_is_the_step_with_the_slope_of_its_source(name):
+def test_each_function_is_the_step_with_the_slope_of_its_source_or_the_one_given(name):
     slope = {"fast-sigmoid": 25.0, "arctan": 2.0, "triangle": 1.0, "multi-gaussian": 1.0}[name]
     y = torch.linspace(-0.9, 0.9, 7, dtype=torch.float64, requires_grad=True)
     FUNCTIONS[name](y).sum().backward()
     expected = [FORMULAS[name](v, slope) for v in y.tolist()]
+    assert y.grad.tolist() == pytest.approx(expected, rel=1e-12, abs=1e-15)
+    y.grad = None
+    FUNCTIONS[name](y, 3.0).sum().backward()
+    expected = [FORMULAS[name](v, 3.0) for v in y.tolist()]
     assert y.grad.tolist() == pytest.approx(expected, rel=1e-12, abs=1e-15)
 
 

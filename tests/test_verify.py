@@ -1,6 +1,7 @@
 """Verification finds what differs, says where, and holds only if nothing does."""
 
 import dataclasses
+import itertools
 import json
 import sys
 
@@ -15,7 +16,7 @@ from export.comparison import VerificationError, first_difference, mismatches
 from export.lower import lower
 from export.readout import ReadoutError
 from export.recording import Recording
-from export.verify import holds, verify, versions
+from export.verify import SAME_CLASS, holds, samples_at_once, verify, versions
 from snn_ssm.checkpoint import save_checkpoint
 from snn_ssm.reference import run_reference
 
@@ -86,6 +87,39 @@ def test_one_flipped_spike_is_found_described_and_fails_the_row(monkeypatch, chu
     }
 
 
+@pytest.mark.parametrize("chunk", [1, 3])
+def test_the_result_does_not_depend_on_the_chunk(monkeypatch, chunk):
+    """Nor does what comes first, which later differences leave alone; seconds add up."""
+    one, other = flipped(1, "layer1", 17, 2), flipped(5, "layer0", 3, 1)
+
+    def nest(samples, membranes):
+        flip = one if any(np.array_equal(s, SAMPLES[1]) for s in samples) else other
+        return flip(samples, membranes)
+
+    compared = {"torch": exact, "software": exact, "nest": nest}
+    results = []
+    for size in (len(SAMPLES), chunk):
+        monkeypatch.setattr("export.verify._CHUNK", size)
+        monkeypatch.setattr("time.perf_counter", itertools.count().__next__)
+        results.append(verify(NETWORK, SAMPLES, LABELS, compared, convolution=other))
+        monkeypatch.undo()
+        for found in results[-1]["backends"].values():
+            assert found.pop("seconds") == -(-len(SAMPLES) // size)
+    whole, parts = results
+    assert whole["backends"]["nest"].pop("mismatched_spikes") == 1  # of all samples in one call
+    assert parts["backends"]["nest"].pop("mismatched_spikes") == 2
+    assert parts == whole and parts["contract"] == {"E2": True, "E3": False, "E5": True}
+    assert parts["backends"]["nest"]["first_divergence"]["sample"] == 1
+
+
+def test_memory_is_bounded_by_the_samples_of_a_chunk(monkeypatch):
+    assert samples_at_once(NETWORK) == 50
+    values = NETWORK.steps * sum(p.size for p in NETWORK.layers)
+    for limit, samples in ((3 * values, 3), (values - 1, 1)):
+        monkeypatch.setattr("export.verify._VALUES", limit)
+        assert samples_at_once(NETWORK) == samples
+
+
 def test_a_row_fails_by_its_own_pair_even_if_both_differ_from_the_reference_alike():
     wrong = flipped(0, "layer0", 1, 1)
     result = verify(NETWORK, SAMPLES, LABELS, {"torch": exact, "software": wrong, "nest": wrong})
@@ -104,17 +138,35 @@ def test_the_first_difference_is_the_earliest_step_not_the_first_layer():
     assert mismatches(a, b) == 3
 
 
-def test_the_float32_row_counts_classes_and_spikes():
+def test_the_float32_row_counts_classes_and_spikes(monkeypatch):
     def other_class(samples, membranes):
         recording = flipped(2, "layer1", 3, 0)(samples, membranes)
-        scores = np.zeros((len(samples), 3))
-        scores[:, 1] = 1.0
-        return dataclasses.replace(recording, logits=scores)
+        return dataclasses.replace(recording, logits=np.eye(3)[samples[:, 0, 0] % 3])
 
     result = verify(NETWORK, SAMPLES, LABELS, {"software": exact}, convolution=other_class)
-    same = np.mean(np.array(result["predictions"]) == 1)
+    same = np.mean(np.array(result["predictions"]) == SAMPLES[:, 0, 0] % 3)
+    assert 0 < same < 1
     assert result["E5"] == {"mismatched_spikes": 1, "same_class": same}
-    assert result["contract"]["E5"] == (same >= 0.999)
+    assert SAME_CLASS == 0.999 and not result["contract"]["E5"]
+    monkeypatch.setattr("export.verify.SAME_CLASS", same)
+    result = verify(NETWORK, SAMPLES, LABELS, {"software": exact}, convolution=other_class)
+    assert result["contract"]["E5"]
+
+
+@pytest.mark.parametrize(("mismatched", "contract", "expected"), [
+    ({"software": 0, "nest": 0}, {"E3": True}, True),
+    ({"software": 0, "nest": 0}, {"E3": True, "E5": False}, False),
+    ({"torch": 0, "nest": 1}, {}, False),  # a pair that is no row
+    ({"software": 0, "spinnaker-software": 9}, {}, True),  # another arithmetic
+    ({"spinnaker-software": 0, "software": 9}, {}, True),
+    ({"spinnaker-software": 0, "spinnaker": 1}, {}, False),
+    ({"software": 0, "recording": 1}, {}, False),  # of whichever arithmetic
+    ({"spinnaker-software": 0, "recording": 1}, {}, False),
+])
+def test_what_must_agree_for_a_verification_to_hold(mismatched, contract, expected):
+    backends = {name: {"mismatched_spikes": count} for name, count in mismatched.items()}
+    result = {"reference": next(iter(backends)), "backends": backends, "contract": contract}
+    assert holds(result) == expected
 
 
 def test_refusals():
