@@ -179,8 +179,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SnnSsmError as error:
         print(f"snn-ssm: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("snn-ssm: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(": ".join(["snn-ssm: interrupted", *map(str, interrupt.args)]), file=sys.stderr)
         return 130
 
 

@@ -26,6 +26,7 @@ from snn_ssm.config import Config
 from snn_ssm.distributed import World, join, share_norms
 from snn_ssm.evaluation import evaluate, report, settle_norms
 from snn_ssm.files import new_directory, read_bytes, sha256, write_atomic
+from snn_ssm.interruption import Interruption
 from snn_ssm.labels import model_name
 from snn_ssm.model import build_network
 from snn_ssm.optimisation import (
@@ -191,7 +192,10 @@ class Run:
         return generator.permutation(len(samples))
 
     def epoch(self, samples: Samples) -> None:
-        """The rest of the current epoch, with a state saved every few minutes."""
+        """The rest of the current epoch, with a state saved every few minutes.
+
+        And one after the batch in which SIGINT or SIGTERM came; then raises ``KeyboardInterrupt``.
+        """
         progress, training = self.progress, self.config.training
         total = -(-len(samples) // training.batch_size)
         order = self.order(samples)
@@ -204,7 +208,7 @@ class Run:
             mininterval=1.0,
             disable=self.world.rank > 0,
         )
-        with bar:
+        with bar, Interruption() as interruption:
             for index in split(order, training.batch_size)[progress.batch :]:
                 start = time.monotonic()
                 p, label = self.share(samples, index)
@@ -219,9 +223,13 @@ class Run:
                     rate=f"{sum(progress.rates) / seen / max(1, len(progress.rates)):.3f}",
                     refresh=False,
                 )
-                if self.world.first(time.monotonic() - saved > _SAVE_EVERY):
+                due = time.monotonic() - saved > _SAVE_EVERY
+                stop, due = self.world.first((interruption.asked, due))
+                if stop or due:
                     self.save_state()
                     saved = time.monotonic()
+                if stop:
+                    raise KeyboardInterrupt(f"the state is in {self.out}; go on with --resume")
 
     def share(self, samples: Samples, index: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Inputs and labels of this process's share of a batch."""
