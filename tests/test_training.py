@@ -15,7 +15,7 @@ from snn_ssm import training  # noqa: E402
 from snn_ssm.checkpoint import MODEL_FILE, load_checkpoint  # noqa: E402
 from snn_ssm.evaluation import report  # noqa: E402
 from snn_ssm.files import FileError, read_arrays, sha256  # noqa: E402
-from snn_ssm.model import Network  # noqa: E402
+from snn_ssm.model import Network, build_network  # noqa: E402
 from snn_ssm.tasks import DataError, Samples  # noqa: E402
 from snn_ssm.training import (  # noqa: E402
     METRICS_FILE,
@@ -243,6 +243,17 @@ def test_inputs_that_the_encoder_is_not_made_for(tmp_path, inputs, found):
     assert "expected integers from 0 to 255. Set model.input_bits to 0 for real" in message
     assert not (tmp_path / "run").exists()
     train(config_of(input_bits=0, epochs=1), samples, TEST, tmp_path / "run")
+
+
+def test_symbols_that_the_embedding_does_not_have(tmp_path):
+    config = config_of(encoder="embedding", inputs=int(TRAIN.inputs.max()))
+    with pytest.raises(DataError) as caught:
+        train(config, TRAIN, TEST, tmp_path / "run")
+    assert f"expected integers from 0 to {config.model.inputs - 1}. Correct model.inputs" in str(
+        caught.value
+    )
+    with pytest.raises(DataError, match=r"the inputs of those to evaluate are integers, from 0"):
+        evaluate(build_network(config.model), TRAIN)
 
 
 def test_evaluation_takes_no_larger_batches_than_training(tmp_path, monkeypatch):
