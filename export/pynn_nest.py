@@ -112,10 +112,18 @@ class NestNative(Nest):
     def population(
         self, sim: Any, network: Network, population: Population, first_step: int, copies: int
     ) -> Any:
+        from pyNN.parameters import LazyArray
+
         from pynn_models.nest import cell_type
 
         cell = cell_type(population.state_space, first_step, network.steps)
-        return sim.Population(population.size, cell, label=population.name)
+        # Neurons start at these values: PyNN needs to know them, but need not set them again, for
+        # which it would read every neuron's status.
+        start, cell.default_initial_values = cell.default_initial_values, {}
+        made = sim.Population(population.size, cell, label=population.name)
+        shape = (population.size,)
+        made.initial_values = {v: LazyArray(x, shape=shape, dtype=float) for v, x in start.items()}
+        return made
 
     def currents(
         self, post: Any, currents: FloatArray, weights: FloatArray, first_step: int, delay: float

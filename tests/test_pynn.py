@@ -56,6 +56,20 @@ def test_a_lowered_network_bit_for_bit(encoding, delay, timestep):
     assert assert_nest_equals_software(network, samples_of(checkpoint, 4)) > 100
 
 
+def test_pynn_knows_where_a_membrane_starts_and_logs_nothing(caplog):
+    checkpoint = checkpoint_of(steps=20)
+    network = lower(checkpoint)
+    sim.setup(**setup_arguments("nest", network))
+    built = build(sim, network, samples_of(checkpoint, 2))
+    layer = built.populations["layer0"]
+    layer.record(["y", "u"])
+    sim.run(built.duration)
+    for signal in layer.get_data().segments[0].analogsignals:
+        assert (signal.magnitude[0] == 0).all()
+    assert [record for record in caplog.records if record.name == "PyNN"] == []
+    sim.end()
+
+
 @pytest.mark.parametrize("changes", [
     {"mode_init": "s4d-real"},
     {"mode_init": "s4d-real", "discretisation": "bilinear", "dt_min": 1.0, "dt_max": 8.0},

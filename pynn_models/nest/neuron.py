@@ -52,8 +52,7 @@ class StateSpace(NativeCellType):
         "first_step": 0,
         "period": 0,
     }
-    # None: neurons start at 0, and PyNN would set each value again, reading every node's status.
-    default_initial_values: dict[str, float] = {}
+    default_initial_values = {"y": 0.0, "u": 0.0}
     recordable = ["spikes", "y", "u"]
     units = {
         "spikes": "ms",

@@ -212,7 +212,7 @@ class ListOps:
                 inputs=VOCABULARY, encoder="embedding", input_bits=0, input_scale=1.0
             ),
             training=TrainingConfig(
-                epochs=1, batch_size=32, rate=5e-3, weight_decay=0.05, precision="bf16"
+                epochs=3, batch_size=32, rate=5e-3, weight_decay=0.05, precision="bf16"
             ),
         )
 
