@@ -96,7 +96,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _count(value: float) -> str:
     """A number of operations to three digits."""
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if value >= size:
+        if value >= 0.9995 * size:  # which three digits round up to one of the unit
             return f"{value / size:.3g} {unit}"
     return f"{value:.3g}"
 

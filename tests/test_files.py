@@ -157,6 +157,8 @@ def test_an_altered_file(tmp_path):
     path = tmp_path / "a.safetensors"
     data = pack_arrays({"a": np.arange(50.0)})
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(FileError, match="was truncated or altered"):
+        read_arrays(path, "arrays", "")
     with pytest.raises(FileError) as caught:
         read_arrays(path, "arrays", sha256(data))
     message = str(caught.value)
@@ -169,6 +171,35 @@ def test_what_is_no_safetensors_file(tmp_path, content):
     (tmp_path / "a").write_bytes(content)
     with pytest.raises(FileError, match="arrays .* is no valid safetensors file"):
         read_arrays(tmp_path / "a", "arrays")
+
+
+def by_hand(size, **offsets):
+    """A file with ``size`` bytes of arrays of two float32 each, at the given offsets."""
+    entries = {
+        name: {"dtype": "F32", "shape": [2], "data_offsets": at} for name, at in offsets.items()
+    }
+    header = json.dumps(entries).encode()
+    return len(header).to_bytes(8, "little") + header + bytes(size)
+
+
+@pytest.mark.parametrize(("content", "why"), [
+    (by_hand(17, a=(0, 8), b=(8, 16)), "expected"), (by_hand(12, a=(4, 12)), "'a' of 8 bytes"),
+    (by_hand(8, a=(0, 8), b=(0, 8)), "'b' of 8 bytes"), (by_hand(7, a=(0, 8)), "'a' of 8 bytes"),
+], ids=["rest", "gap", "overlap", "short"])
+def test_arrays_that_are_not_one_after_the_other(tmp_path, content, why):
+    (tmp_path / "a").write_bytes(by_hand(16, a=(0, 8), b=(8, 16)))
+    assert list(read_arrays(tmp_path / "a", "arrays")[0]) == ["a", "b"]
+    (tmp_path / "a").write_bytes(content)
+    with pytest.raises(FileError, match=rf"is no valid safetensors file \(.*{why}"):
+        read_arrays(tmp_path / "a", "arrays")
+
+
+def test_arrays_are_aligned_to_their_elements():
+    data = pack_arrays({"a": np.ones(3, np.uint8), "b": np.ones(2, ">f8"), "c": np.ones(1, "<u2")})
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:start])
+    for name, size in (("a", 1), ("b", 8), ("c", 2)):
+        assert (start + header[name]["data_offsets"][0]) % size == 0
 
 
 def test_a_missing_file_and_a_directory(tmp_path):

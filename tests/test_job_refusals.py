@@ -82,10 +82,12 @@ def test_an_unknown_simulator_and_a_chunk_of_none(job_files, capsys):
     assert "--chunk is 0" in refusal(capsys, run_here, job_files / "job", "nest", "--chunk", "0")
 
 
-def on_spinnaker(bundle, capsys, monkeypatch, home):
+def on_spinnaker(bundle, capsys, monkeypatch, home, settings=None):
     """What a run with ``spiNNaker`` answers, and what the simulator found where it was started."""
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    if settings:
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(settings))
     seen = {}
 
     def started(name, network, inputs):
@@ -97,6 +99,7 @@ def on_spinnaker(bundle, capsys, monkeypatch, home):
     before = Path.cwd()
     message = refusal(capsys, run_here, bundle, "spiNNaker")
     assert Path.cwd() == before and os.environ["HOME"] == str(home)
+    assert os.environ.get("XDG_CONFIG_HOME") == (settings and str(settings))
     return message, seen
 
 
@@ -108,10 +111,38 @@ def test_spinnaker_is_started_with_the_jobs_configuration(job_files, tmp_path, c
     message, seen = on_spinnaker(bundle, capsys, monkeypatch, tmp_path)
     assert "no spinnaker here" in message
     assert seen == {"home": str(tmp_path), "there": False}
+    (tmp_path / ".spynnaker.cfg").write_text("[Machine]\nvirtual_board = True\n")
     (bundle / "spynnaker.cfg").write_text("[Machine]\nmachine_name = 10.0.0.1\n")
     message, seen = on_spinnaker(bundle, capsys, monkeypatch, tmp_path)
     assert "machine_name = 10.0.0.1" in seen["there"]
     assert Path(seen["home"]).is_relative_to(bundle / "results" / "spiNNaker")
+
+
+def test_a_configuration_in_the_current_directory_overrides_the_users(
+    job_files, tmp_path, capsys, monkeypatch
+):
+    (tmp_path / ".spynnaker.cfg").write_text("[Machine]\nvirtual_board = True\n")
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "spynnaker.cfg").write_text("[Machine]\nvirtual_board = False\n")
+    monkeypatch.chdir(here)
+    message, seen = on_spinnaker(job_files / "job", capsys, monkeypatch, tmp_path)
+    assert "no spinnaker here" in message
+    assert seen == {"home": str(tmp_path), "there": (here / "spynnaker.cfg").read_text()}
+    (job_files / "job" / "spynnaker.cfg").write_text("[Machine]\nversion = 5\n")
+    _, seen = on_spinnaker(job_files / "job", capsys, monkeypatch, tmp_path)
+    assert seen["there"] == "[Machine]\nversion = 5\n"  # the job's own is all that counts
+
+
+def test_a_configuration_among_the_users_settings(job_files, tmp_path, capsys, monkeypatch):
+    for settings in (tmp_path / ".config", tmp_path / "settings"):
+        settings.mkdir()
+        given = settings if settings.name == "settings" else None
+        message, seen = on_spinnaker(job_files / "job", capsys, monkeypatch, tmp_path, given)
+        assert "sPyNNaker has no configuration" in message and not seen
+        (settings / ".spynnaker.cfg").write_text("[Machine]\nversion = 5\n")
+        message, seen = on_spinnaker(job_files / "job", capsys, monkeypatch, tmp_path, given)
+        assert "no spinnaker here" in message and seen["there"] is False
 
 
 def test_a_configuration_that_returns_no_spikes_or_is_none(
@@ -120,6 +151,7 @@ def test_a_configuration_that_returns_no_spikes_or_is_none(
     for text, expected in (
         ("[Machine]\nvirtual_board = True\n", "names the virtual board"),
         ("machine", "is no configuration"),
+        ("[Machine]\nvirtual_board = perhaps\n", "is no configuration"),
     ):
         (job_files / "job" / "spynnaker.cfg").write_text(text)
         message, seen = on_spinnaker(job_files / "job", capsys, monkeypatch, tmp_path)

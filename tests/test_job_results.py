@@ -12,7 +12,7 @@ pytest.importorskip("scipy", reason="SciPy, which writes Neo's MAT files, is not
 @pytest.mark.parametrize("timestep", [1.0, 0.1])
 def test_spikes_come_back_from_neo(tmp_path, timestep):
     rng = np.random.default_rng(1)
-    spikes = {"a": rng.random((3, 11, 4)) < 0.3, "b": np.zeros((3, 11, 2), bool)}
+    spikes = {"a": rng.random((3, 50, 4)) < 0.3, "b": np.zeros((3, 50, 2), bool)}
     spikes["b"][1, 4, 1] = True  # one neuron is silent, the other spikes once
     block = neo_files.to_block(Recording("nest", timestep, spikes), start=6, word="x")
     (tmp_path / "r.mat").write_bytes(neo_files.block_bytes(block))
@@ -20,7 +20,8 @@ def test_spikes_come_back_from_neo(tmp_path, timestep):
     assert (again.annotations["start"], again.annotations["word"]) == (6, "x")
     train = again.segments[0].spiketrains[5]
     assert (train.annotations["population"], train.annotations["source_index"]) == ("b", 1)
-    assert train.rescale("ms").magnitude == pytest.approx([(11 + 4 + 1) * timestep])
+    assert train.rescale("ms").magnitude == pytest.approx([(50 + 4 + 1) * timestep])
+    assert float(train.t_stop.rescale("ms")) == pytest.approx(150 * timestep)
     recording = neo_files.from_block(again)
     assert (recording.backend, recording.timestep) == ("nest", timestep)
     assert set(recording.spikes) == {"a", "b"}
@@ -38,6 +39,12 @@ def test_a_file_that_is_no_result(tmp_path):
     early = neo_files.to_block(Recording("nest", 1.0, {"a": np.ones((1, 2, 1), bool)}))
     early.segments[0].spiketrains[0][0] = 0 * early.segments[0].spiketrains[0].units
     with pytest.raises(RecordingError, match="a spike before the end of the first step"):
+        neo_files.from_block(early)
+    early.segments.clear()
+    with pytest.raises(RecordingError, match="no recording of samples back to back"):
+        neo_files.from_block(early)
+    early.annotations["steps"] = None
+    with pytest.raises(RecordingError, match="no recording of samples back to back"):
         neo_files.from_block(early)
 
 

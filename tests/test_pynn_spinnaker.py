@@ -125,6 +125,7 @@ def test_the_decays_of_training_are_those_of_the_board(timestep):
     plan = plan_population(network, layer)
     exponent = [kdiv(to_s1615(timestep), to_s1615(t)) for t in plan.cell.tau_syn_E]
     drift = np.abs(np.array(exponent) - n)
+    assert (stock_constants(plan.cell, timestep).tc == 0).all()  # V has no memory
     if timestep == 1:
         assert (drift == 0).all()
     else:  # s16.15 holds a tenth as many time constants, of which one is the nearest
@@ -133,7 +134,8 @@ def test_the_decays_of_training_are_those_of_the_board(timestep):
 
 def test_a_held_population_is_silent_and_then_spikes():
     checkpoint = stock_of(channels=6)
-    cell = dataclasses.replace(lower(checkpoint).layers[0].cell, theta=np.full(6, -0.01))
+    theta = np.r_[np.full(5, -0.01), -1e9]
+    cell = dataclasses.replace(lower(checkpoint).layers[0].cell, theta=theta)
     network = lower(checkpoint)
     layer = dataclasses.replace(network.layers[0], cell=cell)
     plan = plan_population(network, layer)
@@ -153,16 +155,35 @@ def test_extreme_thresholds_are_always_or_never_reached():
     assert plan.cell.v_thresh[2] == 2.0**-15
 
 
+@pytest.mark.parametrize("tau", [0.5, 2.8, 100.0])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_no_input_moves_a_state_beyond_an_extreme_threshold(tau, sign):
+    """All sources of one sign at every step; a neuron's weights add up to almost a power of two."""
+    cell = dataclasses.replace(
+        NETWORK.layers[0].cell, tau=np.full((24, 1), tau), theta=np.full(24, sign * 1e9)
+    )
+    network, layer = _with_cell(cell)
+    first = NETWORK.projections[0]
+    sources = len(first.weights)
+    first = dataclasses.replace(first, weights=np.full((sources, 24), sign * 0.999 / sources))
+    network = dataclasses.replace(network, projections=(first, *NETWORK.projections[1:]), steps=500)
+    plan = plan_population(network, layer)
+    spikes = np.ones((1, 500, sources), np.uint8)
+    buffers = [ring_buffer([Arrival(spikes, stored)]) for stored in plan.stored(first)]
+    found = run_stock(stock_constants(plan.cell, network.timestep), *buffers, plan.shifts)
+    assert (found.spikes == (sign < 0)).all()
+
+
 def _with_cell(cell):
     layer = dataclasses.replace(NETWORK.layers[0], cell=cell)
     network = dataclasses.replace(NETWORK, populations=(layer, *NETWORK.populations[1:]))
     return network, layer
 
 
-@pytest.mark.parametrize("tau", [np.inf, 1e-3])
+@pytest.mark.parametrize("tau", [np.inf, 1e6, 1e-3])
 def test_a_time_constant_that_the_board_lacks(tau):
     cell = dataclasses.replace(NETWORK.layers[0].cell, tau=np.full((24, 1), tau))
-    with pytest.raises(SpinnakerStockError, match=r"'layer0', neuron 0: tau is (inf|0.001) ms"):
+    with pytest.raises(SpinnakerStockError, match=rf"'layer0', neuron 0: tau is {tau} ms at"):
         plan_population(*_with_cell(cell))
 
 

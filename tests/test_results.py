@@ -5,7 +5,16 @@ import json
 import pytest
 from conftest import ROOT
 
-from snn_ssm.results import PUBLISHED, TITLES, ResultsError, main, not_run, page, read_metrics
+from snn_ssm.results import (
+    PUBLISHED,
+    TITLES,
+    ResultsError,
+    _count,
+    main,
+    not_run,
+    page,
+    read_metrics,
+)
 from snn_ssm.tasks import TASKS
 
 
@@ -47,6 +56,14 @@ def test_a_run_is_a_row():
         "| sMNIST | Binary S4D, linear | 99.40 | 98.77 | 784 | 43,018 | 40.00 | "
         "5.25 M ACs + 31.2 k MACs of 1.2 G | 3 | 60,000 | A processor, 2 threads | 67 |"
     ]
+
+
+@pytest.mark.parametrize(("value", "expected"), [
+    (0.5, "0.5"), (999.4, "999"), (999.6, "1 k"), (1000, "1 k"), (1e6, "1 M"), (999_700, "1 M"),
+    (999_400, "999 k"), (1e9, "1 G"), (12_345_678, "12.3 M"),
+])
+def test_operations_have_three_digits(value, expected):
+    assert _count(value) == expected
 
 
 def test_data_other_than_the_papers_are_named():

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pynn_models import SnnSsmError
@@ -94,6 +94,7 @@ def test_kmul_floors_and_wraps(a, b):
 
 
 @given(st.integers(0, 2**31 - 1), st.integers(1, 2**31 - 1))
+@example(2**16, 1)
 def test_kdiv_floors_or_refuses(a, b):
     exact = a * 32768 // b
     if exact < 2**31:

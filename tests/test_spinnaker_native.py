@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from drawn_cell import cell_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spinnaker_reference import NativeNeuron, Slots
@@ -164,19 +165,6 @@ def test_two_layers_with_delays_equal_the_scalar_model(seed, delay, skip, rotati
                         slots[j][kind].add(t + d, weights[i, j][kind, h].tolist())
 
 
-def cell_of(rng, size, modes, rotating=True, **changes):
-    values = {
-        "tau": np.exp(rng.uniform(np.log(2), np.log(3000), (size, modes))),
-        "omega": rng.uniform(-3, 3, (size, modes)) if rotating else None,
-        "c_re": rng.normal(size=(size, modes)) * 0.1,
-        "c_im": rng.normal(size=(size, modes)) * 0.1 if rotating else None,
-        "d": rng.normal(size=size),
-        "theta": rng.uniform(0.1, 2, size),
-        "bias": rng.normal(size=size) * 0.1,
-    }
-    return StateSpaceCell(**(values | changes))
-
-
 @settings(max_examples=20)
 @given(
     st.integers(0, 2**32 - 1), st.integers(0, 16), st.booleans(), st.floats(0.01, 300),
@@ -222,7 +210,7 @@ def test_pieces_equal_the_whole():
 
 def test_thresholds_are_strict_and_infinite_ones_silent():
     """No modes, d = 1: y is u; theta lies on the grid, or between two of its points."""
-    thetas = [0.5, 0.5 + 2.0**-16, np.inf, -1.0]
+    thetas = [0.5, 0.5 + 0.75 * 2.0**-15, np.inf, -1.0]
     cell = StateSpaceCell(
         tau=np.empty((4, 0)), c_re=np.empty((4, 0)), d=np.ones(4), theta=thetas, bias=np.zeros(4)
     )
@@ -273,6 +261,14 @@ def test_what_was_planned_can_be_read_back():
     radius = np.exp(-1 / cell.tau)
     assert np.abs(p.abar - radius * np.exp(1j * cell.omega)).max() < 2.0**-31
     assert scaling.state_exponent.min() < scaling.state_exponent.max()
+    i, s, membrane = scaling.input_exponent, scaling.state_exponent, scaling.membrane_exponent
+    for found, exact, nearest in (
+        (p.c_re, np.ldexp(cell.c_re, 32 + membrane[:, None] - s), 16),  # the low bits are k
+        (p.c_im, np.ldexp(cell.c_im, 32 + membrane[:, None] - s), 0.5),
+        (p.d, np.ldexp(cell.d, 32 + membrane - i), 0.5),
+        (p.bias, np.ldexp(cell.bias, 15 + i), 0.5),
+    ):
+        assert np.abs(found - exact).max() <= nearest
 
 
 def test_nearest_beats_truncation_for_slow_modes():
@@ -297,102 +293,12 @@ def test_an_overflow_is_named_or_counted():
     with pytest.raises(StateOverflowError, match=r"sample 1, tick \d+, neuron 2: .*plan again"):
         run_native(p, u)
     assert run_native(p, u, allow_overflow=True).overflows >= 1
+    none = np.empty((3, 0))
+    cell = StateSpaceCell(tau=none, c_re=none, d=np.ones(3), theta=np.ones(3), bias=np.ones(3))
+    scaling = NativeScaling(0, none.astype(int), np.full(3, -2))
+    with pytest.raises(StateOverflowError, match=r"sample 1, tick 12, neuron 2: .*\(43 such"):
+        run_native(quantise_cell(cell, 1.0, scaling), u, tick=5)
     biased = dataclasses.replace(p, bias=np.full(3, 2**30, np.int32))
     u[1, 7, 2] = 2**31 - 1
     with pytest.raises(StateOverflowError, match="a state or the input"):
         run_native(biased, u)
-
-
-def _planned(**changes):
-    cell = cell_of(np.random.default_rng(0), 2, 2, **changes)
-    return cell, plan_scaling(cell, 1.0, input_bound=1.0, steps=10)
-
-
-def _parameters():
-    return quantise_cell(_planned()[0], 1.0, _planned()[1])
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: run_native(_parameters(), np.zeros((1, 2, 2))), "u is float64"),
-        (lambda: run_native(_parameters(), np.zeros((1, 2, 3), np.int32)), r"\(B, L, 2\)"),
-        (
-            lambda: run_native(_parameters(), np.zeros((1, 2, 2), np.int32), period=-1),
-            "period -1",
-        ),
-        (
-            lambda: run_native(
-                _parameters(),
-                np.zeros((1, 2, 2), np.int32),
-                initial=NativeState(*np.zeros((2, 1, 2, 3), np.int32)),
-            ),
-            "initial x_re",
-        ),
-        (
-            lambda: plan_scaling(_planned()[0], 1.0, input_bound=-1.0, steps=10),
-            "expected finite bounds",
-        ),
-        (
-            lambda: plan_scaling(
-                _planned()[0], 1.0, input_bound=[1.0, 70.0], steps=10, input_exponent=10
-            ),
-            "neuron 1 has input bound 70",
-        ),
-        (
-            lambda: plan_scaling(
-                cell_of(np.random.default_rng(0), 1, 1, tau=[[np.inf]]),
-                1.0, input_bound=1.0, steps=2**40, input_exponent=14,
-            ),
-            "mode 0 reaches",
-        ),
-        (
-            lambda: plan_scaling(
-                cell_of(np.random.default_rng(0), 1, 1, theta=[1e30]),
-                1.0, input_bound=1.0, steps=10,
-            ),
-            "neuron 0 would need membrane exponent",
-        ),
-        (
-            lambda: quantise_cell(
-                _planned()[0], 1.0,
-                NativeScaling(0, np.zeros((2, 3), np.int64), np.zeros(2, np.int64)),
-            ),
-            "exponents of shapes",
-        ),
-        (
-            lambda: quantise_cell(
-                _planned()[0], 1.0,
-                NativeScaling(0, np.zeros((2, 2), np.int64), np.zeros(2, np.int64)),
-            ),
-            r"state exponent \[0\]\[0\] is 0, expected -31 to -1",
-        ),
-        (
-            lambda: quantise_cell(
-                _planned()[0], 1.0,
-                dataclasses.replace(_planned()[1], membrane_exponent=np.full(2, 20)),
-            ),
-            r"in the board's units, expected a magnitude below 2\^31",
-        ),
-        (
-            lambda: dataclasses.replace(_parameters(), d=np.zeros(3, np.int32)),
-            "d is .*expected int32 of shape",
-        ),
-        (
-            lambda: dataclasses.replace(
-                _parameters(), a_re=np.full((2, 2), 2**31 - 1, np.int32)
-            ),
-            "outside the unit circle",
-        ),
-        (
-            lambda: dataclasses.replace(
-                _parameters(), c_im=np.full((2, 2), 2**31 - 1, np.int32)
-            ),
-            r"sum \|c\| \+ \|d\|",
-        ),
-        (lambda: dataclasses.replace(_parameters(), c_re=np.full((2, 2), 31, np.int32)), "k = 31"),
-    ],
-)  # fmt: skip
-def test_refusals(call, message):
-    with pytest.raises(FixedPointError, match=message):
-        call()

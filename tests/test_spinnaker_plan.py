@@ -207,8 +207,14 @@ def test_a_plan_that_can_overflow_is_refused_with_its_place_and_amount():
     assert f"{max(sums) / 65535:.3g} times" in text and "allow overflow" in text
 
 
-def test_overflow_that_was_asked_for_saturates_and_is_told():
-    network, plan, samples = overflowing()
+@pytest.mark.parametrize("sign", [1, -1])
+def test_overflow_that_was_asked_for_saturates_and_is_told(sign):
+    network, _, samples = overflowing()
+    projections = tuple(
+        dataclasses.replace(p, weights=sign * np.abs(p.weights)) for p in network.projections
+    )
+    network = dataclasses.replace(network, projections=projections)
+    plan = spinnaker.calibrate(network, samples * 0)
     with pytest.warns(spinnaker.SaturationWarning, match="layer0"):
         spinnaker.run(network, samples, plan=plan, allow_overflow=True)
 

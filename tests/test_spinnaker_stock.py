@@ -138,6 +138,23 @@ def test_a_spike_by_hand():
     assert v[5] > -1
 
 
+def test_defaults_are_pynns():
+    cells = pytest.importorskip("pyNN.standardmodels.cells", reason="PyNN is not installed")
+    cell = StockCell()
+    expected = cells.IF_curr_exp.default_parameters
+    assert {name: getattr(cell, name) for name in NAMES} == expected
+
+
+def test_a_membrane_at_its_threshold_fires():
+    """A membrane without memory is its current: one unit below 1 nA, at it, one above."""
+    cell = StockCell(
+        tau_m=0.0625, cm=0.0625, v_rest=0.0, v_reset=0.0, v_thresh=1.0, tau_refrac=0.0
+    )
+    current = np.array([[[32767], [32768], [32769]]], np.int32)
+    run = run_stock(stock_constants(cell, 1.0), None, None, (0, 0), current=current)
+    assert run.spikes[0, :, 0].tolist() == [False, True, True]
+
+
 def test_inputs_may_be_left_out():
     constants = stock_constants(StockCell(tau_syn_E=[5.0, 7.0]), 1.0)
     buffer = np.arange(10, dtype=np.uint16).reshape(1, 5, 2) * 1000
@@ -168,6 +185,12 @@ def test_buffers_saturate_and_drop_what_comes_too_late():
     ]
 
 
+def test_sums_beyond_31_bits_saturate_and_counts_beyond_8_bits_are_kept():
+    spikes = np.full((1, 1, 1), 40_000)
+    weights = np.array([[65535, 1]], np.uint16)
+    assert ring_buffer([Arrival(spikes, weights)]).tolist() == [[[65535, 40_000]]]
+
+
 def test_weights_split_by_sign():
     exc, inh = split_weights([[0.5, -0.25], [0.0, 1.0]], (1, 0), scale=2.0)
     assert exc.tolist() == [[16384, 0], [0, 32768]]
@@ -184,6 +207,7 @@ def test_weights_split_by_sign():
         (lambda: split_weights([[-2.0]], (1, 0)), "inhibitory weight .* below 2"),
         (lambda: split_weights([[np.nan]], 1), "expected a finite"),
         (lambda: split_weights([[1.0]], 16), "shift is 16, expected 0 to 15"),
+        (lambda: split_weights([[1.0]], (0, -1)), "inhibitory ring-buffer shift is -1, expected 0"),
         (lambda: ring_buffer([]), r"expected one shape"),
         (lambda: net_input(None, None, (0, 0)), "no ring buffer"),
         (
@@ -197,6 +221,10 @@ def test_weights_split_by_sign():
         (
             lambda: Arrival(np.zeros((1, 2, 3), bool), np.zeros((2, 1), np.uint16)),
             r"expected \(B, L, pre\)",
+        ),
+        (
+            lambda: Arrival(np.zeros((1, 2, 3), bool), np.zeros(3, np.uint16)),
+            r"weights of shape \(3,\), expected .* and \(pre, post\)",
         ),
         (
             lambda: Arrival(np.zeros((1, 2, 3), bool), np.zeros((3, 1), np.uint16), -1),
@@ -225,6 +253,22 @@ def test_weights_split_by_sign():
                 v_init=np.zeros(3),
             ),
             "v_init of shape",
+        ),
+        (
+            lambda: run_stock(
+                stock_constants(StockCell(), 1.0),
+                np.zeros((1, 2, 1), np.uint16),
+                None,
+                (0, 0),
+                v_init=np.array([2**31]),
+            ),
+            "magnitudes up to 2147483648; expected .* at most 2147483647",
+        ),
+        (
+            lambda: run_stock(
+                stock_constants(StockCell(), 1.0), np.zeros((1, 2, 1), np.uint16), None, (0, 16)
+            ),
+            "inhibitory ring-buffer shift is 16",
         ),
     ],
 )

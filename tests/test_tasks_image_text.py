@@ -16,7 +16,7 @@ from snn_ssm.tasks import image as image_task
 from snn_ssm.tasks.image import IMAGE, greyscale, read_batch
 from snn_ssm.tasks.pictures import decode
 from snn_ssm.tasks.ragged import join, read_packed, read_ragged, write_ragged
-from snn_ssm.tasks.text import TEXT
+from snn_ssm.tasks.text import TEXT, read_folder
 
 PICTURES = TaskConfig("image", 1024)
 LENGTHS = {"train": 7, "test": 4}
@@ -38,6 +38,16 @@ def pack(directory, stem, items, label, labels):
 
 
 # Image: the official binary batches
+
+
+def test_the_official_files_are_all_six():
+    assert image_task.BATCHES == {
+        "train": (
+            "data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin",
+            "data_batch_5.bin",
+        ),
+        "test": ("test_batch.bin",),
+    }
 
 
 @pytest.fixture
@@ -199,6 +209,10 @@ def test_a_picture_that_is_none_or_of_another_size():
     small = encoded(np.zeros((16, 24), np.uint8))
     with pytest.raises(DataError, match="p is a picture of 24 x 16 pixels; expected 32 x 32"):
         decode([("p", small)], 1, 32)
+    lossless = bytearray(encoded(np.eye(32, dtype=np.uint8), "PNG"))
+    lossless[33:37] = bytes(4)  # the length of the first chunk of pixels
+    with pytest.raises(DataError, match="picture 5 cannot be decoded as a picture"):
+        decode([("picture 5", bytes(lossless))], 1, 32)
     other = encoded(np.zeros((32, 32), np.uint8), "BMP")
     with pytest.raises(DataError, match="p cannot be decoded"):
         decode([("p", other)], 1, 32)
@@ -343,6 +357,26 @@ def test_a_folder_without_reviews(tmp_path):
     (tmp_path / "aclImdb" / "train" / "neg").mkdir(parents=True)
     with pytest.raises(DataError, match=r"train/neg holds no \.txt file; .*aclImdb_v1\.tar\.gz"):
         TEXT.load(tmp_path, "train", TaskConfig("text", 8))
+
+
+def test_reviews_of_a_folder_are_in_the_order_of_their_names(tmp_path):
+    numbers = np.random.default_rng(0).permutation(20).tolist()
+    for name in ("neg", "pos"):
+        (tmp_path / name).mkdir()
+        for i in numbers:
+            (tmp_path / name / f"{i:02d}_1.txt").write_text(f"{name}{i}")
+    reviews, labels = read_folder(tmp_path)
+    expected = [f"{name}{i}".encode() for name in ("neg", "pos") for i in range(20)]
+    assert [reviews.item(k).tobytes() for k in range(40)] == expected
+    assert labels.tolist() == [0] * 20 + [1] * 20
+
+
+def test_packed_reviews_need_their_index(tmp_path):
+    names = ("imdb_test_utf8.bin.xz", "imdb_test_index.npz")
+    pack(tmp_path, names, [b"a"], "label", [0])
+    (tmp_path / names[1]).unlink()
+    with pytest.raises(DataError, match=r"neither aclImdb nor imdb_test_utf8\.bin\.xz with imdb_"):
+        TEXT.load(tmp_path, "test", TaskConfig("text", 8))
 
 
 def test_no_reviews_at_all(tmp_path):

@@ -89,6 +89,30 @@ def test_trees_are_of_the_definitions_lengths_depth_and_arguments(trees):
     assert set(arities) == set(range(2, 11)) and max(depths) == 10
 
 
+def test_a_node_above_the_last_depth_is_an_operator_with_probability_a_quarter(monkeypatch):
+    monkeypatch.setattr(task, "SHORTEST", 1)
+    monkeypatch.setattr(task, "LONGEST", 10**9)
+    symbols, _ = generate(np.random.default_rng(2), 1000)
+    operators = nodes = 0
+    for i in range(len(symbols)):
+        depth = 1
+        for token in words(symbols.item(i)):
+            depth -= token == "]"
+            nodes += token != "]" and depth < 10
+            operators += token.startswith("[")
+            depth += token.startswith("[")
+    spread = np.sqrt(nodes * 0.25 * 0.75)
+    assert abs(operators - nodes * 0.25) < 5 * spread  # of a fair draw
+
+
+def test_trees_of_the_shortest_and_longest_length_are_kept(monkeypatch):
+    assert (task.SHORTEST, task.LONGEST) == (501, 1999)
+    monkeypatch.setattr(task, "SHORTEST", 5)
+    monkeypatch.setattr(task, "LONGEST", 8)
+    symbols, _ = generate(np.random.default_rng(2), 200)
+    assert {len(symbols.item(i)) for i in range(200)} == {5, 6, 7, 8}
+
+
 def test_operators_and_digits_are_equally_frequent(trees):
     counts = {}
     for token in (token for source in trees[0] for token in source):
@@ -242,6 +266,9 @@ def test_the_splits_are_generated_loaded_and_differ(made):
         assert samples.inputs.shape[1:] == (1, 2000)
         found = [evaluate(words(row[0][row[0] > 0])) for row in samples.inputs]
         assert found == samples.labels.tolist() and samples.source == "own generator"
+    symbols, values = generate(np.random.default_rng(0), 6)
+    assert (loaded["train"].inputs == symbols.rows(np.arange(6), 2000)).all()
+    assert (loaded["train"].labels == values).all()
 
 
 def test_the_full_splits_are_those_of_long_range_arena():

@@ -158,6 +158,13 @@ def test_samples_are_the_beats_of_the_splits_patients(request, made, form, split
     assert not set(pairs(samples)) & set(other)
 
 
+def test_the_official_files_come_first(official, packed, made):
+    for path in official.iterdir():
+        (packed / path.name).write_bytes(path.read_bytes())
+    (packed / "mitbih" / PACKED).write_bytes(b"junk")
+    assert pairs(MITBIH.load(packed, "test", CONFIG)) == expected_pairs(made, "test")
+
+
 def test_patients_are_mixed_always_in_the_same_order(packed, official, made):
     whole = MITBIH.load(packed, "train", CONFIG)
     again = MITBIH.load(official, "train", CONFIG)
@@ -206,8 +213,11 @@ def test_a_packed_file_that_lacks_a_record(packed, made):
     ("lo", lambda a: a[:, :-1]), ("hi", lambda a: a.astype(np.int16)), ("lo", lambda a: a[0]),
     ("records", lambda a: a[:-1]), ("ann_sample", lambda a: a[:-1]),
     ("ann_sample", lambda a: a + 600), ("ann_sample", lambda a: a - 40),
+    ("ann_sample", lambda a: np.where(a == a.min(), -1, a)),
+    ("ann_sample", lambda a: np.where(a == a.max(), 700, a)),
     ("ann_symbol", lambda a: a[1:]), ("ann_offsets", lambda a: a[:-1]),
     ("ann_offsets", lambda a: a + 1), ("ann_offsets", lambda a: a[::-1]),
+    ("ann_offsets", lambda a: np.where(a == 0, 1, a)),
     ("ann_offsets", lambda a: np.where(a == 5, 11, a)),
 ])
 def test_packed_arrays_that_do_not_fit(tmp_path, made, name, change):

@@ -10,7 +10,7 @@ from PIL import Image as Pillow
 from snn_ssm.config import TaskConfig
 from snn_ssm.tasks import DataError, load_samples
 from snn_ssm.tasks import pathfinder as task
-from snn_ssm.tasks.dashed_paths import DRAWING_32, DRAWING_128, generate, paint, place
+from snn_ssm.tasks.dashed_paths import DRAWING_32, DRAWING_128, _turn, generate, paint, place
 from snn_ssm.tasks.pathfinder import OFFICIAL, PATH_X, PATHFINDER, read_metadata
 
 DRAWINGS = {"32": (DRAWING_32, 60), "128": (DRAWING_128, 12)}
@@ -111,11 +111,23 @@ def test_a_long_path_turns_within_its_bound_at_a_pivot_in_the_gap(scenes):
             assert np.abs(leaving - arriving).max() < 1e-9
 
 
-def test_the_long_paths_start_a_separation_apart(scenes):
+@pytest.mark.parametrize("continuity", [1.0, 1.8])
+def test_turns_are_of_the_density_cos_squared(continuity):
+    """Of a phase p with the density (2 / pi) cos^2 p, cos 2p has mean 1/2 and variance 1/4."""
+    rng = np.random.default_rng(1)
+    phases = continuity * np.array([_turn(rng, continuity) for _ in range(4000)])
+    assert abs(np.cos(2 * phases).mean() - 0.5) < 5 * 0.5 / math.sqrt(4000)
+    assert abs(phases.mean()) < 0.05
+
+
+def test_the_long_paths_start_near_the_centre_a_separation_apart_in_any_direction(scenes):
     drawing, found = scenes
-    for scene in found:
-        apart = np.linalg.norm(scene.paddles[0, :2] - scene.paddles[1, :2])
-        assert abs(apart - drawing.separation) < 1e-9
+    first, second = (np.array([scene.paddles[i, :2] for scene in found]) for i in (0, 1))
+    away = np.abs(first - drawing.side / 2).max()
+    assert away <= drawing.side / 2 - 2 * drawing.separation
+    apart = second - first
+    assert np.abs(np.linalg.norm(apart, axis=1) - drawing.separation).max() < 1e-9
+    assert (apart.min(axis=0) < 0).all() and (apart.max(axis=0) > 0).all()
 
 
 def test_a_picture_is_the_distance_to_what_is_drawn(scenes):
@@ -149,6 +161,17 @@ def test_a_seed_draws_the_same_pictures_and_fewer_are_the_first_of_more():
     assert images.shape == (8, 32, 32) and images.dtype == np.uint8
     assert (images[:5] == again).all() and (labels[:5] == same).all()
     assert (images != other).any() and len({image.tobytes() for image in images}) == 8
+
+
+def test_the_sizes_and_splits_of_both_sets():
+    assert (DRAWING_32.side, DRAWING_128.side) == (32, 128)
+    for drawing, distractors in ((DRAWING_32, 5), (DRAWING_128, 8)):
+        assert (drawing.paddles, drawing.distractor_paddles) == (14, 4)
+        assert drawing.distractors == distractors
+    assert task.COUNTS == {
+        32: {"train": 160_000, "val": 20_000, "test": 20_000},
+        128: {"train": 20_000, "val": 2_000, "test": 2_000},
+    }
 
 
 # What --download draws

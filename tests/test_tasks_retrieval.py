@@ -66,6 +66,10 @@ def test_a_tab_in_the_second_text_belongs_to_it():
     assert read_line(b"0\tP\tQ\tone\ttwo", 2) == (0, b"on", b"tw")
 
 
+def test_spaces_belong_to_the_texts():
+    assert read_line(b"0\tP\tQ\t one \t two \r\n", 100) == (0, b" one ", b" two ")
+
+
 def test_a_part_of_the_training_pairs_is_of_one_order(data):
     whole = RETRIEVAL.load(data, "train", TaskConfig("retrieval", 80))
     part = RETRIEVAL.load(data, "train", TaskConfig("retrieval", 80, train_samples=3))

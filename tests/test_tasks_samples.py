@@ -51,7 +51,7 @@ def test_inputs_that_are_no_finite_numbers(tmp_path, bad):
     [
         (LABELS + 0.5, "they are float64"),
         (LABELS.astype(str), "they are <U21"),
-        (LABELS - 2, "the least is -2"),
+        (LABELS - 1, "the least is -1"),
     ],
 )
 def test_labels_that_are_no_classes(tmp_path, labels, found):

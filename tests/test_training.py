@@ -232,6 +232,8 @@ def test_a_label_that_the_model_has_no_class_for(tmp_path, which):
     (TRAIN.inputs / 7, "not all integers, from 0.0 to "),
     (TRAIN.inputs * -1.0, "integers, from -"),
     (TRAIN.inputs.astype(int) + 300, "integers, from 300"),
+    (TRAIN.inputs.astype(int) * 0 - 1, "integers, from -1 to -1"),
+    (TRAIN.inputs.astype(int) * 0 + 256, "integers, from 256 to 256"),
 ])
 def test_inputs_that_the_encoder_is_not_made_for(tmp_path, inputs, found):
     samples = Samples(inputs, TRAIN.labels)

@@ -78,8 +78,11 @@ def test_positions_are_their_formula(channels, length):
 
 
 def test_late_positions_are_computed_in_float64():
-    found = positions(torch.zeros(1, 2, 16384, dtype=torch.float32))
+    found = positions(torch.zeros(1, 4, 16384, dtype=torch.float32))
     assert found[0, -1].item() == pytest.approx(math.sin(16383), abs=2.0**-24)
+    assert found[3, -1].item() == pytest.approx(math.cos(163.83), abs=2.0**-24)
+    found = positions(torch.zeros(1, 4, 16384, dtype=torch.float64))
+    assert found[3, -1].item() == pytest.approx(math.cos(163.83), abs=1e-12)
 
 
 @pytest.mark.parametrize("pooling", ["mean", "last"])

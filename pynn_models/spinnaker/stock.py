@@ -224,7 +224,10 @@ def run_stock(
     shape = given[0].shape
     start = constants.v_rest if v_init is None else np.asarray(v_init, np.int64)
     if start.shape != (size,) or (np.abs(start) > INT32_MAX).any():
-        raise FixedPointError(f"run_stock: v_init of shape {start.shape}, expected ({size},).")
+        raise FixedPointError(
+            f"run_stock: v_init of shape {start.shape}, magnitudes up to "
+            f"{np.abs(start).max(initial=0)}; expected ({size},), at most {INT32_MAX}."
+        )
     none16, none32 = np.empty((0, 0, 0), np.uint16), np.empty((0, 0, 0), np.int32)
     spikes = np.empty(shape, np.bool_)
     trace = np.empty(shape, np.int32) if membrane else none32

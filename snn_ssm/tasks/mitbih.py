@@ -87,9 +87,8 @@ def beats(recording: Recording, steps: int) -> tuple[NDArray[np.uint8], NDArray[
     level = levels(recording.signal)
     ends = recording.times[labels >= 0] // DECIMATION + AFTER
     index = ends[:, None] + np.arange(1 - steps, 1)  # (B, L)
-    windows = level[np.clip(index, 0, len(level) - 1)]
-    windows[index < 0] = _CENTRE
-    return windows, labels[labels >= 0]
+    # The first level is always the centre, and so is what stands before it.
+    return level[np.clip(index, 0, len(level) - 1)], labels[labels >= 0]
 
 
 def _fit(stored: dict[str, NDArray[Any]]) -> bool:
