@@ -312,8 +312,9 @@ def train(
     epoch. Started by ``torchrun``, every process trains on its share of each batch and the first
     one writes. Raises ``FileError`` where ``out`` exists and ``resume`` is not set, ``StartError``
     where the model of ``init`` is another, ``DataError`` for a label that the model has no class
-    for, ``CompilationError`` where the step cannot be compiled, :class:`TrainingError` where the
-    loss diverges or the run cannot be resumed.
+    for or an input out of its encoder's range, ``CompilationError`` where the step cannot be
+    compiled, :class:`TrainingError` where the loss diverges or the run cannot be resumed,
+    ``KeyboardInterrupt`` on SIGINT or SIGTERM once the state is saved.
     """
     world = join(device)
     run = Run(config, Path(out), world, compile_step)
