@@ -14,7 +14,8 @@ class Interruption:
     """Notes SIGINT and SIGTERM while it is entered, instead of ending the process.
 
     ``asked``: whether one came. A second one does what it did before, and so does every one in a
-    thread that is not the main one, where Python can note none.
+    thread that is not the main one, where Python can note none. One that is ignored, as a shell
+    has it for background jobs, stays ignored.
     """
 
     def __init__(self) -> None:
@@ -23,7 +24,9 @@ class Interruption:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+            for number in _SIGNALS:
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -24,11 +24,16 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @pytest.fixture(autouse=True)
 def handlers(monkeypatch):
-    """No state but the first, those at the ends of epochs, and those asked for by a signal."""
+    """No state but the first, those at the ends of epochs, and those asked for by a signal.
+
+    Handlers are Python's, also where the tests run in the background.
+    """
     monkeypatch.setattr(training, "_SAVE_EVERY", float("inf"))
-    before = [signal.getsignal(number) for number in SIGNALS]
+    usual = [signal.default_int_handler, signal.SIG_DFL]
+    before = [signal.signal(*pair) for pair in zip(SIGNALS, usual, strict=True)]
     yield
-    assert [signal.getsignal(number) for number in SIGNALS] == before
+    found = [signal.signal(*pair) for pair in zip(SIGNALS, before, strict=True)]
+    assert found == usual
 
 
 def signalled(monkeypatch, call, *numbers):
@@ -72,6 +77,13 @@ def test_a_second_signal_ends_it_at_once(tmp_path, monkeypatch):
     assert progress(tmp_path / "run") == (1, 0)
 
 
+def test_an_ignored_signal_stays_ignored(tmp_path, monkeypatch):
+    signalled(monkeypatch, 2, signal.SIGINT)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    train(config_of(epochs=1), TRAIN, TEST, tmp_path / "run")
+    assert signal.signal(signal.SIGINT, before) == signal.SIG_IGN
+
+
 def test_another_thread_trains_without_noting_signals(tmp_path):
     found = []
     thread = threading.Thread(
@@ -83,11 +95,12 @@ def test_another_thread_trains_without_noting_signals(tmp_path):
 
 
 def test_a_handler_that_python_did_not_set_becomes_the_default(monkeypatch):
-    monkeypatch.setattr(signal, "signal", lambda number, handler: handlers.append(handler))
-    handlers = []
-    with Interruption() as interruption:
-        assert not interruption.asked
-    assert handlers[2:] == [signal.SIG_DFL] * 2
+    given = []
+    with monkeypatch.context() as patch:
+        patch.setattr(signal, "signal", lambda number, handler: given.append(handler))
+        with Interruption() as interruption:
+            assert not interruption.asked
+    assert given[2:] == [signal.SIG_DFL] * 2
 
 
 def test_the_command_says_how_to_go_on(tmp_path, monkeypatch, capsys):
