@@ -77,6 +77,14 @@ def test_another_model_is_refused(files, capsys):
     assert not (files / "out").exists()
 
 
+def test_what_has_no_layers_of_spikes_has_no_spike_rate(tmp_path, capsys):
+    checkpoint = checkpoint_of(5, steps=20, architecture="transformer", heads=2)
+    save_checkpoint(tmp_path, checkpoint)
+    np.savez(tmp_path / "data.npz", inputs=samples_of(checkpoint, 3), labels=[0, 1, 2])
+    assert main(["evaluate", str(tmp_path), "--data", str(tmp_path / "data.npz")]) == 0
+    assert "on 3 samples; spike rate none\n" in capsys.readouterr().out
+
+
 def test_a_checkpoints_own_configuration_trains(files):
     assert main(arguments(files, files / "checkpoint" / "config.toml")) == 0
     found, expected = (load_checkpoint(files / n).config for n in ("out", "checkpoint"))
