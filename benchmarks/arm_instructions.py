@@ -19,7 +19,7 @@ import numpy as np
 from pynn_models import StateSpaceCell
 from pynn_models.spinnaker import NativeParameters, plan_scaling, quantise_cell
 
-RUNNER = Path(__file__).resolve().parents[1] / "tests" / "arm" / "runner.py"
+RUNNER = Path(__file__).resolve().parents[1] / "tests" / "support" / "arm" / "runner.py"
 BUILDS = {
     "-O2": ("-marm", "-O2"),
     "-Ofast": ("-marm", "-Ofast"),

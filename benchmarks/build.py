@@ -21,10 +21,10 @@ import _timing  # first, see there
 import numpy as np
 from numpy.typing import NDArray
 
-from export.inputs import encode
-from export.lower import lower
-from export.network import Network
-from export.pynn import Built, build, setup_arguments, simulator
+from export.description.network import Network
+from export.lowering.network import lower
+from export.pynn.built import Built, build, setup_arguments, simulator
+from export.samples.inputs import encode
 from snn_ssm.checkpoint import Checkpoint, expected_shapes
 from snn_ssm.config import Config, ModelConfig
 

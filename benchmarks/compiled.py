@@ -13,9 +13,9 @@ import _timing  # first, see there
 import torch
 from torch import Tensor, nn
 
-from snn_ssm.compilation import compiled
 from snn_ssm.config import ModelConfig
-from snn_ssm.model import Network
+from snn_ssm.model.network import Network
+from snn_ssm.training.compilation import compiled
 
 BATCH, LENGTH, REPETITIONS, TARGET = 64, 784, 5, 1.2
 MODELS = {

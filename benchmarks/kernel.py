@@ -1,10 +1,11 @@
 """The kernel, forward and backward, against the plain Vandermonde product.
 
-Compared: ``snn_ssm.kernel.kernel``, K = Re(sum_n g_n abar_n^l) from two tables of sqrt(L) powers,
-with ``exp(log_abar[..., None] * arange(L))`` of shape (H, N, L) and an einsum over the modes, the
-way S4D's reference code writes it. Both get log_abar and g and return the gradients of both. The
-poles are S4D-Lin's with steps Delta from 1e-3 to 1e-1, as at the start of training. The targets are
-for complex64; the model calls the function in complex128 (--dtype).
+Compared: ``snn_ssm.model.kernel.kernel``, K = Re(sum_n g_n abar_n^l) from two tables of sqrt(L)
+powers, with ``exp(log_abar[..., None] * arange(L))`` of shape (H, N, L) and an einsum over the
+modes, the way S4D's reference code writes it. Both get log_abar and g and return the
+gradients of both. The poles are S4D-Lin's with steps Delta from 1e-3 to 1e-1, as
+at the start of training. The targets are for complex64; the model calls the function in
+complex128 (--dtype).
 
 Targets: >= 5 x at (H, N, L) = (128, 32, 784), >= 20 x at (256, 32, 16384).
 
@@ -26,8 +27,8 @@ import _timing  # first, see there
 import torch
 from torch import Tensor
 
-from snn_ssm.kernel import kernel
-from snn_ssm.modes import init_lin
+from snn_ssm.model.kernel import kernel
+from snn_ssm.model.modes import init_lin
 
 SIZES = {(128, 32, 784): 5.0, (256, 32, 16384): 20.0}  # (H, N, L): target
 REPETITIONS = {784: 15, 16384: 2}

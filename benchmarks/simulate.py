@@ -18,10 +18,10 @@ import numpy as np
 from build import fresh, random_network, random_samples
 from numpy.typing import NDArray
 
-from export.inputs import encode
-from export.network import Network, Population
-from export.pynn import build
-from export.recording import Recording
+from export.description.network import Network, Population
+from export.pynn.built import build
+from export.samples.inputs import encode
+from export.samples.recording import Recording
 from pynn_models.nest import MODEL_NAME, build_module
 
 TARGET = 1.2

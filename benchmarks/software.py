@@ -20,9 +20,9 @@ import _timing  # first, see there
 import numpy as np
 from numpy.typing import NDArray
 
-from export.inputs import encode
-from export.lower import lower
-from export.network import Network
+from export.description.network import Network
+from export.lowering.network import lower
+from export.samples.inputs import encode
 from pynn_models.cells import propagator
 from snn_ssm.checkpoint import load_checkpoint
 from snn_ssm.tasks import read_samples
@@ -83,7 +83,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as cache:
         os.environ["NUMBA_CACHE_DIR"] = cache  # read when numba is imported, here
-        from export import software
+        from export.software import simulation as software
 
         compilation = _timing.stopwatch(lambda: software.run(network, samples.inputs[:1]))
     print(f"  first image, with compilation: wall {compilation.wall:.1f} s, "

@@ -34,8 +34,8 @@ from kernel import status
 from torch import Tensor, nn
 
 from snn_ssm.config import ModelConfig
-from snn_ssm.model import Network
-from snn_ssm.modes import discretise
+from snn_ssm.model.modes import discretise
+from snn_ssm.model.network import Network
 
 LENGTHS = (1024, 2048, 4096, 8192, 16384)
 COMPARED = 4096

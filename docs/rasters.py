@@ -6,10 +6,10 @@
 import sys
 from pathlib import Path
 
-from export.demo import CHECKPOINT, SAMPLES
-from export.figures import plot_input_and_rasters
-from export.lower import lower
-from export.pynn import run
+from export.lowering.network import lower
+from export.pages.demo import CHECKPOINT, SAMPLES
+from export.pages.figures import plot_input_and_rasters
+from export.pynn.built import run
 from snn_ssm import load_checkpoint
 from snn_ssm.tasks import read_samples
 

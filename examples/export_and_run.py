@@ -5,11 +5,10 @@
 
 from pathlib import Path
 
-from export import software
-from export.comparison import mismatches
-from export.lower import lower
+from export import lower, software
 from export.pynn import run
-from export.readout import logits
+from export.samples import logits
+from export.verification import mismatches
 from snn_ssm import load_checkpoint
 from snn_ssm.tasks import read_samples
 

@@ -18,12 +18,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from export.figure_style import finish
+from export.pages.figure_style import finish
 from snn_ssm import train
 from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig
 from snn_ssm.tasks import Samples
 from snn_ssm.tasks.dashed_paths import Drawing, generate
-from snn_ssm.training import METRICS_FILE
+from snn_ssm.training.loop import METRICS_FILE
 
 SATURATING = ("heaviside", "sigmoid", "tanh", "hard-sigmoid")
 OTHERS = ("relu", "gelu", "identity")

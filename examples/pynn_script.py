@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from export.lower import lower
+from export import lower
 from export.pynn import build, setup_arguments, simulator
-from export.readout import logits
+from export.samples import logits
 from snn_ssm import load_checkpoint
 from snn_ssm.tasks import read_samples
 

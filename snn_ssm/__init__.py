@@ -15,7 +15,7 @@ from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig
 __version__ = "0.1.0"
 _LAZY = {
     "Network": "snn_ssm.model",
-    "Transformer": "snn_ssm.transformer",
+    "Transformer": "snn_ssm.model",
     "build_network": "snn_ssm.model",
     "load_network": "snn_ssm.training",
     "train": "snn_ssm.training",

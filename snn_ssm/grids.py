@@ -1,7 +1,7 @@
 """The grids of quantisation-aware training, which are part of what a checkpoint's arrays mean.
 
-Training rounds to them (:mod:`snn_ssm.quantise`), and lowering rounds again to the same numbers.
-Imports no torch.
+Training rounds to them (:mod:`snn_ssm.model.quantise`), and lowering rounds again to the same
+numbers. Imports no torch.
 """
 
 DECAY_GRID = 2.0**15  # SpiNNaker computes a stock synapse's decay from an s16.15 exponent

@@ -1,0 +1,276 @@
+"""Networks on SpiNNaker through sPyNNaker: map, check, run; what it takes, as tables.
+
+sPyNNaker keeps its state in globals, writes to the current directory and reads the user's home, so
+it runs as a process of its own in a run's directory (:mod:`export.boards.worker`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.boards import worker as spinnaker_worker
+from export.boards.config import (
+    CORES,
+    SPINNAKER_2,
+    Board,
+    BoardError,
+    MissingConfigurationError,
+    use_configuration,
+    write_configuration,
+)
+from export.boards.worker import (
+    NETWORK,
+    RECORDING,
+    REQUEST,
+    RESULT,
+    SAMPLES,
+    DoesNotFitError,
+    ParameterMismatchError,
+    WeightMismatchError,
+)
+from export.description.inspection import table
+from export.description.network import Network
+from export.description.storage import save_network
+from export.fixed_point.native import SpinnakerNativeError
+from export.fixed_point.stock import SpinnakerStockError
+from export.pynn.backend import BackendError
+from export.pynn.spinnaker import (
+    SOURCES_PER_CORE,
+    CoreSizeError,
+    DelayLimitError,
+    SignError,
+    SpinnakerBackend,
+)
+from export.pynn.spinnaker_native import board_backend
+from export.samples.inputs import check_samples, encode
+from export.samples.recording import Recording
+from pynn_models.errors import SnnSsmError
+from pynn_models.spinnaker import FixedPointError
+from snn_ssm.files import new_directory, write_atomic
+
+_LOG = "sPyNNaker.log"
+_ERRORS: dict[str, type[SnnSsmError]] = {
+    kind.__name__: kind
+    for kind in (
+        BackendError, BoardError, CoreSizeError, DelayLimitError, FixedPointError,
+        MissingConfigurationError, SignError, SpinnakerNativeError, SpinnakerStockError,
+        DoesNotFitError, ParameterMismatchError, WeightMismatchError,
+    )
+}
+
+# Cost model in ARM instructions: measured under emulation, which counts instructions and not
+# cycles; stock cells in sPyNNaker's binary, native ones as `benchmarks/arm_instructions.py` prints
+# and with what the binary adds to each.
+_TICK, _PER_NEURON = 504, 150
+_PER_NATIVE, _PER_MODE = 75, {True: 28, False: 16}
+_PER_SPIKE, _PER_TARGET = 811, 25
+_CYCLES_PER_MS = 200_000
+_INSTRUCTIONS_PER_CYCLE = 0.7
+ASSUMED_RATE = 0.15
+
+
+@dataclass(frozen=True)
+class BoardRun:
+    """``report``: what sPyNNaker mapped; ``recording``: None from the virtual board."""
+
+    report: dict[str, Any]
+    recording: Recording | None
+
+
+def execute(
+    network: Network, samples: NDArray[Any], board: Board, directory: Path | None = None
+) -> BoardRun:
+    """Map the network, and on a board run ``samples`` (B, C, L), in a process of its own.
+
+    ``directory``: a new one that keeps configuration, log and reports; temporary if not given.
+    The virtual board maps one sample and runs nothing. Raises :class:`BackendError` and
+    :class:`BoardError` with their subclasses; ``InputError`` for samples that do not fit.
+    """
+    backend = board_backend(network, board.neurons_per_core)
+    check_samples(network, samples)
+    backend.check(network)
+    if board.is_virtual:
+        samples = samples[:1]
+    check_fits(network, board, backend, min(len(samples), backend.copies or 1))
+    if directory is not None:
+        return _execute(network, samples, board, new_directory(directory, "run's directory"))
+    with tempfile.TemporaryDirectory(prefix="snn-ssm-") as temporary:
+        return _execute(network, samples, board, Path(temporary))
+
+
+def check_fits(network: Network, board: Board, backend: SpinnakerBackend, copies: int) -> None:
+    """Raise :class:`DoesNotFitError` for the first population that finds too few cores left.
+
+    For one board or chip; what a spalloc server lends grows with the network.
+    """
+    if board.is_spalloc:
+        return
+    free = left = CORES[board.machine_version]
+    needs = [(network.source.name, network.source.size, SOURCES_PER_CORE)]
+    needs += [(p.name, p.size, backend.per_core(network, p)) for p in backend.mapped(network)]
+    for name, size, per_core in needs:
+        cores = math.ceil(copies * size / per_core)
+        if cores > left:
+            side = f" for {copies} samples side by side" if copies > 1 else ""
+            raise DoesNotFitError(
+                f"population {name!r} does not fit: it needs {cores} cores of "
+                f"{per_core} neurons{side}, and {left} of the {free} cores of "
+                f"machine version {board.machine_version} are left; {cores - left} too many. Put "
+                "more neurons on a core, use a larger machine, or train fewer channels or layers."
+            )
+        left -= cores
+
+
+def mean_rates(network: Network, samples: NDArray[Any]) -> dict[str, float]:
+    """Spikes a neuron and step of the input and of each layer, by the software backend."""
+    from export.software import simulation as software
+
+    spikes = software.run(network, samples).spikes
+    emitted = {network.source.name: encode(network, samples), **spikes}
+    return {name: float(np.asarray(values).mean()) for name, values in emitted.items()}
+
+
+def _execute(network: Network, samples: NDArray[Any], board: Board, directory: Path) -> BoardRun:
+    save_network(network, directory / NETWORK)
+    np.save(directory / SAMPLES, samples)
+    request = {
+        "board": f"the {board.address} board (version {board.machine_version})",
+        "virtual": board.is_virtual,
+        "neurons_per_core": board.neurons_per_core,
+    }
+    write_atomic(directory / REQUEST, json.dumps(request).encode())
+    write_configuration(directory, board)
+    environment = dict(os.environ)
+    use_configuration(directory, environment)
+    here = os.fspath(Path(__file__).resolve().parents[2])
+    environment["PYTHONPATH"] = os.pathsep.join(
+        [here, *filter(None, [environment.get("PYTHONPATH")])]
+    )
+    command = [sys.executable, "-m", spinnaker_worker.__name__, os.fspath(directory.resolve())]
+    with (directory / _LOG).open("wb") as log:
+        done = subprocess.run(
+            command, cwd=directory, env=environment, stdout=log, stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL, check=False,
+        )
+    if not (directory / RESULT).is_file():
+        last = (directory / _LOG).read_text(errors="replace").strip().splitlines()[-3:]
+        raise BoardError(
+            f"sPyNNaker's process ended with status {done.returncode} and no result; it said "
+            f"{' / '.join(last) or 'nothing'}. execute(..., directory) keeps its log."
+        )
+    result = json.loads((directory / RESULT).read_text())
+    if "error" in result:
+        raise _ERRORS.get(result["error"], BoardError)(result["message"])
+    found = directory / RECORDING
+    return BoardRun(result, Recording.load(found) if found.is_file() else None)
+
+
+def run(
+    network: Network, samples: NDArray[Any], board: Board, *, membranes: Collection[str] = ()
+) -> Recording:
+    """The spikes of a run on a board; raises :class:`BoardError` for the virtual one."""
+    if membranes:
+        raise BackendError("spikes only are read back from SpiNNaker here; record no membranes.")
+    recording = execute(network, samples, board).recording
+    if recording is None:
+        raise BoardError(
+            "the virtual board only maps: there are no spikes. Give --board an address or a "
+            "spalloc URL, or use the backend spinnaker-software, which computes what a board would."
+        )
+    return recording
+
+
+def estimate(
+    network: Network, population: str, neurons: int, rates: Mapping[str, float]
+) -> tuple[int, int]:
+    """Instructions a core and tick: ``504 + 150 n + spikes (811 + 25 targets)``, an estimate.
+
+    A native neuron takes ``75 + 28 N`` instead of 150, or ``75 + 16 N`` if its modes are real.
+    ``neurons`` n on the core; ``rates``: spikes a neuron and step of every source. Returns them at
+    these rates, and with every source spiking.
+    """
+    cell = network.population(population).state_space
+    native = _PER_NATIVE + _PER_MODE[cell.is_complex] * cell.n_modes
+    base = _TICK + (_PER_NEURON if network.cells == "stock" else native) * neurons
+    typical, worst = float(base), float(base)
+    for projection in network.incoming(population):
+        density = np.count_nonzero(projection.weights) / projection.weights.size
+        spike = _PER_SPIKE + _PER_TARGET * neurons * density
+        sources = projection.weights.shape[0]
+        typical += rates.get(projection.source, ASSUMED_RATE) * sources * spike
+        worst += sources * spike
+    return round(typical), round(worst)
+
+
+def time_scale(instructions: int, timestep: float) -> int:
+    """The smallest whole slow-down at which a core keeps up, at 0.7 instructions a cycle."""
+    return max(math.ceil(instructions / (_CYCLES_PER_MS * _INSTRUCTIONS_PER_CYCLE * timestep)), 1)
+
+
+def describe(
+    network: Network, board: Board, report: Mapping[str, Any], rates: Mapping[str, float]
+) -> str:
+    """The tables of ``inspect --board``: what sPyNNaker mapped, and what real time would need."""
+    machine, routing, weights = report["machine"], report["routing"], report["weights"]
+    rows, costs = [], []
+    for row in report["populations"]:
+        rows.append(
+            [row["name"], row["neurons"], row["cores"], row["per_core"], len(row["chips"]),
+             f"{row['sdram'] / 2**20:.2f}"]
+        )  # fmt: skip
+    largest = {row["name"]: row["per_core"] for row in report["populations"]}
+    mapped = [p.name for p in board_backend(network).mapped(network)]
+    for name in mapped:
+        found = estimate(network, name, largest[name], rates)
+        costs.append(
+            [name, largest[name],
+             *(f"{value:,}" for value in found), *(time_scale(v, network.timestep) for v in found)]
+        )  # fmt: skip
+    used = {tuple(chip) for row in report["populations"] for chip in row["chips"]}
+    cores = sum(row["cores"] for row in report["populations"])
+    lines = [
+        f"{board.address} board, machine version {board.machine_version}: {machine['chips']} "
+        f"chip(s), {machine['cores']} cores, {machine['sdram'] / 2**20:.0f} MiB SDRAM a chip",
+        f"used: {len(used)} chip(s), {cores} cores, and {machine['system_cores']} of sPyNNaker's "
+        "own",
+        "",
+        table(["population", "neurons", "cores", "neurons a core", "chips", "SDRAM (MiB)"], rows),
+        "",
+        f"routing: {routing['entries']} entries on {routing['chips']} chip(s), at most "
+        f"{routing['largest']} of {machine['router_entries']} on one",
+        f"weights: {weights['synapses']} synapses read back from sPyNNaker, "
+        f"{weights['differing']} differ from the planned ones",
+        *(
+            [f"parameters: {report['parameters']['words']} words read back from what sPyNNaker "
+             f"would load, {report['parameters']['differing']} differ from the planned ones"]
+            if "parameters" in report else []
+        ),
+        "",
+        "Estimate for SpiNNaker 1, instructions a core and tick, and the time_scale_factor that "
+        "real time needs:",
+        table(
+            ["population", "neurons a core", "at rate", "all spiking", "factor", "all spiking"],
+            costs,
+        ),
+        "rates: " + ", ".join(
+            f"{name} {rates.get(name, ASSUMED_RATE):.3f}"
+            for name in (network.source.name, *mapped[:-1])
+        ) + ("" if rates else " (assumed)"),
+    ]  # fmt: skip
+    if board.is_virtual:
+        lines.append("The virtual board maps and does not run.")
+    if board.machine_version in SPINNAKER_2:
+        lines.append("SpiNNaker 2: mapping only; the cost model is SpiNNaker 1's.")
+    return "\n".join(lines)

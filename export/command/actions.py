@@ -1,0 +1,335 @@
+"""What each command of ``snn-ssm`` does, from its arguments to its exit status.
+
+Torch and the simulators are imported by the commands that need them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm import tqdm
+
+from pynn_models.errors import SnnSsmError
+
+if TYPE_CHECKING:
+    from export.boards.config import Board
+    from export.description.network import FloatArray, Network
+    from export.samples.recording import Recording
+    from snn_ssm.tasks import Samples
+
+
+BACKENDS = "torch,software,nest"
+_RATES = 20  # samples that a spike rate is taken from
+CALIBRATION = 200  # samples that SpiNNaker's scalings are calibrated with
+
+
+class UsageError(SnnSsmError):
+    """Arguments that do not go together."""
+
+
+def _samples(
+    network: Network, data: Path | None, count: int | None, split: str = "test"
+) -> Samples:
+    """Samples of the task that a network was trained for, test or train."""
+    from snn_ssm.config import TaskConfig, from_dict
+    from snn_ssm.tasks import load_samples
+    from snn_ssm.tasks.base import check_labels
+
+    if count is not None and count < 1:
+        raise UsageError(f"--samples is {count}; expected at least 1.")
+    task = from_dict(TaskConfig, dict(network.origin.get("task", {})), "task")
+    samples = load_samples(data, split, task)
+    if count is not None and count > len(samples):
+        raise UsageError(f"--samples is {count}, but there are {len(samples)} {split} samples.")
+    check_labels(samples.labels, network.population(network.readout.population).size, "--data")
+    return samples.head(count)
+
+
+def train(args: argparse.Namespace) -> int:
+    """``snn-ssm train``."""
+    from snn_ssm import config as configuration
+    from snn_ssm.tasks import data_directory, get_task, load_samples
+    from snn_ssm.training import loop as training
+    from snn_ssm.training.distributed import is_first
+
+    task = get_task(args.task)
+    config = configuration.load(args.config) if args.config else task.config()
+    if config.task.name != task.name:
+        raise UsageError(f"--config is for task {config.task.name!r}, not {task.name!r}.")
+    if data_directory(args.data).suffix == ".npz":
+        raise UsageError(
+            f"--data is {args.data}: a file has no splits, and a network trained on it would be "
+            "tested on the same samples. Give a directory with train.npz and test.npz."
+        )
+    if args.download:
+        task.download(data_directory(args.data))
+    metrics = training.train(
+        config,
+        load_samples(args.data, "train", config.task),
+        load_samples(args.data, "test", config.task),
+        args.out or Path("runs") / task.name,
+        device=args.device,
+        resume=args.resume,
+        init=args.init,
+        compile_step=args.compile,
+    )
+    if is_first():
+        print(f"test accuracy {metrics['test_accuracy']:.2%}, {metrics['parameters']} parameters")
+    return 0
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    """``snn-ssm evaluate``: the trained model by convolution, and what it costs."""
+    from export.samples.scores import evaluation_table
+    from snn_ssm.checkpoint import load_checkpoint
+    from snn_ssm.files import writable, write_atomic
+    from snn_ssm.model.restore import load_network
+    from snn_ssm.results.labels import model_name
+    from snn_ssm.tasks import load_samples
+    from snn_ssm.training import evaluation
+
+    if args.json:
+        writable(args.json)
+    checkpoint = load_checkpoint(args.checkpoint)
+    samples = load_samples(args.data, "test", checkpoint.config.task)
+    batch_size = checkpoint.config.training.batch_size
+    found = evaluation.evaluate(load_network(checkpoint), samples, batch_size)
+    result = {
+        "task": checkpoint.config.task.name,
+        "model": model_name(checkpoint.config),
+        **evaluation.report(checkpoint, samples, found),
+    }
+    print(evaluation_table(result))
+    if args.json:
+        write_atomic(args.json, json.dumps(result, indent=1).encode())
+    return 0
+
+
+def convert(args: argparse.Namespace) -> int:
+    """``snn-ssm convert``."""
+    from snn_ssm.convert.conversion import convert
+
+    placement = convert(args.source, args.checkpoint, args.map)
+    print(f"{args.checkpoint}: {len(placement.arrays)} arrays")
+    changes = placement.changes
+    name = max(changes, key=lambda name: changes[name], default="")
+    if name and changes[name]:
+        print(f"float32 changed values by up to {changes[name]:.1e} of their size, as in {name}")
+    for text, names in (("set to 0", placement.zeros), ("left out", placement.ignored)):
+        if names:
+            print(f"{text}: {', '.join(names)}")
+    return 0
+
+
+def export(args: argparse.Namespace) -> int:
+    """``snn-ssm export``."""
+    from export.description.storage import save_network
+    from export.lowering.network import lower
+    from snn_ssm.checkpoint import load_checkpoint
+
+    checkpoint = load_checkpoint(args.checkpoint)
+    network = lower(
+        checkpoint, cells=args.cells, encoding=args.input, timestep=args.timestep
+    )
+    save_network(network, args.network)
+    neurons = sum(p.size for p in network.populations)
+    synapses = sum(p.weights.size for p in network.projections)
+    print(f"{args.network}: {neurons} neurons, {synapses} synapses")
+    return 0
+
+
+def inspect(args: argparse.Namespace) -> int:
+    """``snn-ssm inspect``."""
+    from export.description.inspection import describe
+    from export.description.storage import load_network
+
+    network = load_network(args.network)
+    if args.board is not None:
+        silence = np.zeros((1, network.source.channels, network.steps), np.uint16)
+        return _map(network, args, silence, {})
+    calibration = _calibration(network, args, args.spinnaker, args.samples)
+    if args.spinnaker:
+        from export.fixed_point.report import describe_plan
+        from export.fixed_point.simulation import make_plan
+
+        print(describe_plan(network, make_plan(network, calibration)))
+        return 0
+    print(describe(network))
+    return 0
+
+
+def _calibration(
+    network: Network, args: argparse.Namespace, used: bool, count: int | None = None
+) -> Any:
+    """The first training samples in --calibration; None without."""
+    if args.calibration is None:
+        return None
+    if not used:
+        raise UsageError(
+            "--calibration is for SpiNNaker's arithmetic: use it with 'inspect --spinnaker' or "
+            "'run --backend spinnaker-software'."
+        )
+    if count is None:
+        return _samples(network, args.calibration, None, "train").inputs[:CALIBRATION]
+    return _samples(network, args.calibration, count, "train").inputs
+
+
+def _board(args: argparse.Namespace) -> Board:
+    from export.boards.config import VIRTUAL, Board
+
+    return Board(
+        args.board or VIRTUAL, args.machine_version, args.neurons_per_core, args.time_scale_factor
+    )
+
+
+def _map(
+    network: Network, args: argparse.Namespace, samples: Any, rates: dict[str, float]
+) -> int:
+    """Map on the virtual board and print what sPyNNaker made of it."""
+    from export.boards.execution import describe, execute
+
+    board = _board(args)
+    if not board.is_virtual:
+        raise UsageError("only the virtual board is inspected; use --board virtual.")
+    print(describe(network, board, execute(network, samples, board).report, rates))
+    return 0
+
+
+def run(args: argparse.Namespace) -> int:
+    """``snn-ssm run``: the classes from the spikes, and from the readout population.
+
+    Spikes do not give those of a gated network; a network of standard cells has no such population
+    in a simulator; from a board only spikes are read; the virtual one only maps.
+    """
+    from export.description.storage import load_network
+    from export.samples.readout import accumulated_logits, logits
+    from export.samples.recording import concatenate
+    from export.verification.backends import runner
+    from snn_ssm.files import writable
+
+    if args.out:
+        writable(args.out)
+    network = load_network(args.network)
+    samples = _samples(network, args.data, args.samples)
+    if args.backend == "spinnaker" and _board(args).is_virtual:
+        from export.boards.execution import mean_rates
+
+        rates = mean_rates(network, samples.head(_RATES).inputs)
+        return _map(network, args, samples.inputs, rates)
+    calibration = _calibration(network, args, args.backend == "spinnaker-software")
+    execute = runner(args.backend, network, _board(args), calibration)
+    readout = network.readout.population
+    ways: dict[str, Callable[[Any, Recording], FloatArray]] = {}
+    if network.linear_readout:
+        ways["spike counts"] = lambda part, recording: logits(network, part, recording)
+    reads = network.cells == "native" and args.backend != "spinnaker"
+    if reads:
+        ways[f"the population {readout!r}"] = lambda _, recording: accumulated_logits(
+            network, recording
+        )
+    correct = dict.fromkeys(ways, 0)
+    recordings = []
+    with tqdm(total=len(samples), desc=args.backend) as bar:
+        for start in range(0, len(samples), args.batch):
+            part = samples.inputs[start : start + args.batch]
+            labels = samples.labels[start : start + args.batch]
+            recording = execute(part, [readout] if reads else [])
+            for name, scores in ways.items():
+                correct[name] += int((scores(part, recording).argmax(axis=1) == labels).sum())
+            if args.out:
+                recordings.append(recording)
+            bar.update(len(part))
+    found = ", ".join(f"{count / len(samples):.2%} from {name}" for name, count in correct.items())
+    print(f"accuracy {found}, {len(samples)} samples")
+    if args.out:
+        concatenate(recordings).save(args.out)
+    return 0
+
+
+def _verify(network: Network, args: argparse.Namespace) -> dict[str, Any]:
+    from export.verification.backends import verify_backends
+
+    names = [name.strip() for name in (args.backends or BACKENDS).split(",")]
+    samples = _samples(network, args.data, args.samples)
+    return verify_backends(names, network, args.checkpoint, samples)
+
+
+def _verify_recording(network: Network, args: argparse.Namespace) -> dict[str, Any]:
+    from export.job.results import reference, verify_results
+    from export.verification.backends import runners
+
+    names = (args.backends or reference(args.recording)).split(",")
+    compared, _ = runners([name.strip() for name in names], network, args.checkpoint)
+    samples = _samples(network, args.data, args.samples)
+    with tqdm(desc="verify") as bar:
+        return verify_results(
+            args.network,
+            network,
+            samples.inputs,
+            samples.labels,
+            args.recording,
+            compared,
+            progress=bar.update,
+        )
+
+
+def verify(args: argparse.Namespace) -> int:
+    """``snn-ssm verify``; exit status 1 where a compared row does not hold."""
+    from export.description.inspection import verification_table
+    from export.description.storage import load_network
+    from export.verification.contract import holds
+    from snn_ssm.files import writable, write_atomic
+
+    if args.json:
+        writable(args.json)
+    compare = _verify_recording if args.recording else _verify
+    result = compare(load_network(args.network), args)
+    print(verification_table(result))
+    for start, stop in result.get("missing", ()):
+        print(f"missing: samples {start} to {stop - 1}")
+    if args.json:
+        write_atomic(args.json, json.dumps(result, indent=1).encode())
+    return 0 if holds(result) and not result.get("missing") else 1
+
+
+def job(args: argparse.Namespace) -> int:
+    """``snn-ssm job``."""
+    from export.description.storage import load_network
+    from export.job.make import make_job
+
+    samples = _samples(load_network(args.network), args.data, args.samples)
+    digest = make_job(args.network, samples, args.out)
+    print(
+        f"{args.out}: {len(samples)} samples; SHA-256 of manifest.py {digest}\n"
+        f"run it with: python {args.out / 'run.py'} spiNNaker|nest|software"
+    )
+    return 0
+
+
+def report(args: argparse.Namespace) -> int:
+    """``snn-ssm report``: verify, then write the page; exit status as of ``verify``."""
+    from export.description.storage import load_network
+    from export.pages.demo import write_page
+    from export.verification.contract import holds
+    from snn_ssm.files import writable
+
+    writable(args.out)
+    network = load_network(args.network)
+    result = _verify(network, args)
+    samples = _samples(network, args.data, args.samples)
+    names = list(result["backends"])
+    write_page(args.out, network, args.checkpoint, samples, names, result)
+    print(f"wrote {args.out}")
+    return 0 if holds(result) else 1
+
+
+def demo(args: argparse.Namespace) -> int:
+    """``snn-ssm demo``."""
+    from export.pages.demo import run_demo
+
+    return run_demo(args.out, args.samples)

@@ -1,0 +1,185 @@
+"""The command line, ``snn-ssm``: its arguments; :mod:`export.command.actions` does the work."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from export.command import actions as commands
+from pynn_models.errors import SnnSsmError
+from snn_ssm import __version__
+from snn_ssm.tasks import TASKS
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="snn-ssm",
+        description="Train state-space spiking networks, run them as PyNN networks, and prove "
+        "that what runs is what was trained.",
+    )
+    parser.add_argument("--version", action="version", version=f"snn-ssm {__version__}")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, function: Any, text: str) -> argparse.ArgumentParser:
+        command = subparsers.add_parser(name, help=text, description=text)
+        command.set_defaults(function=function)
+        return command
+
+    def data(command: argparse.ArgumentParser, samples: bool = True) -> None:
+        command.add_argument(
+            "--data", type=Path, metavar="DIR",
+            help="directory of the data sets, or of your own train.npz and test.npz, or an .npz "
+            "to test on (default: $SNN_SSM_DATA)",
+        )
+        if samples:
+            command.add_argument(
+                "--samples", type=int, metavar="N", help="the first N test samples (default: all)"
+            )
+
+    command = add("train", commands.train, "train a network")
+    command.add_argument("task", metavar="TASK", help=", ".join(TASKS))
+    command.add_argument("--config", type=Path, metavar="F", help="TOML (default: the task's own)")
+    data(command, samples=False)
+    command.add_argument("--download", action="store_true", help="fetch missing data files first")
+    command.add_argument("--out", type=Path, metavar="DIR", help="default: runs/TASK")
+    command.add_argument("--device", default="cpu", metavar="D", help="torch device")
+    command.add_argument(
+        "--init", type=Path, metavar="CHECKPOINT", help="start from a trained model's arrays"
+    )
+    command.add_argument(
+        "--compile", action="store_true", help="compile the training step (needs a C++ compiler)"
+    )
+    command.add_argument("--resume", action="store_true", help="continue a killed run in --out")
+
+    command = add("evaluate", commands.evaluate, "accuracy, spike rate and cost of a checkpoint")
+    command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    data(command, samples=False)
+    command.add_argument("--json", type=Path, metavar="F")
+
+    command = add("convert", commands.convert, "a checkpoint from a model trained elsewhere")
+    command.add_argument("source", type=Path, metavar="SOURCE", help="its state dict")
+    command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a new directory")
+    command.add_argument(
+        "--map", type=Path, metavar="F", required=True,
+        help="TOML: the model and the names of its arrays",
+    )
+
+    command = add("export", commands.export, "lower a checkpoint to a network of populations")
+    command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    command.add_argument("network", type=Path, metavar="NETWORK", help="a new directory")
+    command.add_argument(
+        "--cells", choices=["native", "stock"], help="default: what the model was trained for"
+    )
+    command.add_argument(
+        "--input", choices=["bits", "current", "token", "spikes"],
+        help="default: token for an embedding, bits for integers, current for real values",
+    )
+    command.add_argument("--timestep", type=float, default=1.0, metavar="MS")
+
+    def board(command: argparse.ArgumentParser) -> None:
+        command.add_argument(
+            "--board", metavar="virtual|ADDRESS|URL",
+            help="SpiNNaker: the virtual board (mapping only), a board or a spalloc server",
+        )
+        command.add_argument(
+            "--machine-version", type=int, default=5, metavar="5|201|248",
+            help="5: 48 chips; 201, 248: SpiNNaker 2, mapping only (default: %(default)s)",
+        )
+        command.add_argument(
+            "--neurons-per-core", type=int, metavar="N",
+            help="SpiNNaker: neurons on one core (default: 64, or as many as fit)",
+        )
+        command.add_argument(
+            "--time-scale-factor", type=int, default=1, metavar="F",
+            help="SpiNNaker: how many times slower than real time (default: %(default)s)",
+        )
+
+    def calibration(command: argparse.ArgumentParser) -> None:
+        command.add_argument(
+            "--calibration", type=Path, metavar="DATA",
+            help="SpiNNaker's arithmetic: choose scalings for training samples, with which others "
+            "may saturate (default: for all inputs)",
+        )
+
+    command = add(
+        "inspect", commands.inspect, "populations, projections, latency, synapses, ranges"
+    )
+    command.add_argument("network", type=Path, metavar="NETWORK")
+    command.add_argument(
+        "--spinnaker", action="store_true",
+        help="what SpiNNaker's fixed point does to weights and modes",
+    )
+    calibration(command)
+    command.add_argument(
+        "--samples", type=int, metavar="N",
+        help=f"samples to calibrate with (default: {commands.CALIBRATION})",
+    )
+    board(command)
+
+    command = add("run", commands.run, "run a network and classify the test samples")
+    command.add_argument("network", type=Path, metavar="NETWORK")
+    command.add_argument(
+        "--backend", default="software", metavar="software|spinnaker-software|nest|spinnaker"
+    )
+    board(command)
+    calibration(command)
+    data(command)
+    command.add_argument("--out", type=Path, metavar="F", help="write spikes as safetensors")
+    command.set_defaults(batch=100)
+
+    command = add("verify", commands.verify, "compare backends spike for spike")
+    command.add_argument("network", type=Path, metavar="NETWORK")
+    command.add_argument("--checkpoint", type=Path, metavar="C")
+    command.add_argument(
+        "--backends", metavar="A,B,...",
+        help=f"the first is the reference (default: {commands.BACKENDS}; with --recording: "
+        "software, for results from SpiNNaker spinnaker-software)",
+    )
+    command.add_argument(
+        "--recording", type=Path, metavar="RESULTS",
+        help="compare what a job's run.py wrote; --data is then the job's inputs.npz",
+    )
+    data(command)
+    command.add_argument("--json", type=Path, metavar="F")
+
+    command = add("report", commands.report, "verify, and write a page of figures")
+    command.add_argument("network", type=Path, metavar="NETWORK")
+    command.add_argument("--checkpoint", type=Path, metavar="C", required=True)
+    command.add_argument(
+        "--backends", default=commands.BACKENDS, metavar="A,B,...",
+        help="the first is the reference (default: %(default)s)",
+    )
+    data(command)
+    command.add_argument("--out", type=Path, metavar="F.html", required=True)
+
+    command = add("job", commands.job, "write a self-contained board job, inputs included")
+    command.add_argument("network", type=Path, metavar="NETWORK")
+    command.add_argument("out", type=Path, metavar="DIR", help="a new directory")
+    data(command)
+
+    command = add("demo", commands.demo, "the main job on shipped data and a shipped checkpoint")
+    command.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR")
+    command.add_argument("--samples", type=int, default=200, metavar="N")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 done, 1 a comparison failed, 2 refused (the reason on stderr)."""
+    args = _parser().parse_args(argv)
+    os.environ.setdefault("PYNEST_QUIET", "1")
+    # PyNN calls parts of NEST that NEST calls deprecated; a user can do nothing about it.
+    warnings.filterwarnings("ignore", module=r"(nest|pyNN)\.")
+    try:
+        return int(args.function(args))
+    except SnnSsmError as error:
+        print(f"snn-ssm: {type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as interrupt:
+        print(": ".join(["snn-ssm: interrupted", *map(str, interrupt.args)]), file=sys.stderr)
+        return 130
+

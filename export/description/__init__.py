@@ -1,0 +1,41 @@
+"""The description of a network: what every other room builds, runs, compares or shows.
+
+In come a source, cells and weights; out comes a validated, frozen :class:`Network`, or its files
+and its numbers as text. :mod:`export.lowering` makes networks of checkpoints.
+"""
+
+from export.description.inspection import Bound, bounds, describe
+from export.description.network import (
+    CELLS,
+    ENCODINGS,
+    INPUT_RECEPTOR,
+    Network,
+    NetworkError,
+    Population,
+    Projection,
+    Readout,
+    Source,
+    gate_receptor,
+    value_receptor,
+)
+from export.description.storage import StorageError, load_network, save_network
+
+__all__ = [
+    "CELLS",
+    "ENCODINGS",
+    "INPUT_RECEPTOR",
+    "Bound",
+    "Network",
+    "NetworkError",
+    "Population",
+    "Projection",
+    "Readout",
+    "Source",
+    "StorageError",
+    "bounds",
+    "describe",
+    "gate_receptor",
+    "load_network",
+    "save_network",
+    "value_receptor",
+]

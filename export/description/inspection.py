@@ -1,0 +1,206 @@
+"""What a network consists of, in numbers: the text that ``snn-ssm inspect`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from export.description.network import (
+    INPUT_RECEPTOR,
+    FloatArray,
+    Network,
+    Population,
+    Projection,
+    Source,
+    gate_receptor,
+    value_receptor,
+)
+from pynn_models.cells import Branches, LeakyCell, StateSpaceCell
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Columns of text: the first column to the left, the others to the right."""
+    cells = [[str(v) for v in row] for row in (header, *rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    )
+
+
+class Bound(NamedTuple):
+    """The largest |u| and |y| of a population for input in range, over neurons and steps."""
+
+    u: float
+    y: float
+
+
+def bounds(network: Network) -> dict[str, Bound]:
+    """Per population, what |u| and |y| cannot exceed::
+
+        |u| <= max_h |bias_h| + sum_pre |w| peak + sum_p |b_p|
+        |b_p| <= |v_p| (glu),  gain (|v_p| |g_p| + |shift|) (gsu)
+        |y| <= max|u| max_h (|d| + sum_n |c_n| / (1 - |abar_n|))
+
+    For modes that do not leak, after one sample: ``steps`` in place of ``1 / (1 - |abar_n|)``.
+    Infinite for real-valued input, whose range is not known.
+    """
+    found: dict[str, Bound] = {}
+    for population in network.populations:
+        u = np.abs(population.cell.bias) + _arriving(network, population, INPUT_RECEPTOR, found)
+        if population.branches is not None:
+            for p in range(population.branches.count):
+                u = u + _branch(network, population, population.branches, p, found)
+        largest = float(u.max())
+        found[population.name] = Bound(largest, largest * _gain(network, population))
+    return found
+
+
+def _branch(
+    network: Network, population: Population, branches: Branches, p: int,
+    found: Mapping[str, Bound],
+) -> FloatArray:
+    """The bound of |b_p|, (H,)."""
+    value, gate, shift = (
+        np.abs(m[:, p]) for m in (branches.value_bias, branches.gate_bias, branches.shift)
+    )
+    value = value + _arriving(network, population, value_receptor(p), found)
+    if branches.kind == "glu":
+        return value
+    gate = gate + _arriving(network, population, gate_receptor(p), found)
+    return np.abs(branches.gain[:, p]) * (value * gate + shift)
+
+
+def _arriving(
+    network: Network, population: Population, receptor: str, found: Mapping[str, Bound]
+) -> FloatArray:
+    """``sum_pre |w| peak`` of what reaches a receptor, (H,)."""
+    source, total = network.source, np.zeros(population.size)
+    for projection in network.incoming(population.name, receptor):
+        weights, peak = np.abs(projection.weights), 1.0
+        if projection.graded:
+            peak = found[projection.source].y
+        elif projection.source == source.name and source.encoding == "current":
+            peak = 2.0**source.bits - 1 if source.bits else np.inf
+        one = projection.source == source.name and source.encoding == "token"  # symbol a step
+        total = total + (weights.max(axis=0) if one else weights.sum(axis=0)) * peak
+    return total
+
+
+def _gain(network: Network, population: Population) -> float:
+    """``max_h (|d| + sum_n |c_n| / (1 - |abar_n|))``; a leaky neuron is one mode of c = 1."""
+    cell = population.cell
+    leak = -np.expm1(-network.timestep / cell.tau)  # 1 - |abar|
+    gain = np.where(leak > 0, 1 / np.where(leak > 0, leak, 1), network.steps)
+    if isinstance(cell, LeakyCell):
+        return float(gain.max())
+    c = np.hypot(cell.c_re, 0 if cell.c_im is None else cell.c_im)  # (H, N)
+    return float((np.abs(cell.d) + (c * gain).sum(axis=1)).max())
+
+
+def _span(values: Any, digits: int = 3) -> str:
+    finite = np.asarray(values)[np.isfinite(values)]
+    if finite.size == 0:
+        return "-"
+    return f"{finite.min():.{digits}g} .. {finite.max():.{digits}g}"
+
+
+def _values(source: Source) -> str:
+    """What a channel carries, in words."""
+    if source.encoding == "token":
+        return f"{source.symbols} symbols"
+    if source.encoding == "spikes":
+        return "events"
+    return f"{source.bits}-bit integers" if source.bits else "real values"
+
+
+def _row(population: Population, bound: Bound) -> list[object]:
+    """A population in numbers; a leaky neuron has no modes, it resets."""
+    cell = population.cell
+    modes, omega = "reset", None
+    if isinstance(cell, StateSpaceCell):
+        modes, omega = str(cell.n_modes), cell.omega
+    return [
+        population.name, population.size, modes, population.latency, _span(cell.tau),
+        "-" if omega is None else _span(omega), f"{bound.u:.3g}", f"{bound.y:.3g}",
+    ]
+
+
+def _label(projection: Projection) -> str:
+    """Source, target, and the receptor where it is not the input."""
+    label = f"{projection.source} -> {projection.target}"
+    notes = [projection.receptor] if projection.receptor != INPUT_RECEPTOR else []
+    notes += ["graded"] if projection.graded else []
+    return f"{label} ({', '.join(notes)})" if notes else label
+
+
+def describe(network: Network) -> str:
+    """Populations, projections, delays, latency, synapses and ranges, as text."""
+    source, limits = network.source, bounds(network)
+    synapses = sum(p.weights.size for p in network.projections)
+    lines = [
+        f"timestep {network.timestep:g} ms, {network.steps} steps a sample, readout by "
+        f"{network.readout.pooling} pooling",
+        f"input {source.name!r}: {source.channels} channel(s) of {_values(source)} as "
+        f"{source.encoding}, {source.size} source(s)",
+        "",
+        table(
+            ["population", "neurons", "modes", "latency", "tau (ms)", "omega (rad/ms)",
+             "max |u|", "max |y|"],
+            [_row(p, limits[p.name]) for p in network.populations],
+        ),
+        "",
+        table(
+            ["projection", "synapses", "delay", "weights"],
+            [
+                [_label(p), p.weights.size, p.delay, _span(p.weights)]
+                for p in network.projections
+            ],
+        ),
+        "",
+        f"{sum(p.size for p in network.populations)} neurons, {synapses} synapses; latency and "
+        f"delay in steps of {network.timestep:g} ms; the last layer answers "
+        f"{max(p.latency for p in network.populations)} steps after the input",
+    ]
+    return "\n".join(lines)
+
+
+def verification_table(result: Mapping[str, Any]) -> str:
+    """The outcome of a verification as text: backends, contract, the first divergence."""
+    rows = [
+        [
+            name,
+            f"{found['accuracy']:.2%}",
+            f"{found['mismatched_spikes']:,}",
+            f"{found['seconds']:.1f}",
+        ]
+        for name, found in result["backends"].items()
+    ]
+    lines = [
+        f"{result['samples']} samples, {result['spikes']:,} spikes of the reference "
+        f"{result['reference']!r}, spike rate {result['spike_rate']:.3f}",
+        "",
+        table(["backend", "accuracy", "mismatched spikes", "seconds"], rows),
+        "",
+    ]
+    lines += [f"{row} {'holds' if ok else 'FAILS'}" for row, ok in result["contract"].items()]
+    if "E5" in result:
+        found = result["E5"]
+        lines.append(
+            f"   training's float32 convolution: {found['mismatched_spikes']:,} mismatched "
+            f"spikes, the same class on {found['same_class']:.2%}"
+        )
+    for name, found in result["backends"].items():
+        first = found["first_divergence"]
+        if first:
+            lines.append(
+                f"{name} first differs in sample {first['sample']}, {first['layer']}, neuron "
+                f"{first['neuron']}, step {first['step']}: reference membrane "
+                f"{first['reference']}, here {first['value']}, margin {first['margin']}"
+            )
+    return "\n".join(lines)

@@ -1,0 +1,175 @@
+"""The parts of a network: its input, its populations, the projections between them, its readout.
+
+Each is checked by itself when made; what holds between them is :mod:`export.description.network`'s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pynn_models.cells import Branches, LeakyCell, StateSpaceCell
+from pynn_models.errors import SnnSsmError
+
+FloatArray = NDArray[np.float64]
+ENCODINGS = ("bits", "current", "token", "spikes")
+POOLINGS = ("mean", "last")
+INPUT_RECEPTOR = "input"
+
+
+class NetworkError(SnnSsmError):
+    """A network description that contradicts itself; names the population or projection."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The input: ``channels`` values a step.
+
+    ``bits``: each channel is a ``bits``-wide unsigned integer carried by that many spike sources,
+    source ``c * bits + j`` spiking where bit j of channel c is set. ``current``: each channel is a
+    step current. ``bits`` is the declared range of integer channels for either encoding, 0 for
+    real values. ``token``: one channel of symbols below ``symbols``, one spike source a symbol.
+    ``spikes``: each channel is a spike source, its value 0 or 1.
+    """
+
+    name: str
+    encoding: str
+    channels: int
+    bits: int = 0
+    symbols: int = 0
+
+    def __post_init__(self) -> None:
+        where = f"input {self.name!r}"
+        if self.encoding not in ENCODINGS:
+            raise NetworkError(
+                f"{where}: encoding {self.encoding!r} is unknown; use one of "
+                f"{', '.join(ENCODINGS)}."
+            )
+        if self.channels < 1:
+            raise NetworkError(f"{where}: {self.channels} channels; expected at least 1.")
+        if not 0 <= self.bits <= 16 or (self.encoding == "bits" and self.bits == 0):
+            raise NetworkError(
+                f"{where}: {self.bits} bits a channel with encoding {self.encoding!r}; expected 1 "
+                "to 16. Real-valued input needs the encoding 'current'."
+            )
+        token = self.encoding == "token"
+        if token != (self.symbols > 0) or (token and (self.channels != 1 or self.bits)):
+            raise NetworkError(
+                f"{where}: {self.symbols} symbols, {self.channels} channels and {self.bits} bits "
+                f"with encoding {self.encoding!r}; expected one channel of symbols with 'token', "
+                "and no symbols otherwise."
+            )
+
+    @property
+    def size(self) -> int:
+        """Number of spike sources, or of currents (``current``)."""
+        if self.encoding == "token":
+            return self.symbols
+        return self.channels * self.bits if self.encoding == "bits" else self.channels
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """H neurons of one cell; ``latency``: the steps by which it runs behind the input."""
+
+    name: str
+    cell: StateSpaceCell | LeakyCell
+    latency: int
+
+    def __post_init__(self) -> None:
+        if self.latency < 1:
+            raise NetworkError(
+                f"population {self.name!r}: latency {self.latency}; expected at least 1 step, the "
+                "shortest delay of a simulator."
+            )
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return self.cell.n_neurons
+
+    @property
+    def spikes(self) -> bool:
+        """Whether a neuron of it can spike: a threshold is finite."""
+        return bool(np.isfinite(self.cell.theta).any())
+
+    @property
+    def branches(self) -> Branches | None:
+        """The gated inputs of its cell, if it has any."""
+        return self.cell.branches if isinstance(self.cell, StateSpaceCell) else None
+
+    @property
+    def state_space(self) -> StateSpaceCell:
+        """Its cell; raises :class:`NetworkError` for one that is no state-space cell."""
+        if isinstance(self.cell, StateSpaceCell):
+            return self.cell
+        raise NetworkError(
+            f"population {self.name!r}: its neurons are leaky integrate-and-fire; expected "
+            "state-space cells, which this needs. Train with model.cells = \"native\"."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Dense weights (pre, post), signed, and a delay in steps.
+
+    ``receptor``: ``input``, or ``value0``, ``gate0``, ``value1``, ... of the target's branches.
+    ``graded``: what is sent is the source's membrane y of each step, not its spikes.
+    """
+
+    source: str
+    target: str
+    weights: FloatArray
+    delay: int
+    receptor: str = INPUT_RECEPTOR
+    graded: bool = False
+
+    def __post_init__(self) -> None:
+        weights = np.array(self.weights, dtype=np.float64, order="C")
+        if weights.ndim != 2:
+            raise NetworkError(f"{self}: weights of shape {weights.shape}; expected (pre, post).")
+        bad = ~np.isfinite(weights)
+        if bad.any():
+            i, j = (int(v) for v in np.argwhere(bad)[0])
+            raise NetworkError(
+                f"{self}: weight [{i}, {j}] is {weights[i, j]}; expected a finite number. "
+                "Training diverged or the file was altered: export a sound checkpoint."
+            )
+        if self.delay < 1:
+            raise NetworkError(f"{self}: delay {self.delay}; expected at least 1 step.")
+        weights.flags.writeable = False
+        object.__setattr__(self, "weights", weights)
+
+    def __str__(self) -> str:
+        at = "" if self.receptor == INPUT_RECEPTOR else f" ({self.receptor})"
+        return f"projection {self.source!r} -> {self.target!r}{at}"
+
+
+@dataclass(frozen=True)
+class Readout:
+    """How class scores come from the population ``population`` of silent neurons.
+
+    ``mean``: its membrane sums the logits of each step, so membrane / steps are the logits;
+    ``last``: its membrane is the logits of the current step.
+    """
+
+    population: str
+    pooling: str
+
+    def __post_init__(self) -> None:
+        if self.pooling not in POOLINGS:
+            raise NetworkError(
+                f"readout: pooling {self.pooling!r}; use one of {', '.join(POOLINGS)}."
+            )
+
+
+def value_receptor(branch: int) -> str:
+    """The receptor of a branch's value."""
+    return f"value{branch}"
+
+
+def gate_receptor(branch: int) -> str:
+    """The receptor of a branch's gate."""
+    return f"gate{branch}"

@@ -1,0 +1,209 @@
+"""Network <-> a directory: ``network.json`` + ``arrays.safetensors``.
+
+``network.json`` is the description with its arrays left out; it holds the schema version and the
+SHA-256 of the arrays' file, whose metadata holds that of the description. A truncated or altered
+file is found before it is used; nothing is unpickled.
+
+Keys that only some networks need are left out of the others: ``symbols`` of an input of tokens;
+``cell`` ("leaky") and ``branches`` (their kind) of a population; ``receptor`` and ``graded`` of a
+projection.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from export.description.network import (
+    INPUT_RECEPTOR,
+    FloatArray,
+    Network,
+    Population,
+    Projection,
+    Readout,
+    Source,
+)
+from pynn_models.cells import Branches, LeakyCell, StateSpaceCell
+from pynn_models.errors import SnnSsmError
+from snn_ssm.files import (
+    new_directory,
+    pack_arrays,
+    read_arrays,
+    read_bytes,
+    sha256,
+    write_atomic,
+)
+
+SCHEMA = 1
+NETWORK_FILE = "network.json"
+ARRAYS_FILE = "arrays.safetensors"
+_CELL_ARRAYS = ("tau", "omega", "c_re", "c_im", "d", "theta", "bias")
+_LEAKY_ARRAYS = ("tau", "theta", "bias")
+_BRANCH_ARRAYS = ("value_bias", "gate_bias", "shift", "gain")
+_COMPLEX_ONLY = ("omega", "c_im")
+_LEAKY = "leaky"
+
+
+class StorageError(SnnSsmError):
+    """A stored network that is truncated, altered or of another schema."""
+
+
+def _describe(network: Network) -> dict[str, Any]:
+    source = {
+        "name": network.source.name,
+        "encoding": network.source.encoding,
+        "channels": network.source.channels,
+        "bits": network.source.bits,
+    }
+    return {
+        "schema": SCHEMA,
+        "timestep": network.timestep,
+        "steps": network.steps,
+        "source": source | ({"symbols": network.source.symbols} if network.source.symbols else {}),
+        "populations": [_describe_population(p) for p in network.populations],
+        "projections": [_describe_projection(p) for p in network.projections],
+        "readout": {
+            "population": network.readout.population,
+            "pooling": network.readout.pooling,
+        },
+        "origin": network.origin,
+        "cells": network.cells,
+    }
+
+
+def _describe_population(population: Population) -> dict[str, Any]:
+    cell, entry = population.cell, {"name": population.name, "size": population.size}
+    if isinstance(cell, LeakyCell):
+        return entry | {"latency": population.latency, "cell": _LEAKY}
+    entry |= {"modes": cell.n_modes, "latency": population.latency}
+    return entry | ({"branches": cell.branches.kind} if cell.branches else {})
+
+
+def _describe_projection(projection: Projection) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "source": projection.source, "target": projection.target, "delay": projection.delay
+    }
+    if projection.receptor != INPUT_RECEPTOR:
+        entry["receptor"] = projection.receptor
+    return entry | ({"graded": True} if projection.graded else {})
+
+
+def _arrays(network: Network) -> dict[str, FloatArray]:
+    arrays = {}
+    for population in network.populations:
+        prefix = f"populations.{population.name}."
+        leaves = _LEAKY_ARRAYS if isinstance(population.cell, LeakyCell) else _CELL_ARRAYS
+        for leaf in leaves:
+            value = getattr(population.cell, leaf)
+            if value is not None:
+                arrays[prefix + leaf] = value
+        if population.branches is not None:
+            for leaf in _BRANCH_ARRAYS:
+                arrays[f"{prefix}branches.{leaf}"] = getattr(population.branches, leaf)
+    for p in network.projections:
+        arrays[_weights(p.source, p.target, p.receptor)] = p.weights
+    return arrays
+
+
+def _weights(source: str, target: str, receptor: str) -> str:
+    """The name of a projection's array."""
+    at = "" if receptor == INPUT_RECEPTOR else f".{receptor}"
+    return f"projections.{source}.{target}{at}.weights"
+
+
+def _canonical(description: Mapping[str, Any]) -> bytes:
+    return json.dumps(description, sort_keys=True).encode()
+
+
+def save_network(network: Network, directory: Path) -> None:
+    """Write a network into a new directory; raises ``FileError`` where it exists already."""
+    directory = new_directory(Path(directory), "network directory")
+    description = _describe(network)
+    data = pack_arrays(_arrays(network), {"description_sha256": sha256(_canonical(description))})
+    stamped = {**description, "arrays_sha256": sha256(data)}
+    write_atomic(directory / ARRAYS_FILE, data)
+    write_atomic(directory / NETWORK_FILE, json.dumps(stamped, indent=1).encode())
+
+
+def load_network(directory: Path) -> Network:
+    """Read, check and validate a network; arrays are bit for bit those that were saved.
+
+    Raises :class:`StorageError`, ``FileError``, ``NetworkError`` or ``CellParameterError``.
+    """
+    directory = Path(directory)
+    path = directory / NETWORK_FILE
+    try:
+        description = json.loads(read_bytes(path, "network"))
+        digest = str(description.pop("arrays_sha256"))
+        schema = description["schema"]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StorageError(
+            f"{path} was truncated or altered, or is no network ({error!r}). Export it anew."
+        ) from error
+    if schema != SCHEMA:
+        raise StorageError(
+            f"{path} has network schema {schema!r}; this version reads {SCHEMA}. Export it anew, "
+            "or install the version of snn-ssm that wrote it."
+        )
+    arrays, metadata = read_arrays(directory / ARRAYS_FILE, "network arrays", digest)
+    if metadata.get("description_sha256") != sha256(_canonical(description)):
+        raise StorageError(
+            f"{path} was altered: it is not the description that {ARRAYS_FILE} was written with. "
+            "Export the network anew."
+        )
+    try:
+        return _rebuild(description, arrays)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise StorageError(
+            f"{path} and {ARRAYS_FILE} lack a part of a network, or hold one of the wrong type "
+            f"({error!r}). Export the network anew."
+        ) from error
+
+
+def _rebuild(description: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Network:
+    populations = [
+        Population(entry["name"], _rebuild_cell(entry, arrays), entry["latency"])
+        for entry in description["populations"]
+    ]
+    projections = []
+    for entry in description["projections"]:
+        receptor = entry.get("receptor", INPUT_RECEPTOR)
+        weights = arrays[_weights(entry["source"], entry["target"], receptor)]
+        graded = entry.get("graded", False)
+        projections.append(
+            Projection(
+                entry["source"], entry["target"], weights, entry["delay"], receptor, graded
+            )
+        )
+    return Network(
+        timestep=description["timestep"],
+        steps=description["steps"],
+        source=Source(**description["source"]),
+        populations=tuple(populations),
+        projections=tuple(projections),
+        readout=Readout(**description["readout"]),
+        origin=description["origin"],
+        cells=description["cells"],
+    )
+
+
+def _rebuild_cell(
+    entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> StateSpaceCell | LeakyCell:
+    prefix = f"populations.{entry['name']}."
+    if entry.get("cell") == _LEAKY:
+        return LeakyCell(**{leaf: arrays[prefix + leaf] for leaf in _LEAKY_ARRAYS})
+    branches = None
+    if "branches" in entry:
+        constants = {leaf: arrays[f"{prefix}branches.{leaf}"] for leaf in _BRANCH_ARRAYS}
+        branches = Branches(kind=entry["branches"], **constants)
+    parameters = {
+        leaf: arrays[prefix + leaf]
+        for leaf in _CELL_ARRAYS
+        if leaf not in _COMPLEX_ONLY or prefix + leaf in arrays
+    }
+    return StateSpaceCell(**parameters, branches=branches)

@@ -1,0 +1,85 @@
+"""Native populations on SpiNNaker: scales, shifts, states, so that nothing overflows.
+
+Weights, their scale g and shifts r are those of :mod:`export.fixed_point.weights`, and the neuron's
+own parameters undo the scale: u' = g u, with bias' = g bias, c' = c / g, d' = d / g. The board's
+integers, with the formats of :mod:`pynn_models.spinnaker.native_parameters`, are then::
+
+    U = (exc << r_exc) - (inh << r_inh) + BIAS,   exc, inh <= 65535
+    |U| <= max(|(EXC << r_exc) + BIAS|, |(INH << r_inh) - BIAS|)
+
+where EXC, INH are what the ring buffers hold when every source spikes, saturated. The states'
+exponents follow from this bound on U, which no input can exceed, calibrated or not: a state never
+overflows. Shifts are at most 14, which leaves half of U's 32 bits to the bias.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from export.description.network import FloatArray, Network, Population
+from export.fixed_point.weights import Load, WeightPlan, plan_weights, stored_load, worst_case
+from pynn_models.cells import StateSpaceCell
+from pynn_models.errors import SnnSsmError
+from pynn_models.spinnaker import FixedPointError, NativeParameters, plan_scaling, quantise_cell
+from pynn_models.spinnaker.synapses import RING_MAX
+
+_TOP = 14
+_BIAS = 32767.0  # of 2^16, the range of U / 2^15
+
+
+class SpinnakerNativeError(SnnSsmError):
+    """A population that does not fit the native cell's formats."""
+
+
+@dataclass(frozen=True, eq=False)
+class NativePlan(WeightPlan):
+    """One population: scale, shifts, and ``parameters``, the cell's integers.
+
+    ``input_bound`` (H,): of ``|U| / 2^15``, from the stored weights.
+    """
+
+    parameters: NativeParameters
+    input_bound: FloatArray
+
+
+def scaled_cell(cell: StateSpaceCell, scale: FloatArray) -> StateSpaceCell:
+    """The same neuron for g-fold input: ``bias' = g bias, c' = c / g, d' = d / g``, g (H,)."""
+    return replace(
+        cell,
+        bias=cell.bias * scale,
+        c_re=cell.c_re / scale[:, None],
+        c_im=None if cell.c_im is None else cell.c_im / scale[:, None],
+        d=cell.d / scale,
+    )
+
+
+def plan_native(network: Network, population: Population, load: Load = worst_case) -> NativePlan:
+    """The plan of a population of state-space cells, the accumulators of a readout among them.
+
+    ``load``: of its ring buffers. Raises :class:`SpinnakerNativeError`, naming population and
+    neuron, for a cell whose readout or threshold is beyond every scaling.
+    """
+    limit = _BIAS / np.maximum(np.abs(population.cell.bias), 2.0**-100)
+    plan = plan_weights(network, population, _TOP, load=load, limit=limit)
+    cell = scaled_cell(population.state_space, plan.scale)
+    bound = _input_bound(network, population, plan, cell.bias)
+    try:
+        scaling = plan_scaling(
+            cell, network.timestep, input_bound=bound, steps=network.steps, input_exponent=0
+        )
+        parameters = quantise_cell(cell, network.timestep, scaling)
+    except FixedPointError as error:
+        raise SpinnakerNativeError(f"population {population.name!r}: {error}") from error
+    return NativePlan(plan.scale, plan.shifts, parameters, bound)
+
+
+def _input_bound(
+    network: Network, population: Population, plan: WeightPlan, bias: FloatArray
+) -> FloatArray:
+    """The bound of the module's second equation, over 2^15, (H,)."""
+    held = np.minimum(stored_load(network, population, plan), RING_MAX)
+    exc, inh = (np.ldexp(sums, r - 15) for sums, r in zip(held, plan.shifts, strict=True))
+    constant = np.rint(np.ldexp(bias, 15)) / 2.0**15
+    return np.maximum(np.abs(exc + constant), np.abs(inh - constant))

@@ -1,0 +1,69 @@
+"""Where a board job finds its machine: the configuration that sPyNNaker reads.
+
+sPyNNaker reads ``.spynnaker.cfg`` from the home or configuration directory, and a ``spynnaker.cfg``
+in the current directory overrides it. A job runs in its results directory, where its reports go,
+too. The job's own ``spynnaker.cfg``, beside ``run.py``, is then all that counts. Without one, the
+environment's is used, as a job system (EBRAINS) sets it up.
+"""
+
+from __future__ import annotations
+
+import configparser
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from export.boards.config import CONFIGURATION, use_configuration
+from export.job.results import JobError
+
+
+@contextlib.contextmanager
+def configured(bundle: Path, out: Path) -> Iterator[None]:
+    """Run in ``out``, with the configuration of the job, else the environment's.
+
+    Raises :class:`JobError` where there is none, or it names the virtual board.
+    """
+    directory, environment = Path.cwd(), dict(os.environ)
+    own = bundle / CONFIGURATION
+    given = [p for p in (own, directory / CONFIGURATION) if p.is_file()]
+    found = given[:1] if own.is_file() else [*given, *_of_the_user()]
+    if not found:
+        raise JobError(
+            f"sPyNNaker has no configuration. Copy {own}.template to {own} and fill in the "
+            "machine."
+        )
+    _refuse_virtual(found)
+    for path in given[:1]:
+        shutil.copyfile(path, out / CONFIGURATION)
+    os.chdir(out)
+    try:
+        if own.is_file():
+            use_configuration(out, os.environ)
+        yield
+    finally:
+        os.chdir(directory)
+        os.environ.clear()
+        os.environ.update(environment)
+
+
+def _of_the_user() -> list[Path]:
+    settings = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    places = (Path.home(), Path(settings), Path("/etc/xdg"))
+    return [path for p in places if (path := p / f".{CONFIGURATION}").is_file()]
+
+
+def _refuse_virtual(paths: list[Path]) -> None:
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        parser.read(reversed(paths))  # the first counts most
+        virtual = parser.getboolean("Machine", "virtual_board", fallback=False)
+    except (configparser.Error, ValueError, UnicodeDecodeError) as error:
+        raise JobError(f"{paths[0]} is no configuration: {error}. Correct the file.") from error
+    if virtual:
+        raise JobError(
+            f"{paths[0]} names the virtual board, which maps a network and returns no spikes. "
+            "Give machine_name or spalloc_server; to see the mapping use 'snn-ssm inspect --board "
+            "virtual'."
+        )

@@ -1,0 +1,229 @@
+"""Runs a board job: chunk by chunk, each chunk's result whole on disk before the next begins.
+
+Called by a job's ``run.py`` after it has checked the files. In ``out`` stand, for the samples
+``start`` to ``stop``, ``samples-START-STOP.mat`` (Neo, see :mod:`export.samples.neo_files`) and,
+written after it, ``samples-START-STOP.json`` with its SHA-256 (see :mod:`export.job.results`);
+``summary.json`` adds the chunks up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.description.network import Network
+from export.description.storage import load_network
+from export.job.board import configured
+from export.job.results import SCHEMA, SIMULATORS, Chunk, JobError, gaps, read_chunks, simulator
+from export.samples.neo_files import block_bytes, to_block
+from export.samples.readout import logits, needed_membranes
+from export.samples.recording import Recording
+from export.verification.contract import versions
+from pynn_models.errors import SnnSsmError
+from snn_ssm.files import FileError, sha256, write_atomic
+
+SUMMARY_FILE = "summary.json"
+_CHUNK = 50
+_INSTALL = "python -m pip install -r requirements.txt"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job on disk and where its results go."""
+
+    bundle: Path
+    manifest: Mapping[str, Any]
+    simulator: str
+    out: Path
+
+    def run(self, size: int) -> int:
+        """Run what is missing, ``size`` samples at a time; returns how many were run."""
+        _require_writers()
+        network = load_network(self.bundle / "network")
+        with np.load(self.bundle / "inputs.npz", allow_pickle=False) as stored:
+            inputs, labels = stored["inputs"], stored["labels"]
+        self._prepare()
+        chunks, broken = read_chunks(self.out)
+        for path, reason in broken.items():
+            print(f"not whole, runs again: {path.name}: {reason}", flush=True)
+            path.unlink()  # else it would be found again beside what replaces it
+        for chunk in chunks[:1]:
+            self._check_same_job(chunk)
+        missing = gaps(chunks, len(inputs))
+        for start, stop in _pieces(missing, size):
+            part = slice(start, stop)
+            chunk = self._run_chunk(network, inputs[part], labels[part], start)
+            chunks.append(chunk)
+            self._summarise(chunks)
+            print(
+                f"samples {start} to {stop - 1} of {len(inputs)}: {chunk.correct} correct, "
+                f"{chunk.seconds:.1f} s",
+                flush=True,
+            )
+        self._summarise(chunks)
+        return sum(stop - start for start, stop in missing)
+
+    def _prepare(self) -> None:
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.out):
+                pass
+        except OSError as error:
+            raise JobError(
+                f"no results can be written to {self.out}: {error.strerror}. Give a directory "
+                "that you may write to: --out DIR."
+            ) from error
+
+    def _check_same_job(self, chunk: Chunk) -> None:
+        mine = (self.simulator, self.manifest["network_sha256"], self.manifest["inputs_sha256"])
+        whats = ("simulator", "network (SHA-256)", "inputs (SHA-256)")
+        for what, found, expected in zip(whats, chunk.identity, mine, strict=True):
+            if found != expected:
+                raise JobError(
+                    f"{self.out} holds results of another job: their {what} is {found}, this "
+                    f"job's {expected}. Give another directory with --out, or remove this one."
+                )
+
+    def _run_chunk(
+        self, network: Network, inputs: NDArray[Any], labels: NDArray[np.int64], start: int
+    ) -> Chunk:
+        begun = time.perf_counter()
+        recording = _execute(self, network, inputs)
+        seconds = time.perf_counter() - begun
+        predictions = logits(network, inputs, recording).argmax(axis=1)
+        stop = start + len(inputs)
+        name = f"samples-{start:06d}-{stop:06d}"
+        digests = {key: self.manifest[key] for key in ("network_sha256", "inputs_sha256")}
+        block = to_block(recording, start=start, stop=stop, **digests)
+        data = block_bytes(block)
+        chunk = Chunk(
+            schema=SCHEMA,
+            simulator=self.simulator,
+            **digests,
+            samples=self.manifest["samples"],
+            start=start,
+            stop=stop,
+            file=f"{name}.mat",
+            sha256=sha256(data),
+            correct=int((predictions == labels).sum()),
+            predictions=predictions.tolist(),
+            spikes={layer: int(s.sum()) for layer, s in recording.spikes.items()},
+            seconds=seconds,
+        )
+        self._write(chunk.file, data)
+        self._write(f"{name}.json", json.dumps(asdict(chunk), indent=1).encode())
+        return chunk
+
+    def _write(self, name: str, data: bytes) -> None:
+        try:
+            write_atomic(self.out / name, data)
+        except FileError as error:
+            raise JobError(
+                f"{error} Make room or give another --out; the finished samples in a directory are "
+                "kept and not run again."
+            ) from error
+
+    def _summarise(self, chunks: Sequence[Chunk]) -> None:
+        chunks = sorted(chunks, key=lambda chunk: chunk.start)
+        done = sum(chunk.stop - chunk.start for chunk in chunks)
+        missing = gaps(chunks, self.manifest["samples"])
+        summary = {
+            "schema": SCHEMA,
+            "simulator": self.simulator,
+            "complete": not missing,
+            "samples": self.manifest["samples"],
+            "samples_done": done,
+            "missing": missing,
+            "accuracy": sum(chunk.correct for chunk in chunks) / done if done else None,
+            "spikes": {
+                layer: sum(chunk.spikes[layer] for chunk in chunks)
+                for layer in (chunks[0].spikes if chunks else ())
+            },
+            "seconds": sum(chunk.seconds for chunk in chunks),
+            "network_sha256": self.manifest["network_sha256"],
+            "inputs_sha256": self.manifest["inputs_sha256"],
+            "files": {chunk.file: chunk.sha256 for chunk in chunks},
+            "versions": {**versions(), "snn-ssm": self.manifest["snn_ssm"]},
+            "platform": platform.platform(),
+        }
+        self._write(SUMMARY_FILE, json.dumps(summary, indent=1).encode())
+
+
+def _pieces(ranges: Sequence[tuple[int, int]], size: int) -> Iterator[tuple[int, int]]:
+    for start, stop in ranges:
+        for at in range(start, stop, size):
+            yield at, min(at + size, stop)
+
+
+def _require_writers() -> None:
+    """Before hours of running: can the results be written at all?"""
+    for name in ("neo", "scipy"):
+        try:
+            __import__(name)
+        except ImportError as error:
+            raise JobError(
+                f"{name} cannot be imported ({error}); it writes the results. Install what "
+                f"requirements.txt lists: {_INSTALL}"
+            ) from error
+
+
+def _execute(job: Job, network: Network, inputs: NDArray[Any]) -> Recording:
+    membranes = needed_membranes(network)  # none of a network that SpiNNaker takes
+    if job.simulator == "software":
+        from export.software import simulation as software
+
+        return software.run(network, inputs, membranes=membranes)
+    from export.pynn import built as pynn
+
+    name = SIMULATORS[job.simulator]
+    if job.simulator == "spiNNaker":
+        with configured(job.bundle, job.out):
+            return pynn.run(name, network, inputs)
+    return pynn.run(name, network, inputs, membranes=membranes)
+
+
+def main(bundle: Path, manifest: Mapping[str, Any], arguments: Sequence[str]) -> int:
+    """What ``run.py`` calls; 0 done, 2 refused (the reason on stderr), 130 interrupted."""
+    parser = argparse.ArgumentParser(prog="run.py", description="Run this board job.")
+    parser.add_argument("simulator", help=", ".join(SIMULATORS))
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="default: results/SIMULATOR beside run.py"
+    )
+    parser.add_argument(
+        "--chunk", type=int, default=_CHUNK, metavar="N",
+        help="samples in one run of the simulator (default: %(default)s)",
+    )
+    args = parser.parse_args(arguments)
+    os.environ.setdefault("PYNEST_QUIET", "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    warnings.filterwarnings("ignore", module=r"(nest|pyNN)\.")
+    try:
+        if args.chunk < 1:
+            raise JobError(f"--chunk is {args.chunk}; expected at least 1.")
+        name = simulator(args.simulator)
+        out = args.out.absolute() if args.out else bundle / "results" / name
+        count = Job(bundle, manifest, name, out).run(args.chunk)
+    except SnnSsmError as error:
+        print(f"run.py: {type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    except ImportError as error:
+        print(f"run.py: {name} needs what is not installed: {error}. {_INSTALL}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("run.py: interrupted; started again, it goes on from here", file=sys.stderr)
+        return 130
+    print(f"{out / SUMMARY_FILE}: complete, {count} samples run now")
+    return 0

@@ -1,0 +1,13 @@
+"""Lowering: from a checkpoint's arrays to a network.
+
+In comes a checkpoint; norms are folded, delays scheduled and cells chosen; out comes a
+:class:`export.description.Network`, which :mod:`export.software` and :mod:`export.pynn` run.
+"""
+
+from export.lowering.cells import LoweringError
+from export.lowering.network import lower
+
+__all__ = [
+    "LoweringError",
+    "lower",
+]

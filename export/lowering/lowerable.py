@@ -1,0 +1,96 @@
+"""Which trained models lower, and with which input: what does not says what to train instead."""
+
+from __future__ import annotations
+
+from export.description.network import ENCODINGS, Source
+from export.lowering.cells import LoweringError
+from snn_ssm.config import ModelConfig
+
+INPUT = "input"
+_SPIKING = ("heaviside", "bernoulli", "ternary-constant")  # bernoulli: y > 0 in evaluation
+
+
+def check_lowers(model: ModelConfig, cells: str | None) -> None:
+    """Raise :class:`LoweringError` for a model without a spiking form; names the first layer of it.
+
+    ``cells``: those asked for, None for what the model was trained for.
+    """
+    _check_cells(model, cells)
+    if model.architecture == "transformer":
+        raise LoweringError(
+            "blocks.0.attention: a transformer looks at all steps at once and has no spikes. "
+            "Train with model.architecture = \"state-space\"."
+        )
+    if model.pair:
+        raise LoweringError(
+            "decoder: it reads products of two sequences' features, which one network that runs "
+            "once does not have. Train with model.pair = false."
+        )
+    if model.bidirectional:
+        raise LoweringError(
+            "blocks.0.ssm: a bidirectional layer sees the future and cannot run step by step. "
+            "Train with model.bidirectional = false."
+        )
+    if model.norm == "layer":
+        raise LoweringError(
+            "blocks.0.norm: a layer norm divides by a value of the current step and cannot be "
+            "folded into weights. Train with model.norm = \"batch\"."
+        )
+    if model.activation == "ternary":
+        raise LoweringError(
+            "blocks.0: the activation 'ternary' compares with the largest membrane of the step, "
+            "which no neuron knows. Train with model.activation = \"ternary-constant\"."
+        )
+    if model.activation not in _SPIKING:
+        raise LoweringError(
+            f"blocks.0: the activation {model.activation!r} is not a spike. "
+            "Train with model.activation = \"heaviside\"."
+        )
+    if model.mixing == "gsu" and model.gsu_norm == "layer":
+        raise LoweringError(
+            "blocks.0.mixing.norm: a layer norm divides by a value of the current step, and the "
+            "product that it norms is never in one place. Train with model.gsu_norm = \"batch\"."
+        )
+
+
+def _check_cells(model: ModelConfig, cells: str | None) -> None:
+    if cells == "stock" and model.cells != "stock":
+        raise LoweringError(
+            f"blocks.0.ssm: the model has {model.cells} cells, which IF_curr_exp cannot be. Leave "
+            "out --cells, or train with model.cells = \"stock\"."
+        )
+    if "lif" in (model.cells, cells) and (cells or model.cells) != model.cells:
+        raise LoweringError(
+            f"blocks.0.ssm: the model has {model.cells} cells, which {cells} cells cannot be: one "
+            "resets after a spike, the other does not. Leave out --cells, or train with "
+            f"model.cells = \"{cells}\"."
+        )
+
+
+def input_source(model: ModelConfig, encoding: str | None) -> Source:
+    """The network's input. ``encoding`` None: ``token`` for an embedding, else ``bits`` for
+    integers and ``current`` for real values.
+
+    Raises :class:`LoweringError` for an encoding that the encoder does not read, ``NetworkError``
+    for an unknown one, or ``bits`` of real values.
+    """
+    symbols = model.encoder == "embedding"
+    if encoding is None:
+        encoding = "token" if symbols else "bits" if model.input_bits else "current"
+    if encoding in ENCODINGS and symbols != (encoding == "token"):
+        wanted = "'token'" if symbols else "'bits', 'current' or 'spikes'"
+        raise LoweringError(
+            f"encoder: {'an embedding' if symbols else 'a linear encoder'} does not read the input "
+            f"encoding {encoding!r}; expected {wanted}. Leave out --input, or train with "
+            f"model.encoder = \"{'linear' if symbols else 'embedding'}\"."
+        )
+    if encoding == "token":
+        return Source(INPUT, encoding, 1, symbols=model.inputs)
+    if encoding == "spikes":
+        if model.input_bits > 1:
+            raise LoweringError(
+                f"encoder: a channel of {model.input_bits} bits is no spike of value 0 or 1. "
+                "Export with --input bits, or train with model.input_bits = 1."
+            )
+        return Source(INPUT, encoding, model.inputs)
+    return Source(INPUT, encoding, model.inputs, model.input_bits)

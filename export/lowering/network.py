@@ -1,0 +1,183 @@
+"""Checkpoint -> Network: fold the norms, schedule the delays, choose the cells.
+
+In evaluation a batch norm is an affine map a channel, so with linear mixing the residual stream is
+an affine function of the input and of every earlier layer's spikes,
+
+    stream_l = E_l p + sum_{i<l} M_{l,i} s_i + beta_l,
+
+which is kept as one matrix a source and a constant. The input of layer l, and the logits, are
+affine maps of it: projections, and a constant current. With gated mixing (GLU, GSU) layer i adds a
+product instead, which every later layer computes for itself in a branch of its input
+(:mod:`export.lowering.stream`). Since the decoder is linear in the stream and not in the spikes, a
+population of H silent neurons then gathers the stream, and sends it to the readout as it is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from export.description.network import Network, Population, Projection, Readout, Source
+from export.lowering.affine import Affine, on_grid, projections
+from export.lowering.cells import (
+    LoweringError,
+    accumulator,
+    leaky_cell,
+    memoryless,
+    native_cell,
+    negated,
+    stock_cell,
+)
+from export.lowering.lowerable import INPUT, check_lowers, input_source
+from export.lowering.mixing import NEGATIVE, Arrays, batch_norm, dense, is_ternary, output
+from export.lowering.stream import Stream
+from pynn_models.cells import LeakyCell, StateSpaceCell
+from snn_ssm.checkpoint import Checkpoint, check_arrays
+from snn_ssm.config import ModelConfig, to_dict
+
+STREAM = "stream"
+READOUT = "readout"
+
+
+@dataclass
+class _Parts:
+    """The populations and projections so far; ``latency``: of every population, 0 of the input."""
+
+    latency: Mapping[str, int]
+    populations: list[Population] = field(default_factory=list)
+    projections: list[Projection] = field(default_factory=list)
+
+    def add(self, name: str, cell: StateSpaceCell | LeakyCell, before: Stream) -> None:
+        """A population, and all that it receives."""
+        self.populations.append(Population(name, cell, self.latency[name]))
+        self.projections += before.projections(name, self.latency)
+
+
+def _latencies(model: ModelConfig, delay: int) -> dict[str, int]:
+    """Steps behind the input: l + 1 delays for layer l, then the stream's, then the readout's."""
+    names = [f"layer{i}" for i in range(model.depth)]
+    chain = [*names, *([] if model.mixing == "linear" else [STREAM]), READOUT]
+    latency = {INPUT: 0} | {name: (i + 1) * delay for i, name in enumerate(chain)}
+    return latency | {name + NEGATIVE: latency[name] for name in names}
+
+
+def _encoded(arrays: Arrays, model: ModelConfig) -> Stream:
+    """The stream before the first layer: one coefficient a channel, or a symbol."""
+    weight, bias = dense(arrays, "encoder", model.channels)
+    matrix = weight.T if model.encoder == "embedding" else weight * model.input_scale  # (H, C)
+    return Stream(Affine({INPUT: matrix}, bias))
+
+
+def _layer(
+    stream: Stream, arrays: Arrays, model: ModelConfig, layer: int, source: Source, timestep: float
+) -> tuple[Stream, StateSpaceCell | LeakyCell]:
+    """A layer's input, on its grid, and its cell."""
+    if model.cells == "stock":
+        cell, sign = stock_cell(arrays, layer, timestep)
+        return stream.scaled(sign).on_grid(source), cell
+    norm = batch_norm(arrays, f"blocks.{layer}.norm")
+    before = stream.scaled(*norm) if norm and model.prenorm else stream
+    before = before.on_grid(source)
+    if model.cells == "lif":
+        return before, leaky_cell(arrays, layer, before.affine.constant, timestep)
+    return before, native_cell(arrays, model, layer, before, timestep)
+
+
+def _add_layers(
+    parts: _Parts, stream: Stream, arrays: Arrays, model: ModelConfig, source: Source,
+    timestep: float,
+) -> Stream:
+    """Every layer's populations; returns the stream behind the last one."""
+    for i in range(model.depth):
+        before, cell = _layer(stream, arrays, model, i, source, timestep)
+        parts.add(f"layer{i}", cell, before)
+        if is_ternary(model) and isinstance(cell, StateSpaceCell):
+            parts.add(f"layer{i}{NEGATIVE}", negated(cell), before)
+        stream = stream.plus(output(arrays, model, i))
+        norm = batch_norm(arrays, f"blocks.{i}.norm")
+        if norm and model.cells != "stock" and not model.prenorm:
+            stream = stream.scaled(*norm)
+    return stream
+
+
+def _add_readout(
+    parts: _Parts, stream: Stream, arrays: Arrays, model: ModelConfig, source: Source, steps: int
+) -> None:
+    """The accumulators of the logits; before them, where the stream is gated, what gathers it."""
+    weight, bias = dense(arrays, "decoder", model.classes)
+    if stream.branches:
+        stream = stream.on_grid(source)
+        parts.add(STREAM, memoryless(stream.affine.constant, stream.cell_branches()), stream)
+        logits = Affine({STREAM: weight}, bias)
+    else:
+        terms = steps if model.pooling == "mean" else 1
+        logits = on_grid(stream.affine.mapped(weight, bias), source, terms)
+    cell = accumulator(model.classes, model.pooling, logits.constant)
+    parts.populations.append(Population(READOUT, cell, parts.latency[READOUT]))
+    graded = bool(stream.branches)
+    parts.projections += projections(logits, READOUT, parts.latency, graded=graded)
+
+
+def lower(
+    checkpoint: Checkpoint,
+    *,
+    cells: str | None = None,
+    encoding: str | None = None,
+    timestep: float = 1.0,
+    delay: int = 1,
+) -> Network:
+    """The network of a checkpoint::
+
+        u_l = E_l p + sum_{i<l} M_{l,i} s_i + beta_l                          linear mixing
+        u_l = E_l p + sum_{i<l} scale_{l,i} v_i sigmoid(g_i) + beta_l         GLU
+        u_l = E_l p + sum_{i<l} scale_{l,i} GELU(n_i v_i g_i + t_i) + beta_l  GSU
+
+    with v_i and g_i as :func:`export.lowering.mixing.output` has them.
+
+    ``cells``: ``native`` or ``stock`` (None: what the model was trained for); ``encoding``:
+    ``bits``, ``current``, ``token`` or ``spikes`` (None: ``token`` for an embedding, else ``bits``,
+    for real values ``current``); ``timestep`` in ms; ``delay``: steps a layer (the simulator's
+    minimum). Layer l has latency (l + 1) delay. A layer of ternary spikes is two populations: the
+    second, ``..._negative``, spikes where the membrane is below minus the threshold.
+    Raises :class:`LoweringError` for a model that does not lower, ``NetworkError`` for an
+    impossible timestep or encoding, ``CheckpointError`` for arrays that do not fit.
+    Source: arXiv 2401.00955, section 2, with the batch norms folded.
+    """
+    model, arrays = checkpoint.config.model, checkpoint.arrays
+    check_lowers(model, cells)
+    check_arrays(arrays, model, "checkpoint")
+    timestep = _positive(timestep)
+    source = input_source(model, encoding)
+    steps = checkpoint.config.task.steps
+    parts = _Parts(_latencies(model, delay))
+    stream = _add_layers(parts, _encoded(arrays, model), arrays, model, source, timestep)
+    _add_readout(parts, stream, arrays, model, source, steps)
+    return Network(
+        timestep=timestep,
+        steps=steps,
+        source=source,
+        populations=tuple(parts.populations),
+        projections=tuple(parts.projections),
+        readout=Readout(READOUT, model.pooling),
+        origin={"task": to_dict(checkpoint.config.task), "parameters": _count(checkpoint)},
+        cells=cells or model.cells,
+    )
+
+
+def _positive(timestep: float) -> float:
+    if not (math.isfinite(timestep) and timestep > 0):
+        raise LoweringError(
+            f"timestep is {timestep} ms; expected a positive number. "
+            "Give --timestep in milliseconds, for example 1.0."
+        )
+    return float(timestep)
+
+
+def _count(checkpoint: Checkpoint) -> int:
+    """Trained parameters: all arrays but a norm's running statistics."""
+    return sum(
+        array.size
+        for name, array in checkpoint.arrays.items()
+        if not name.endswith(("running_mean", "running_var", "num_batches_tracked"))
+    )

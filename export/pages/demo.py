@@ -1,0 +1,102 @@
+"""The main job on shipped data and a shipped checkpoint: export, run, verify, report."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from export.description.inspection import describe, verification_table
+from export.description.network import Network
+from export.description.storage import NETWORK_FILE, load_network, save_network
+from export.lowering.network import lower
+from export.pages.report import write_report
+from export.verification.backends import runners, verify_backends
+from export.verification.contract import holds
+from pynn_models.errors import SnnSsmError
+from snn_ssm.checkpoint import load_checkpoint
+from snn_ssm.files import write_atomic
+from snn_ssm.tasks import read_samples
+
+if TYPE_CHECKING:
+    from snn_ssm.tasks import Samples
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+CHECKPOINT = EXAMPLES / "checkpoints" / "smnist-binary-s4d"
+SAMPLES = EXAMPLES / "data" / "mnist-test-200.npz"
+BACKENDS = ("torch", "software", "nest")
+
+
+class DemoError(SnnSsmError):
+    """The shipped checkpoint or data are not there, or the output directory is not a demo's."""
+
+
+def write_page(
+    path: Path,
+    network: Network,
+    checkpoint: Path,
+    samples: Samples,
+    names: Sequence[str],
+    result: dict[str, Any],
+) -> None:
+    """The HTML report; its membrane is that of the last layer's neuron of a rate nearest 0.3.
+
+    ``result`` is what :func:`export.verification.verify` found on ``samples`` with the backends
+    ``names``.
+    """
+    first = samples.head(1).inputs
+    layer = network.layers[-1].name
+    compared, _ = runners(names, network, checkpoint)
+    recordings = {name: run(first, [layer]) for name, run in compared.items()}
+    recording = recordings[result["reference"]]
+    rates = recording.spikes[layer][0].mean(axis=0)  # (H,)
+    neuron = int(np.abs(rates - 0.3).argmin())  # one that crosses its threshold now and then
+    write_report(
+        path,
+        network,
+        first,
+        samples.labels,
+        np.array(result["predictions"]),
+        recording,
+        {name: found.membranes[layer][0, :, neuron] for name, found in recordings.items()},
+        result,
+        layer=layer,
+        neuron=neuron,
+    )
+
+
+def run_demo(out: Path, count: int) -> int:
+    """Checkpoint -> network -> torch, software and NEST on ``count`` images -> table and report.
+
+    Returns 0 if every row of the contract holds, else 1. Writes ``network/``, ``verify.json`` and
+    ``report.html`` into ``out``, in place of those of an earlier demo.
+    Raises :class:`DemoError`.
+    """
+    for path in (CHECKPOINT, SAMPLES):
+        if not path.exists():
+            raise DemoError(
+                f"{path} is not there: the demo needs the examples/ folder of a clone. "
+                "Clone the repository and install it with pip install --editable."
+            )
+    begun = time.perf_counter()
+    samples = read_samples(SAMPLES)
+    if not 1 <= count <= len(samples):
+        raise DemoError(f"--samples is {count}; the demo ships {len(samples)} images.")
+    samples = samples.head(count)
+    folder = out / "network"
+    if (folder / NETWORK_FILE).is_file():
+        shutil.rmtree(folder)
+    save_network(lower(load_checkpoint(CHECKPOINT)), folder)
+    network = load_network(folder)
+    print(describe(network), end="\n\n")
+    result = verify_backends(BACKENDS, network, CHECKPOINT, samples)
+    write_atomic(out / "verify.json", json.dumps(result, indent=1).encode())
+    write_page(out / "report.html", network, CHECKPOINT, samples, BACKENDS, result)
+    print("\n" + verification_table(result))
+    print(f"\nfigures: {out / 'report.html'}; {time.perf_counter() - begun:.0f} s in all")
+    return 0 if holds(result) else 1

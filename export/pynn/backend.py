@@ -1,0 +1,86 @@
+"""What a PyNN backend must offer, and what the backends share."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from export.description.network import FloatArray, Network, Population, Projection
+from pynn_models.errors import SnnSsmError
+
+
+class BackendError(SnnSsmError):
+    """A PyNN backend that is unknown, not installed or not set up for the network."""
+
+
+class Backend(Protocol):
+    """What a PyNN backend must offer; one class a backend and kind of cell.
+
+    ``lag``: the steps from an input's arrival to the spike it causes. ``stamp``: the time, in
+    steps, that the simulator gives to a spike of step 0. ``copies``: None where samples stream,
+    else how many run side by side at most.
+    """
+
+    module: str
+    cells: str
+    lag: int
+    stamp: int
+    copies: int | None
+
+    def setup_arguments(self, network: Network) -> dict[str, Any]:
+        """Keyword arguments for ``sim.setup`` under which the network is exact."""
+
+    def prepare(self, sim: Any, network: Network) -> None:
+        """Called before the first population; raises :class:`BackendError` for a wrong setup."""
+
+    def first_input(self, network: Network) -> int:
+        """The earliest step at which the input can emit its first value."""
+
+    def spike_sources(self, sim: Any, times: list[NDArray[Any]], timestep: float, name: str) -> Any:
+        """A population emitting at ``times`` (units: steps, whole numbers)."""
+
+    def population(
+        self, sim: Any, network: Network, population: Population, first_step: int, copies: int
+    ) -> Any:
+        """``copies`` of the population, which may spike from ``first_step`` on."""
+
+    def projection(
+        self, sim: Any, network: Network, projection: Projection, pre: Any, post: Any,
+        delay: float, copies: int,
+    ) -> Any:
+        """The dense signed weights from each copy to its own; ``delay`` in ms.
+
+        To the projection's receptor, and of the membrane where it is graded.
+        """
+
+    def currents(
+        self, post: Any, currents: FloatArray, weights: FloatArray, first_step: int, delay: float
+    ) -> Any:
+        """Step currents (C, L) into a population through ``weights`` (C, H)."""
+
+    def record_membrane(self, population: Any) -> Any:
+        """Start to record it; returns what :meth:`membrane` reads it from."""
+
+    def membrane(self, recorder: Any, first_step: int) -> FloatArray:
+        """The recorded membrane from the population's first step on, (steps, neurons)."""
+
+
+def no_currents(target: str) -> BackendError:
+    """The refusal of an input as currents into PyNN's standard cells."""
+    return BackendError(
+        f"current input -> {target}: a current does not enter a standard cell as a spike does; "
+        "expected the input as spikes. Export with --input bits."
+    )
+
+
+def first_steps(network: Network, lag: int, first_input: int) -> dict[str, int]:
+    """``f_p = f_input + latency_p + lag rank_p``: the step of each population's reference step 0.
+
+    rank counts the distinct latencies up to p's own, from 1: each layer of cells that answer
+    ``lag`` steps after their input puts those behind it off by as much. Delays are then
+    ``f_target - f_source - lag``, the network's own between neighbours.
+    """
+    ranks = {v: i + 1 for i, v in enumerate(sorted({p.latency for p in network.populations}))}
+    first = {p.name: first_input + p.latency + lag * ranks[p.latency] for p in network.populations}
+    return first | {network.source.name: first_input}

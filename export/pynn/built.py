@@ -1,0 +1,236 @@
+"""A Network as PyNN populations and projections, on any PyNN backend that has its cells.
+
+    sim.setup(**setup_arguments("nest", network))
+    built = build(sim, network, samples)
+    built.record()
+    sim.run(built.duration)
+    recording = built.recording()
+
+Native cells zero their modes at a sample's first step, so samples stream back to back: sample b of
+a population with first step f occupies the simulator's steps ``f + b T .. f + (b + 1) T - 1``,
+where T is the sample's length. Since delays equal differences of first steps, whatever is in
+flight at a boundary was sent by the same sample. Stock and LIF cells cannot be set to rest, so
+there the samples run side by side: neuron h of sample b is neuron ``b H + h`` of a population B
+times as large, every projection is one block a sample, and all samples start at step f. The
+readout population is left out then; logits come from the spikes.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.description.network import INPUT_RECEPTOR, FloatArray, Network, Population, Projection
+from export.pynn.backend import Backend, BackendError, first_steps
+from export.samples.inputs import encode
+from export.samples.recording import Recording, concatenate
+
+
+def _backends() -> tuple[Backend, ...]:
+    from export.pynn.nest import NestNative, NestStock
+    from export.pynn.nest_lif import NestLif
+    from export.pynn.spinnaker import SpinnakerStock
+    from export.pynn.spinnaker_native import SpinnakerNative
+
+    return NestNative(), NestStock(), NestLif(), SpinnakerNative(), SpinnakerStock()
+
+
+def _known(name: str) -> list[Backend]:
+    """The backends of one simulator, by its short name or its module's."""
+    found = [b for b in _backends() if name in (b.module, b.module.removeprefix("pyNN.").lower())]
+    if not found:
+        modules = dict.fromkeys(b.module for b in _backends())
+        raise BackendError(
+            f"no state-space cell for the PyNN backend {name!r}; there is one for "
+            f"{', '.join(modules)}."
+        )
+    return found
+
+
+def _backend(name: str, network: Network) -> Backend:
+    found = _known(name)
+    for backend in found:
+        if backend.cells == network.cells:
+            return backend
+    raise BackendError(
+        f"{found[0].module} has no {network.cells} cells yet; expected a network of "
+        f"{' or '.join(b.cells for b in found)} cells. Train with model.cells = "
+        f"{found[0].cells!r}, or use the backend nest."
+    )
+
+
+def simulator(name: str) -> ModuleType:
+    """The PyNN module of a backend; raises :class:`BackendError` where it is not installed."""
+    module = _known(name)[0].module
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise BackendError(
+            f"{module} cannot be imported ({error}). "
+            f"Install it: pip install 'snn-ssm[{module.removeprefix('pyNN.').lower()}]'."
+        ) from error
+
+
+def setup_arguments(name: str, network: Network) -> dict[str, Any]:
+    """Keyword arguments for ``sim.setup`` under which a backend runs the network exactly.
+
+    A script that adds projections of its own may pass a larger ``max_delay``.
+    """
+    return _backend(name, network).setup_arguments(network)
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """A network's PyNN objects: ``populations`` and ``projections`` by name.
+
+    ``projections`` has the key (source, target), or (source, target, receptor) for one onto a
+    value or a gate; ``duration`` is the time in ms to pass to ``sim.run``; ``first_steps`` the
+    simulator step at which each population starts; ``copies`` samples run side by side.
+    """
+
+    network: Network
+    backend: str
+    samples: int
+    duration: float
+    first_steps: dict[str, int]
+    via: Backend
+    copies: int = 1
+    populations: dict[str, Any] = field(default_factory=dict)
+    projections: dict[tuple[str, ...], Any] = field(default_factory=dict)
+    recorders: dict[str, Any] = field(default_factory=dict)
+
+    def record(self, membranes: Collection[str] = ()) -> None:
+        """Record every layer's spikes, and the membranes of the named populations."""
+        for population in self.network.layers:
+            self.populations[population.name].record("spikes")
+        for name in membranes:
+            self.recorders[name] = self.via.record_membrane(self._built(name))
+
+    def recording(self, membranes: Collection[str] = ()) -> Recording:
+        """What PyNN's ``get_data`` returns, with samples cut apart and latencies taken off."""
+        spikes = {p.name: self._spikes(p) for p in self.network.layers}
+        traces = {name: self._membrane(name) for name in membranes}
+        return Recording(self.backend, self.network.timestep, spikes, traces)
+
+    def _built(self, name: str) -> Any:
+        known = self.network.population(name).name
+        if known not in self.populations:
+            raise BackendError(
+                f"the population {name!r} is not built: a network of {self.network.cells} cells is "
+                "read out on the host. Use the spikes of the layers."
+            )
+        return self.populations[known]
+
+    def _spikes(self, population: Population) -> NDArray[np.bool_]:
+        rows = self.samples * self.network.steps // self.copies
+        found = np.zeros((rows, self.copies * population.size), np.bool_)
+        segment = self.populations[population.name].get_data("spikes").segments[0]
+        for train in segment.spiketrains:
+            stamps = np.rint(train.magnitude / self.network.timestep).astype(np.int64)
+            steps_of = stamps - self.via.stamp - self.first_steps[population.name]
+            # Steps past the last sample run on while the layers behind finish it.
+            found[steps_of[steps_of < len(found)], train.annotations["source_index"]] = True
+        return self._by_sample(found)
+
+    def _membrane(self, name: str) -> FloatArray:
+        rows = self.via.membrane(self.recorders[name], self.first_steps[name])
+        return self._by_sample(rows[: self.samples * self.network.steps // self.copies])
+
+    def _by_sample(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """(steps, copies H) or, where samples stream, (B steps, H) -> (B, steps, H)."""
+        if self.copies == 1:
+            return rows.reshape(self.samples, self.network.steps, -1)
+        return rows.reshape(self.network.steps, self.copies, -1).transpose(1, 0, 2).copy()
+
+
+def build(
+    sim: Any, network: Network, samples: NDArray[Any] | None = None, *,
+    backend: Backend | None = None,
+) -> Built:
+    """The network as PyNN objects of the simulator ``sim``, with ``samples`` as its input.
+
+    ``sim`` is a PyNN backend module after ``setup``; ``samples`` (B, channels, steps), or None for
+    one sample's time of silence, into which a script sends input of its own.
+    Populations keep the network's names as labels, so a script can add its own projections.
+    ``backend``: in place of the one that goes by the name of ``sim``.
+    Raises :class:`BackendError`, ``InputError``, and what the backend's cells raise.
+    """
+    backend = backend or _backend(sim.__name__, network)
+    if samples is None:
+        samples = np.zeros((1, network.source.channels, network.steps))
+    emitted = encode(network, samples)  # (B, L, sources)
+    backend.prepare(sim, network)
+    offset = backend.first_input(network)
+    first = first_steps(network, backend.lag, offset)
+    if backend.copies is None:
+        copies, made = 1, network.populations
+        stream = emitted.reshape(len(samples) * network.steps, -1)  # (B L, sources)
+    else:
+        copies, made = len(samples), network.layers
+        stream = emitted.transpose(1, 0, 2).reshape(network.steps, -1)  # (L, B sources)
+    last = max(first[p.name] for p in made)
+    built = Built(
+        network, sim.__name__, len(samples), (last + len(stream) + 1) * network.timestep,
+        first, backend, copies,
+    )
+    for population in made:
+        built.populations[population.name] = backend.population(
+            sim, network, population, first[population.name], copies
+        )
+    if network.source.encoding != "current":
+        times = [np.flatnonzero(row) + offset + backend.stamp for row in stream.T]
+        built.populations[network.source.name] = backend.spike_sources(
+            sim, times, network.timestep, network.source.name
+        )
+    for projection in network.projections:
+        if projection.target in built.populations:
+            built.projections[_key(projection)] = _connect(sim, built, projection, stream)
+    return built
+
+
+def _key(projection: Projection) -> tuple[str, ...]:
+    ends = projection.source, projection.target
+    return ends if projection.receptor == INPUT_RECEPTOR else (*ends, projection.receptor)
+
+
+def _connect(sim: Any, built: Built, projection: Projection, stream: NDArray[Any]) -> Any:
+    network, backend = built.network, built.via
+    post, start = built.populations[projection.target], built.first_steps[projection.target]
+    delay = (start - built.first_steps[projection.source] - backend.lag) * network.timestep
+    if projection.source not in built.populations:
+        if projection.receptor != INPUT_RECEPTOR:
+            raise BackendError(
+                f"{projection}: the input is a current, and currents reach the receptor "
+                f"{INPUT_RECEPTOR!r} only; expected spikes. Export with --input bits."
+            )
+        currents = stream.T.astype(np.float64)
+        return backend.currents(post, currents, projection.weights, start, delay)
+    pre = built.populations[projection.source]
+    return backend.projection(sim, network, projection, pre, post, delay, built.copies)
+
+
+def run(
+    name: str, network: Network, samples: NDArray[Any], *, membranes: Collection[str] = ()
+) -> Recording:
+    """Set up a backend, build, run the samples and read them back.
+
+    All samples run in one simulation if they stream, else as many as the backend's ``copies``.
+    """
+    sim = simulator(name)
+    arguments = setup_arguments(name, network)
+    chunk = _backend(name, network).copies or max(len(samples), 1)
+    parts = []
+    for start in range(0, max(len(samples), 1), chunk):
+        sim.setup(**arguments)
+        built = build(sim, network, samples[start : start + chunk])
+        built.record(membranes)
+        sim.run(built.duration)
+        parts.append(built.recording(membranes))
+        sim.end()
+    return concatenate(parts)

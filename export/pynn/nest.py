@@ -1,0 +1,267 @@
+"""PyNN on NEST: the project's own neuron for native cells, the standard one for stock cells.
+
+LIF cells: :mod:`export.pynn.nest_lif`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.description.network import INPUT_RECEPTOR, FloatArray, Network, Population, Projection
+from export.pynn.backend import BackendError, first_steps, no_currents
+
+# A stock membrane forgets by exp(-300) a step: nothing is left of it in float64, and yet an
+# initial value of -1e300 holds it below any threshold for the two steps before which no current
+# source acts.
+_FORGETS = 300.0
+_HELD_DOWN = -1e300
+_SHORTEST_TAU = 0.05  # steps; a decay of exp(-20)
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Silence PyNN, which warns of each variable that it cannot give an initial value in NEST."""
+    logger = logging.getLogger("PyNN")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+class Nest:
+    """What all kinds of cells have in common."""
+
+    module = "pyNN.nest"
+    stamp = 1  # what happens in step s is stamped s + 1
+
+    def _min_delay(self, network: Network) -> int:
+        return min(p.delay for p in network.projections)
+
+    def setup_arguments(self, network: Network) -> dict[str, Any]:
+        return {
+            "timestep": network.timestep,
+            "min_delay": self._min_delay(network) * network.timestep,
+            "max_delay": network.max_delay * network.timestep,
+            "spike_precision": "on_grid",
+            "threads": 1,
+        }
+
+    def prepare(self, sim: Any, network: Network) -> None:
+        state = sim.simulator.state
+        if abs(state.dt - network.timestep) > 1e-9 * network.timestep:
+            raise BackendError(
+                f"the simulator's timestep is {state.dt} ms, the network's {network.timestep} ms. "
+                "Call sim.setup(**setup_arguments('nest', network)) before build()."
+            )
+        if state.spike_precision != "on_grid":
+            raise BackendError(
+                f"the simulator's spike_precision is {state.spike_precision!r}; expected "
+                "'on_grid'. Call sim.setup(**setup_arguments('nest', network)) before build()."
+            )
+
+    def first_input(self, network: Network) -> int:
+        return self._min_delay(network)  # devices are early enough from here on
+
+    def spike_sources(self, sim: Any, times: list[NDArray[Any]], timestep: float, name: str) -> Any:
+        from pyNN.parameters import Sequence
+
+        # PyNN rounds a time one ulp above the grid up to the next step, so aim just below it.
+        spikes = [Sequence((t - 1e-4) * timestep) for t in times]
+        cell = sim.SpikeSourceArray(spike_times=spikes)
+        return sim.Population(len(times), cell, label=name)
+
+    def projection(
+        self, sim: Any, network: Network, projection: Projection, pre: Any, post: Any,
+        delay: float, copies: int,
+    ) -> Any:
+        from pynn_models.nest import DenseConnector, GradedSynapse, RawStaticSynapse
+
+        synapse = GradedSynapse if projection.graded else RawStaticSynapse
+        # NEST itself sorts a standard cell's input by sign; a native cell's is not sorted.
+        to_input = projection.receptor == INPUT_RECEPTOR
+        return sim.Projection(
+            pre,
+            post,
+            DenseConnector(projection.weights, copies=copies),
+            synapse_type=synapse(delay=delay),
+            receptor_type="excitatory" if to_input else projection.receptor,
+        )
+
+
+class NestNative(Nest):
+    """Native cells: ``pynn_models.nest``, a compiled module; samples stream."""
+
+    cells = "native"
+    lag = 0
+    copies: int | None = None
+
+    def prepare(self, sim: Any, network: Network) -> None:
+        from pynn_models.nest import install
+
+        super().prepare(sim, network)
+        install()
+
+    def population(
+        self, sim: Any, network: Network, population: Population, first_step: int, copies: int
+    ) -> Any:
+        from pyNN.parameters import LazyArray
+
+        from pynn_models.nest import cell_type
+
+        cell = cell_type(population.state_space, first_step, network.steps)
+        # Neurons start at these values: PyNN needs to know them, but need not set them again, for
+        # which it would read every neuron's status.
+        start, cell.default_initial_values = cell.default_initial_values, {}
+        made = sim.Population(population.size, cell, label=population.name)
+        shape = (population.size,)
+        made.initial_values = {v: LazyArray(x, shape=shape, dtype=float) for v, x in start.items()}
+        return made
+
+    def currents(
+        self, post: Any, currents: FloatArray, weights: FloatArray, first_step: int, delay: float
+    ) -> Any:
+        from pynn_models.nest import inject_currents
+
+        return inject_currents(post, currents, weights, first_step, delay)
+
+    def record_membrane(self, population: Any) -> Any:
+        population.record("y")
+        return population
+
+    def membrane(self, recorder: Any, first_step: int) -> FloatArray:
+        signal = recorder.get_data("y").segments[0].analogsignals[0]
+        # Row i is time i timestep, the end of step i - 1; row 0 the initial state.
+        return np.asarray(signal.magnitude)[first_step + 1 :]
+
+
+class NestStock(Nest):
+    """Stock cells: NEST's ``iaf_psc_exp`` as PyNN's ``IF_curr_exp``; no compiler.
+
+    In step s NEST computes, h the timestep, and I split by the sign of the weights::
+
+        V(s) = exp(-h/tau_m) V(s-1) + P21 I(s-1) + P20 (I_offset + current of step s-1)
+        I(s) = exp(-h/tau_syn) I(s-1) + weights of the spikes that arrive in step s
+        spike if V(s) >= V_thresh; then V(s) = V_reset
+        P21  = tau_m / (C (1 - tau_m/tau_syn)) (exp(-h/tau_syn) - exp(-h/tau_m))
+        P20  = tau_m / C (1 - exp(-h/tau_m))
+
+    I is the mode. With ``tau_m = h/300`` the first term vanishes, and C is chosen so that
+    ``P21 = 1``: V(s) = x(s - 1), one step of lag. Every spike thus leaves a step later than from a
+    native cell; :func:`export.pynn.built.first_steps` puts later layers off by that step. The
+    threshold is the next float64 above theta, since NEST compares with >=. Weights are in pA
+    and mV, not rescaled. What remains is the rounding of float64, since NEST keeps positive and
+    negative input apart: about 1e-16 of the larger of the two.
+    """
+
+    cells = "stock"
+    lag = 1
+    copies: int | None = 2  # the synapses of more leave the processor's cache: slower
+
+    def _min_delay(self, network: Network) -> int:
+        return 1
+
+    def prepare(self, sim: Any, network: Network) -> None:
+        super().prepare(sim, network)
+        shortest = sim.simulator.state.min_delay
+        if abs(shortest - network.timestep) > 1e-9 * network.timestep:
+            raise BackendError(
+                f"the simulator's min_delay is {shortest} ms; expected the timestep, "
+                f"{network.timestep} ms, so that populations can be held down from the start. "
+                "Call sim.setup(**setup_arguments('nest', network)) before build()."
+            )
+
+    def setup_arguments(self, network: Network) -> dict[str, Any]:
+        first = first_steps(network, self.lag, self.first_input(network))
+        longest = max(first[p.target] - first[p.source] for p in network.projections) - self.lag
+        return super().setup_arguments(network) | {"max_delay": longest * network.timestep}
+
+    def population(
+        self, sim: Any, network: Network, population: Population, first_step: int, copies: int
+    ) -> Any:
+        parameters = curr_exp_parameters(population, network.timestep)
+        cell = sim.IF_curr_exp(**{k: np.tile(v, copies) for k, v in parameters.items()})
+        with without_warnings():
+            made = sim.Population(copies * population.size, cell, label=population.name)
+        made.initialize(v=_HELD_DOWN)
+        lowest = float(population.cell.theta.min())
+        if lowest < 0:
+            # Silent before the first step, also where x = 0 is above the threshold. An amplitude
+            # of time t acts in step t; in units of 1000 pA.
+            times = [2 * network.timestep, first_step * network.timestep]
+            hold = sim.StepCurrentSource(times=times, amplitudes=[2 * lowest - 1.0, 0.0])
+            hold.inject_into(made)
+        return made
+
+    def currents(
+        self, post: Any, currents: FloatArray, weights: FloatArray, first_step: int, delay: float
+    ) -> Any:
+        raise no_currents(post.label)
+
+    def record_membrane(self, population: Any) -> Any:
+        """PyNN records no synaptic current of this cell, and V is reset by a spike."""
+        return multimeter(population, ["I_syn_ex", "I_syn_in"])
+
+    def membrane(self, recorder: Any, first_step: int) -> FloatArray:
+        """``x = I_exc + I_inh``, (steps, neurons)."""
+        events = recorder.events
+        # Row i is the end of step i, and the spike of step f is that of x(f - 1).
+        return by_step(events, events["I_syn_ex"] + events["I_syn_in"])[first_step - 1 :]
+
+
+def multimeter(population: Any, variables: list[str]) -> Any:
+    """A NEST device that records at every step what PyNN does not record."""
+    import nest
+
+    step = nest.resolution
+    device = nest.Create("multimeter", params={"record_from": variables, "interval": step})
+    nest.Connect(device, population.node_collection, syn_spec={"delay": step})
+    return device
+
+
+def by_step(events: dict[str, NDArray[Any]], values: FloatArray) -> FloatArray:
+    """A value for each of a multimeter's events -> (steps, neurons); row i is the end of step i."""
+    senders, columns = np.unique(events["senders"], return_inverse=True)
+    rows = np.argsort(np.argsort(events["times"], kind="stable")) // len(senders)
+    table = np.empty((len(values) // len(senders), len(senders)))
+    table[rows, columns] = values
+    return table
+
+
+def curr_exp_parameters(population: Population, timestep: float) -> dict[str, FloatArray]:
+    """``IF_curr_exp``'s parameters in NEST, (H,) each, for the equations of :class:`NestStock`.
+
+    Units: PyNN's (ms, nF, mV, nA). Raises :class:`BackendError` for a time constant that is
+    infinite or shorter than a twentieth of the timestep.
+    """
+    tau = population.cell.tau[:, 0]
+    bad = ~np.isfinite(tau) | (tau < _SHORTEST_TAU * timestep)
+    if bad.any():
+        h = int(np.flatnonzero(bad)[0])
+        raise BackendError(
+            f"population {population.name!r}, neuron {h}: tau is {tau[h]} ms; expected a finite "
+            f"time constant of at least {_SHORTEST_TAU * timestep} ms, which IF_curr_exp needs. "
+            "Retrain with other dt_min and dt_max, or export with --cells native."
+        )
+    tau_m = timestep / _FORGETS
+    capacitance = tau_m * np.exp(-timestep / tau) / (1 - tau_m / tau)  # pF
+    threshold = np.nextafter(population.cell.theta, np.inf)
+    lowest = min(float(threshold.min()), 0.0)
+    return {
+        "tau_m": np.full_like(tau, tau_m),
+        "cm": capacitance / 1000.0,
+        "tau_syn_E": tau,
+        "tau_syn_I": tau,
+        "tau_refrac": np.zeros_like(tau),
+        "v_rest": np.zeros_like(tau),
+        "v_thresh": threshold,
+        "v_reset": np.full_like(tau, 2 * lowest - 1.0),
+        "i_offset": np.zeros_like(tau),
+    }

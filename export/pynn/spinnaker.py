@@ -1,0 +1,257 @@
+"""PyNN on SpiNNaker: what the cells' backends share, and the stock cells'.
+
+A class a kind of cell; the native cell's, and the choice between them, are in
+:mod:`export.pynn.spinnaker_native`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from export.description.network import FloatArray, Network, Population, Projection
+from export.fixed_point.stock import HOLD, StockPlan, plan_population
+from export.fixed_point.support import check_supported
+from export.fixed_point.weights import WeightPlan
+from export.pynn.backend import BackendError, no_currents
+
+CORE_LIMIT = 256  # neurons on a core: sPyNNaker's own default
+RING_BITS = 14  # of a ring buffer's index: neuron, receptor, delay
+NEURONS_PER_CORE = 64
+SOURCES_PER_CORE = 256
+RECEPTORS = ("excitatory", "inhibitory")
+
+
+class DelayLimitError(BackendError):
+    """A delay that the ring buffers of a SpiNNaker core cannot hold."""
+
+
+class CoreSizeError(BackendError):
+    """More neurons on a core than it can hold."""
+
+
+class SignError(BackendError):
+    """Weights that contradict the sign of their receptor."""
+
+
+def max_delay(neurons_per_core: int) -> int:
+    """``2^(14 - 1 - ceil(log2 neurons))``: the longest delay in steps, for two receptor types."""
+    return 2 ** (RING_BITS - 1 - max(neurons_per_core - 1, 0).bit_length())
+
+
+def check_size(neurons_per_core: int) -> None:
+    """Raise :class:`CoreSizeError` where a core's tables end."""
+    if not 1 <= neurons_per_core <= CORE_LIMIT:
+        raise CoreSizeError(
+            f"{neurons_per_core} neurons a core; expected 1 to {CORE_LIMIT}, as a core's "
+            "tables hold. Choose fewer: a population is split over cores by itself."
+        )
+
+
+def check_delays(network: Network, target: str, neurons_per_core: int) -> None:
+    """Raise :class:`DelayLimitError` for a delay onto ``target`` that its cores cannot hold."""
+    longest = max_delay(neurons_per_core)
+    for projection in network.incoming(target):
+        if projection.delay > longest:
+            raise DelayLimitError(
+                f"{projection}: delay {projection.delay} steps; expected at most {longest} with "
+                f"{neurons_per_core} neurons a core. Export with a shorter delay, or put fewer "
+                "neurons on a core."
+            )
+
+
+def connection_list(
+    weights: ArrayLike, receptor: str, delay: float, copies: int = 1, where: str = "projection"
+) -> FloatArray:
+    """Rows (i, j, weight, delay) of the weights that are not 0, a block a copy, for sPyNNaker.
+
+    weights (pre, post), magnitudes for either receptor; delay in ms. In order of i, then j:
+    sPyNNaker 7.4.1 counts the synapses of a row wrongly in any other, and drops some without a
+    word. Raises :class:`SignError` for a negative weight, whose sign it would drop likewise.
+    """
+    matrix = np.asarray(weights, np.float64)
+    if (matrix < 0).any():
+        i, j = (int(v) for v in np.argwhere(matrix < 0)[0])
+        raise SignError(
+            f"{where}: weight [{i}, {j}] onto the {receptor} receptor is {matrix[i, j]:g}; "
+            "expected magnitudes >= 0, since the board keeps no sign. Split the matrix: positive "
+            "weights as 'excitatory', magnitudes of the others as 'inhibitory'."
+        )
+    rows, columns = np.nonzero(matrix)
+    block = np.column_stack([rows, columns, matrix[rows, columns], np.full(len(rows), delay)])
+    step = np.array([*matrix.shape, 0.0, 0.0])
+    return np.concatenate([block + b * step for b in range(copies)])
+
+
+def read_weights(
+    projections: Mapping[str, Any], shape: tuple[int, int]
+) -> tuple[FloatArray, FloatArray]:
+    """What sPyNNaker would put on the machine, after its rounding: magnitudes (pre, post)."""
+    found = []
+    for receptor in RECEPTORS:
+        matrix = np.zeros(shape)
+        if receptor in projections:
+            rows = projections[receptor].get(["weight", "delay"], "list")
+            entries = np.array([tuple(row) for row in rows], np.float64).reshape(-1, 4)
+            index = entries[:, :2].astype(np.int64)
+            matrix[index[:, 0], index[:, 1]] = entries[:, 2]
+        found.append(matrix)
+    return found[0], found[1]
+
+
+class SpinnakerBackend:
+    """What the backends of both kinds of cell share; each adds ``plan`` and ``population``.
+
+    In tick t a core adds its ring buffers to the neurons' input, updates, compares and sends: a
+    spike leaves in the tick in which its cause arrives, no lag.
+    ``neurons_per_core``: :data:`NEURONS_PER_CORE`, or fewer where that many do not fit, if not
+    given.
+    """
+
+    module = "pyNN.spiNNaker"
+    cells: str
+    lag = 0
+    stamp = 0
+    copies: int | None
+
+    def __init__(self, neurons_per_core: int | None = None) -> None:
+        self.neurons_per_core = neurons_per_core
+
+    def plan(self, network: Network, population: Population) -> WeightPlan:
+        """The population's scales, shifts and parameters."""
+        raise NotImplementedError
+
+    def population(
+        self, sim: Any, network: Network, population: Population, first_step: int, copies: int
+    ) -> Any:
+        raise NotImplementedError
+
+    def mapped(self, network: Network) -> tuple[Population, ...]:
+        """The populations that are on the board."""
+        return network.layers if self.copies is not None else network.populations
+
+    def per_core(self, network: Network, population: Population) -> int:
+        """Neurons on a core; raises :class:`CoreSizeError` for more than it holds."""
+        size = NEURONS_PER_CORE if self.neurons_per_core is None else self.neurons_per_core
+        check_size(size)
+        return size
+
+    def check(self, network: Network) -> None:
+        """Raise :class:`CoreSizeError` or :class:`DelayLimitError` where a core's tables end.
+
+        And ``SpinnakerUnsupportedError`` for a network of parts that no cell here has.
+        """
+        check_supported(network)
+        for population in self.mapped(network):
+            check_delays(network, population.name, self.per_core(network, population))
+
+    def setup_arguments(self, network: Network) -> dict[str, Any]:
+        return {"timestep": network.timestep, "min_delay": network.timestep}
+
+    def prepare(self, sim: Any, network: Network) -> None:
+        self.check(network)
+        step = float(sim.get_time_step())
+        if abs(step - network.timestep) > 1e-9 * network.timestep:
+            raise BackendError(
+                f"the simulator's timestep is {step} ms, the network's {network.timestep} ms. "
+                "Call sim.setup(**setup_arguments('spinnaker', network)) before build()."
+            )
+
+    def first_input(self, network: Network) -> int:
+        return 0
+
+    def spike_sources(self, sim: Any, times: list[NDArray[Any]], timestep: float, name: str) -> Any:
+        spikes = [(t * timestep).tolist() for t in times]
+        return sim.Population(
+            len(times),
+            sim.SpikeSourceArray(spike_times=spikes if any(spikes) else []),  # it fails on [[], []]
+            label=name,
+            additional_parameters={"neurons_per_core": SOURCES_PER_CORE},
+        )
+
+    def place(
+        self, sim: Any, network: Network, population: Population, model: Any, copies: int
+    ) -> Any:
+        """A PyNN population with the plan's shifts and this backend's neurons a core."""
+        plan = self.plan(network, population)
+        return sim.Population(
+            copies * population.size,
+            model,
+            label=population.name,
+            additional_parameters={
+                "max_expected_summed_weight": plan.max_expected_summed_weight,
+                "neurons_per_core": self.per_core(network, population),
+            },
+        )
+
+    def projection(
+        self, sim: Any, network: Network, projection: Projection, pre: Any, post: Any,
+        delay: float, copies: int,
+    ) -> dict[str, Any]:
+        """One PyNN projection a receptor that has weights, by the receptor's name."""
+        plan = self.plan(network, network.population(projection.target))
+        made = {}
+        for receptor, weights in zip(RECEPTORS, plan.weights(projection), strict=True):
+            rows = connection_list(weights, receptor, delay, copies, str(projection))
+            if len(rows) > 0:
+                made[receptor] = sim.Projection(
+                    pre,
+                    post,
+                    sim.FromListConnector(rows),
+                    sim.StaticSynapse(),
+                    receptor_type=receptor,
+                )
+        return made
+
+    def currents(
+        self, post: Any, currents: FloatArray, weights: FloatArray, first_step: int, delay: float
+    ) -> Any:
+        raise no_currents(post.label)
+
+    def record_membrane(self, population: Any) -> Any:
+        raise BackendError(
+            f"population {population.label!r}: the board records a stock cell's membrane before "
+            "its update, and a spike resets it; record spikes only."
+        )
+
+    def membrane(self, recorder: Any, first_step: int) -> FloatArray:
+        raise BackendError("no membrane was recorded; record spikes only.")
+
+
+class SpinnakerStock(SpinnakerBackend):
+    """Stock cells: the ``IF_curr_exp`` that sPyNNaker ships.
+
+    V is computed from the synaptic currents, which decay after the comparison. Scales and
+    thresholds are those of :mod:`export.fixed_point.stock`; a membrane is read out by nobody, since
+    the board records it before the update.
+    """
+
+    cells = "stock"
+    copies: int | None = 4  # a spike reaches the cores of every copy, and costs there
+
+    def __init__(self, neurons_per_core: int | None = None) -> None:
+        super().__init__(neurons_per_core)
+        self._plans: dict[Population, StockPlan] = {}
+
+    def plan(self, network: Network, population: Population) -> StockPlan:
+        if population not in self._plans:
+            self._plans[population] = plan_population(network, population)
+        return self._plans[population]
+
+    def population(
+        self, sim: Any, network: Network, population: Population, first_step: int, copies: int
+    ) -> Any:
+        cell = self.plan(network, population).cell
+        parameters = {k: np.tile(v, copies).tolist() for k, v in asdict(cell).items()}
+        made = self.place(sim, network, population, sim.IF_curr_exp(**parameters), copies)
+        made.initialize(v=0.0)
+        if (population.cell.theta < 0).any():
+            # Silent before the first step, also where x = 0 is above the threshold.
+            times = [0.0, first_step * network.timestep]
+            hold = sim.StepCurrentSource(times=times, amplitudes=[HOLD, 0.0])
+            hold.inject_into(made)
+        return made

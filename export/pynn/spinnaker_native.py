@@ -1,0 +1,139 @@
+"""PyNN on SpiNNaker with the native cell: :mod:`pynn_models.spinnaker.neuron`, a plan a population.
+
+A core's 64 KiB of data memory bounds its neurons n of N modes. As measured on cores that ran
+(4 to 64 modes), with S slots, the power of two that covers the delays::
+
+    n (16 + 24 N) + 12 n + 4 S 2^ceil(log2 n) <= 55650 - 1800         12 N for real modes
+
+where 1800 bytes stay free, and n is a multiple of 8 where there are as many.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.description.network import FloatArray, Network, Population
+from export.fixed_point.native import NativePlan, plan_native
+from export.pynn.spinnaker import (
+    CORE_LIMIT,
+    NEURONS_PER_CORE,
+    CoreSizeError,
+    SpinnakerBackend,
+    SpinnakerStock,
+    check_delays,
+    check_size,
+)
+from pynn_models.spinnaker import neuron_words
+
+UInt32Array = NDArray[np.uint32]
+
+_MEMORY = 55_650 - 1_800
+_NEURON, _OVERHEAD = 16, 12
+_MODE = {True: 24, False: 12}
+_RING = 4  # bytes a neuron and slot: two receptors of 16 bits
+
+
+def neuron_bytes(modes: int, is_complex: bool) -> int:
+    """``16 + 24 N``, or ``16 + 12 N`` for real modes: a neuron in a core's memory."""
+    return _NEURON + _MODE[is_complex] * modes
+
+
+def capacity(modes: int, is_complex: bool, delay: int) -> int:
+    """The neurons that fit a core, at most 256, if spikes arrive ``delay`` steps late at most."""
+    slots = max(2, 1 << (delay - 1).bit_length())
+    size = neuron_bytes(modes, is_complex) + _OVERHEAD
+    fitting = 0
+    for n in range(1, CORE_LIMIT + 1):
+        if n * size + _RING * slots * (1 << (n - 1).bit_length()) <= _MEMORY:
+            fitting = n
+    return fitting if fitting < 8 else fitting - fitting % 8
+
+
+class SpinnakerNative(SpinnakerBackend):
+    """Native cells: a binary that the user builds; see ``docs/spinnaker.md``.
+
+    Samples stream: a population zeroes its modes at its first step and every ``steps`` after.
+    Weights, shifts and parameters are those of :mod:`export.fixed_point.native`. The readout's
+    accumulators are on the board; unless their membrane is recorded, logits come from the spikes,
+    on the host.
+    """
+
+    cells = "native"
+    copies: int | None = None
+
+    def __init__(self, neurons_per_core: int | None = None) -> None:
+        super().__init__(neurons_per_core)
+        self._plans: dict[Population, NativePlan] = {}
+
+    def plan(self, network: Network, population: Population) -> NativePlan:
+        if population not in self._plans:
+            self._plans[population] = plan_native(network, population)
+        return self._plans[population]
+
+    def per_core(self, network: Network, population: Population) -> int:
+        cell = population.state_space
+        delay = max((p.delay for p in network.incoming(population.name)), default=1)
+        fitting = capacity(cell.n_modes, cell.is_complex, delay)
+        wanted = self.neurons_per_core
+        if wanted is not None:
+            check_size(wanted)
+        check_delays(network, population.name, wanted or 1)
+        if fitting < (wanted or 1):
+            raise CoreSizeError(
+                f"population {population.name!r}: {wanted or 1} neurons a core; expected at most "
+                f"{fitting}: each takes {neuron_bytes(cell.n_modes, cell.is_complex)} bytes of a "
+                "core's 64 KiB, which also hold its ring buffers and tables. "
+                + ("Choose fewer." if fitting else "Train with fewer modes.")
+            )
+        return wanted or min(fitting, NEURONS_PER_CORE)
+
+    def prepare(self, sim: Any, network: Network) -> None:
+        from pynn_models.spinnaker.neuron import require_binary
+
+        super().prepare(sim, network)
+        require_binary()
+
+    def population(
+        self, sim: Any, network: Network, population: Population, first_step: int, copies: int
+    ) -> Any:
+        from pynn_models.spinnaker.neuron import state_space_model
+
+        model = state_space_model(
+            self.plan(network, population).parameters, first_step=first_step, period=network.steps
+        )
+        return self.place(sim, network, population, model, copies)
+
+    def region(
+        self, network: Network, population: Population, first_step: int, neurons: slice
+    ) -> UInt32Array:
+        """What a core's region of neuron parameters must hold, in 32-bit words."""
+        parameters = self.plan(network, population).parameters
+        head = [parameters.n_modes, parameters.is_complex, first_step, network.steps]
+        words = neuron_words(parameters)[neurons]
+        return np.concatenate([np.array(head, np.uint32), words.ravel().view(np.uint32)])
+
+    def record_membrane(self, population: Any) -> Any:
+        from pynn_models.spinnaker.neuron import MEMBRANE
+
+        population.record(MEMBRANE)
+        return population
+
+    def membrane(self, recorder: Any, first_step: int) -> FloatArray:
+        from pynn_models.spinnaker.neuron import MEMBRANE
+
+        exponents = next(
+            plan.parameters.membrane_exponent
+            for population, plan in self._plans.items()
+            if population.name == recorder.label
+        )
+        signal = recorder.get_data(MEMBRANE).segments[0].filter(name=MEMBRANE)[0]
+        return np.ldexp(signal.magnitude[first_step:].astype(np.float64), -exponents)
+
+
+def board_backend(network: Network, neurons_per_core: int | None = None) -> SpinnakerBackend:
+    """The backend of a network's cells."""
+    kind = SpinnakerStock if network.cells == "stock" else SpinnakerNative
+    return kind(neurons_per_core)

@@ -1,0 +1,22 @@
+"""What goes into a network and what comes out of it.
+
+In come samples (B, channels, steps); out come spikes or currents for the sources, a
+:class:`Recording` of what a backend did, and logits. The backends are the next rooms.
+"""
+
+from export.samples.inputs import InputError, check_samples, encode
+from export.samples.readout import ReadoutError, accumulated_logits, logits, needed_membranes
+from export.samples.recording import Recording, RecordingError, concatenate
+
+__all__ = [
+    "InputError",
+    "ReadoutError",
+    "Recording",
+    "RecordingError",
+    "accumulated_logits",
+    "check_samples",
+    "concatenate",
+    "encode",
+    "logits",
+    "needed_membranes",
+]

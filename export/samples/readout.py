@@ -1,0 +1,60 @@
+"""Spikes -> logits, on the host; and from the accumulators' membranes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.description.network import FloatArray, Network
+from export.samples.inputs import encode
+from export.samples.recording import Recording
+from pynn_models.errors import SnnSsmError
+
+
+class ReadoutError(SnnSsmError):
+    """A recording from which no logits can be had."""
+
+
+def needed_membranes(network: Network) -> list[str]:
+    """The populations whose membranes :func:`logits` reads: none where spike counts suffice."""
+    return [] if network.linear_readout else [network.readout.population]
+
+
+def logits(
+    network: Network, samples: NDArray[Any], recording: Recording
+) -> FloatArray:
+    """``mean_k(sum_i s_i[k] R_i) + r`` (mean pooling), or the same at the last step: (B, K).
+
+    With linear mixing the pooled stream and the decoder are linear in the spikes, so spike counts
+    suffice. R_i are the weights of the projections onto the readout population, r its bias. With
+    gated mixing: :func:`accumulated_logits`, which raises :class:`ReadoutError`.
+    """
+    if not network.linear_readout:
+        return accumulated_logits(network, recording)
+    mean = network.readout.pooling == "mean"
+    emitted = {network.source.name: encode(network, samples), **recording.spikes}
+    total = np.zeros((len(samples), network.population(network.readout.population).size))
+    for projection in network.incoming(network.readout.population):
+        s = emitted[projection.source]  # (B, L, size)
+        pooled = s.sum(axis=1, dtype=np.float64) if mean else s[:, -1].astype(np.float64)
+        total += pooled @ projection.weights
+    bias = network.population(network.readout.population).cell.bias
+    return total / network.steps + bias if mean else total + bias
+
+
+def accumulated_logits(network: Network, recording: Recording) -> FloatArray:
+    """The logits that the readout population holds at the end of each sample, (B, K).
+
+    Raises :class:`ReadoutError` where its membrane was not recorded.
+    """
+    name = network.readout.population
+    if name not in recording.membranes:
+        raise ReadoutError(
+            f"{recording.backend} recorded no membrane of {name!r}; it has "
+            f"{', '.join(recording.membranes) or 'none'}. Record the membrane of {name!r}; spike "
+            "counts give the logits only of a network without gated mixing."
+        )
+    membrane = recording.membranes[name][:, -1]
+    return membrane / network.steps if network.readout.pooling == "mean" else membrane

@@ -1,0 +1,12 @@
+"""Runs a network in NumPy and numba, in float64: the software side of the contract.
+
+In come a network and samples; out comes a :class:`export.samples.Recording`. What SpiNNaker's
+arithmetic makes of the same is :mod:`export.fixed_point`.
+"""
+
+from export.software.simulation import run, run_cell
+
+__all__ = [
+    "run",
+    "run_cell",
+]

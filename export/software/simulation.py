@@ -1,0 +1,198 @@
+"""Runs a Network in float64, a batch of samples at a time.
+
+A network's projections all go forward, so each population is run over the whole sequence before
+the next: its input is one matrix product a projection, its modes one compiled loop. The products
+are exact in any order of summation (:mod:`export.lowering` puts the weights on a dyadic grid), and
+the loop does what the cell does, in the cell's order, so the result equals a simulator's bit for
+bit. Delays shift a simulator's steps and nothing else; here they are already taken off.
+
+A population's input is added up in this order, which a simulator must keep::
+
+    u = ((input spikes and currents) + bias) + b_0 + b_1 + ...
+
+one branch after another. What a graded projection brings is a sum of real values, source 0 first:
+on no grid, so that another order changes the last bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from export.description.network import (
+    INPUT_RECEPTOR,
+    FloatArray,
+    Network,
+    Population,
+    gate_receptor,
+    value_receptor,
+)
+from export.samples.inputs import check_samples, encode
+from export.samples.recording import Recording, concatenate
+from export.software.loops import add_product, complex_modes, glu, gsu, leaky, real_modes
+from pynn_models.cells import Branches, LeakyCell, StateSpaceCell, propagator
+
+_BATCH = 50  # samples at once: their membranes stay near the cache
+_VALUES = 2**23  # of one population at once: 64 MiB
+
+
+def _in_threads(work: Callable[[slice], None], samples: int) -> None:
+    """``work`` on slices of the samples, a thread each.
+
+    Neither numba's parallel loop, which sets the number of threads of NEST's OpenMP and so crashes
+    NEST, nor BLAS's threads, which spin and slow each other down on cores that have other work.
+    """
+    size = -(-samples // numba.config.NUMBA_NUM_THREADS)
+    with ThreadPoolExecutor(numba.config.NUMBA_NUM_THREADS) as threads:
+        list(threads.map(work, [slice(i, i + size) for i in range(0, samples, size)]))
+
+
+def run_cell(
+    cell: StateSpaceCell | LeakyCell, u: FloatArray, timestep: float, *, membrane: bool
+) -> tuple[NDArray[np.bool_], FloatArray | None]:
+    """The cell's equation over a sequence: ``u`` (B, L, H), all of it -> spikes, membrane.
+
+    The operations and their order are those of the cell's contract, modes ascending, so that the
+    result does not depend on the backend. The membrane is what is compared with the threshold: of
+    a cell with reset, v before the reset.
+    """
+    spikes = np.empty(u.shape, np.bool_)
+    trace = np.empty(u.shape if membrane else (0, 0, 0))
+    loop, arguments = _loop(cell, timestep)
+
+    def part(samples: slice) -> None:
+        loop(u[samples], *arguments, spikes[samples], trace[samples])
+
+    _in_threads(part, len(u))
+    return spikes, trace if membrane else None
+
+
+def _loop(
+    cell: StateSpaceCell | LeakyCell, timestep: float
+) -> tuple[Callable[..., None], tuple[FloatArray, ...]]:
+    """The compiled loop of a cell and its constants."""
+    if isinstance(cell, LeakyCell):
+        decay, _ = propagator(cell.tau, None, timestep)  # (H,)
+        return leaky, (decay, cell.theta)
+    a_re, a_im = propagator(cell.tau, cell.omega, timestep)  # (H, N)
+    rows = [np.ascontiguousarray(m.T) for m in (a_re, a_im, cell.c_re)]  # (N, H)
+    if cell.c_im is None:
+        return real_modes, (rows[0], rows[2], cell.d, cell.theta)
+    return complex_modes, (*rows, np.ascontiguousarray(cell.c_im.T), cell.d, cell.theta)
+
+
+def run(
+    network: Network, samples: NDArray[Any], *, membranes: Collection[str] = ()
+) -> Recording:
+    """Spikes of every layer, (B, L, H), and the named populations' membranes.
+
+    ``samples`` (B, channels, steps); each starts from rest. Raises ``InputError``, and
+    ``NetworkError`` for a name that there is no population of.
+    """
+    for name in membranes:
+        network.population(name)
+    check_samples(network, samples)
+    largest = max(network.source.size, *(p.size for p in network.populations))
+    batch = max(min(_BATCH, _VALUES // (network.steps * largest)), 1)
+    return concatenate(
+        [
+            _run_part(network, encode(network, samples[i : i + batch]), membranes)
+            for i in range(0, len(samples), batch)
+        ]
+    )
+
+
+@dataclass
+class _Sent:
+    """What has been computed so far, by population: (B, L, size) each.
+
+    ``emitted``: spikes as uint8, or the input's currents; ``traces``: membranes in float64.
+    """
+
+    emitted: dict[str, NDArray[Any]]
+    traces: dict[str, FloatArray]
+
+
+def _run_part(
+    network: Network, encoded: NDArray[Any], membranes: Collection[str]
+) -> Recording:
+    graded = {p.source for p in network.projections if p.graded}
+    needed = _needed(network, membranes)
+    sent = _Sent({network.source.name: encoded}, {})
+    spikes: dict[str, NDArray[np.bool_]] = {}
+    for population in network.populations:
+        name = population.name
+        if name not in needed:
+            continue
+        fired, trace = run_cell(
+            population.cell,
+            _input(network, population, sent),
+            network.timestep,
+            membrane=name in graded or name in membranes,
+        )
+        if population.spikes:
+            spikes[name] = fired
+            sent.emitted[name] = fired.view(np.uint8)
+        if trace is not None:
+            sent.traces[name] = trace
+    traces = {name: sent.traces[name] for name in membranes}
+    return Recording("software", network.timestep, spikes, traces)
+
+
+def _needed(network: Network, membranes: Collection[str]) -> set[str]:
+    """What spikes or was asked for, and all that these read."""
+    needed = {p.name for p in network.layers} | set(membranes)
+    for population in reversed(network.populations):
+        if population.name in needed:
+            needed |= {p.source for p in network.incoming(population.name)}
+    return needed
+
+
+def _input(network: Network, population: Population, sent: _Sent) -> FloatArray:
+    """``u`` (B, L, H) of a population: its input, its bias, its branches in ascending order."""
+    u = _sum(network, population, INPUT_RECEPTOR, sent)
+    u += population.cell.bias
+    if population.branches is not None:
+        for p in range(population.branches.count):
+            _add_branch(network, population, population.branches, p, sent, u)
+    return u
+
+
+def _sum(network: Network, population: Population, receptor: str, sent: _Sent) -> FloatArray:
+    """What arrives at a receptor, (B, L, H)."""
+    samples, steps = sent.emitted[network.source.name].shape[:2]
+    total = np.zeros((samples, steps, population.size))
+
+    def part(at: slice) -> None:
+        for projection in network.incoming(population.name, receptor):
+            values = sent.traces if projection.graded else sent.emitted
+            add_product(total[at], values[projection.source][at], projection.weights)
+
+    _in_threads(part, samples)
+    return total
+
+
+def _add_branch(
+    network: Network, population: Population, branches: Branches, p: int, sent: _Sent,
+    u: FloatArray,
+) -> None:
+    """``u += b_p``."""
+    value = _sum(network, population, value_receptor(p), sent)
+    gate = _sum(network, population, gate_receptor(p), sent)
+    value += branches.value_bias[:, p]
+    gate += branches.gate_bias[:, p]
+    shift, gain = (np.ascontiguousarray(m[:, p]) for m in (branches.shift, branches.gain))
+
+    def part(at: slice) -> None:
+        if branches.kind == "glu":
+            glu(value[at], gate[at], u[at])
+        else:
+            gsu(value[at], gate[at], shift, gain, u[at])
+
+    _in_threads(part, len(u))

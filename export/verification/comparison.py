@@ -1,0 +1,68 @@
+"""Two recordings of the same samples, spike for spike: how many differ, and which is the first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from export.samples.recording import Recording
+from pynn_models.errors import SnnSsmError
+
+
+class VerificationError(SnnSsmError):
+    """Runs that cannot be compared."""
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first spike that differs, in order of sample, step and layer.
+
+    ``reference`` and ``value`` are the two membranes there (None where a backend gave none),
+    ``margin`` is the reference's distance from the threshold.
+    """
+
+    sample: int
+    layer: str
+    neuron: int
+    step: int
+    spike: bool
+    reference: float | None
+    value: float | None
+    margin: float | None
+
+
+def first_difference(a: Recording, b: Recording) -> tuple[int, int, str, int] | None:
+    """Sample, step, layer and neuron of the first spike that differs; None if all are equal."""
+    found: list[tuple[int, int, int, str, int]] = []
+    for rank, (name, spikes) in enumerate(a.spikes.items()):
+        differs = np.argwhere(spikes != b.spikes[name])
+        if len(differs):
+            sample, step, neuron = (int(v) for v in differs[0])
+            found.append((sample, step, rank, name, neuron))
+    if not found:
+        return None
+    sample, step, _, name, neuron = min(found)
+    return sample, step, name, neuron
+
+
+def mismatches(a: Recording, b: Recording) -> int:
+    """Number of (sample, step, neuron) at which one of the two spikes and the other does not.
+
+    Raises :class:`VerificationError` where layers or shapes differ.
+    """
+    if a.spikes.keys() != b.spikes.keys():
+        raise VerificationError(
+            f"{a.backend} recorded {', '.join(a.spikes)}; {b.backend} {', '.join(b.spikes)}. "
+            "Compare recordings of the same network."
+        )
+    total = 0
+    for name, spikes in a.spikes.items():
+        other = b.spikes[name]
+        if spikes.shape != other.shape:
+            raise VerificationError(
+                f"{name}: {a.backend} recorded (samples, steps, neurons) = {spikes.shape}, "
+                f"{b.backend} {other.shape}. Compare runs of the same samples."
+            )
+        total += int((spikes != other).sum())
+    return total

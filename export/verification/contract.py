@@ -1,0 +1,280 @@
+"""Compares runs of one Network: mismatched spikes, the first divergence, margins, accuracy.
+
+The rows of the contract that can be checked here: E2, torch step and ``software``; E3,
+``software`` and NEST; E4, ``spinnaker-software`` and a board; E5, training's float32 convolution
+and torch step.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.description.network import Network
+from export.samples.readout import logits, needed_membranes
+from export.samples.recording import Recording
+from export.verification.comparison import (
+    Divergence,
+    VerificationError,
+    first_difference,
+    mismatches,
+)
+
+Runner = Callable[[NDArray[Any], Collection[str]], Recording]
+
+CONTRACT = {
+    "E2": ("torch", "software"),
+    "E3": ("software", "nest"),
+    "E4": ("spinnaker-software", "spinnaker"),
+}
+SAME_CLASS = 0.999  # E5
+_CHUNK = 50  # samples in one run: many enough to stream back to back
+_VALUES = 2**26  # membranes of all layers at once: 512 MiB
+_PACKAGES = ("snn-ssm", "numpy", "torch", "nest-simulator", "PyNN", "numba")
+
+
+def _locate(
+    network: Network,
+    samples: NDArray[Any],
+    runners: tuple[Runner, Runner],
+    recordings: tuple[Recording, Recording],
+) -> Divergence:
+    """Describe the first difference; the two backends run that sample again for its membranes."""
+    where = first_difference(*recordings)
+    if where is None:
+        raise VerificationError("the recordings do not differ; there is nothing to locate.")
+    sample, step, layer, neuron = where
+    values: list[float | None] = []
+    for runner in runners:
+        again = runner(samples[sample : sample + 1], [layer])
+        trace = again.membranes.get(layer)
+        values.append(None if trace is None else float(trace[0, step, neuron]))
+    theta = float(network.population(layer).cell.theta[neuron])
+    return Divergence(
+        sample=sample,
+        layer=layer,
+        neuron=neuron,
+        step=step,
+        spike=bool(recordings[0].spikes[layer][sample, step, neuron]),
+        reference=values[0],
+        value=values[1],
+        margin=None if values[0] is None else abs(values[0] - theta),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that take part and are installed."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@dataclass
+class _Tally:
+    """Sums over chunks for one backend."""
+
+    mismatched_spikes: int = 0
+    first_divergence: Divergence | None = None
+    correct: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class _Layer:
+    """Sums over chunks for one layer of the reference."""
+
+    slots: int = 0
+    spikes: int = 0
+    smallest_margin: float = np.inf
+
+
+def samples_at_once(network: Network) -> int:
+    """How many samples :class:`Verification` should be given at a time: bounds memory."""
+    values = network.steps * sum(p.size for p in network.layers)
+    return max(min(_CHUNK, _VALUES // values), 1)
+
+
+class Verification:
+    """A comparison that grows chunk by chunk, so that memory does not grow with the samples.
+
+    The first of ``runners`` is the reference. ``convolution``, where given, is the trainer's
+    float32 pass (row E5).
+    """
+
+    def __init__(
+        self, network: Network, runners: Mapping[str, Runner], convolution: Runner | None = None
+    ) -> None:
+        if not runners:
+            raise VerificationError("no backend to run; name at least one, such as software.")
+        self.network, self.runners, self.convolution = network, runners, convolution
+        self.reference = next(iter(runners))
+        self.samples = 0
+        self.tallies = {name: _Tally() for name in runners}
+        pairs = {row: pair for row, pair in CONTRACT.items() if set(pair) <= set(runners)}
+        self.rows = {row: (pair, 0) for row, pair in pairs.items()}
+        self.layers = {p.name: _Layer() for p in network.layers}
+        self.predictions: list[int] = []
+        self.float32_mismatches = 0
+        self.float32_same_class = 0
+
+    def add(self, samples: NDArray[Any], labels: NDArray[np.int64]) -> None:
+        """Run one chunk of samples (B, C, L) on every backend and compare."""
+        recordings = {name: self._run(name, samples, labels) for name in self.runners}
+        reference = recordings[self.reference]
+        predicted = _classes(self.network, samples, reference)
+        for name, recording in recordings.items():
+            self._compare(name, samples, reference, recording)
+        for row, ((a, b), count) in self.rows.items():
+            total = count + mismatches(recordings[a], recordings[b])
+            self.rows[row] = ((a, b), total)
+        for recording in recordings.values():
+            self._margins(recording)
+        for name, spikes in reference.spikes.items():
+            self.layers[name].slots += spikes.size
+            self.layers[name].spikes += int(spikes.sum())
+        if self.convolution is not None:
+            trained = self.convolution(samples, [])
+            self.float32_mismatches += mismatches(reference, trained)
+            same = _classes(self.network, samples, trained) == predicted
+            self.float32_same_class += int(same.sum())
+        self.predictions += predicted.tolist()
+        self.samples += len(samples)
+
+    def _run(self, name: str, samples: NDArray[Any], labels: NDArray[np.int64]) -> Recording:
+        tally = self.tallies[name]
+        # Only software's membranes come at no cost; they give the margins.
+        margins = list(self.layers) if name == "software" else []
+        membranes = [*margins, *needed_membranes(self.network)]
+        begun = time.perf_counter()
+        recording = self.runners[name](samples, membranes)
+        tally.seconds += time.perf_counter() - begun
+        tally.correct += int((_classes(self.network, samples, recording) == labels).sum())
+        return recording
+
+    def _compare(
+        self, name: str, samples: NDArray[Any], reference: Recording, recording: Recording
+    ) -> None:
+        tally = self.tallies[name]
+        count = mismatches(reference, recording)
+        tally.mismatched_spikes += count
+        if count and tally.first_divergence is None:
+            pair = (self.runners[self.reference], self.runners[name])
+            found = _locate(self.network, samples, pair, (reference, recording))
+            tally.first_divergence = replace(found, sample=found.sample + self.samples)
+
+    def _margins(self, recording: Recording) -> None:
+        for name, layer in self.layers.items():
+            if name not in recording.membranes:
+                continue
+            trace = recording.membranes[name]
+            distance = np.abs(trace - self.network.population(name).cell.theta)
+            layer.smallest_margin = min(layer.smallest_margin, float(distance.min()))
+
+    def result(self) -> dict[str, Any]:
+        """What ``verify --json`` writes."""
+        spikes = sum(layer.spikes for layer in self.layers.values())
+        slots = sum(layer.slots for layer in self.layers.values())
+        contract = {row: count == 0 for row, (_, count) in self.rows.items()}
+        result: dict[str, Any] = {
+            "samples": self.samples,
+            "spikes": spikes,
+            "spike_rate": spikes / slots,
+            "reference": self.reference,
+            "backends": {
+                name: {
+                    "mismatched_spikes": tally.mismatched_spikes,
+                    "accuracy": tally.correct / self.samples,
+                    "seconds": tally.seconds,
+                    "first_divergence": (
+                        asdict(tally.first_divergence) if tally.first_divergence else None
+                    ),
+                }
+                for name, tally in self.tallies.items()
+            },
+            "contract": contract,
+            "layers": {
+                name: {
+                    "spike_rate": layer.spikes / layer.slots,
+                    "smallest_margin": (
+                        layer.smallest_margin if np.isfinite(layer.smallest_margin) else None
+                    ),
+                }
+                for name, layer in self.layers.items()
+            },
+            "predictions": self.predictions,
+            "versions": versions(),
+        }
+        if self.convolution is not None:
+            same = self.float32_same_class / self.samples
+            result["E5"] = {"mismatched_spikes": self.float32_mismatches, "same_class": same}
+            contract["E5"] = same >= SAME_CLASS
+        return result
+
+
+def _classes(network: Network, samples: NDArray[Any], recording: Recording) -> NDArray[np.int64]:
+    scores = recording.logits
+    if scores is None:
+        scores = logits(network, samples, recording)
+    return scores.argmax(axis=1)
+
+
+def verify(
+    network: Network,
+    samples: NDArray[Any],
+    labels: NDArray[np.int64],
+    runners: Mapping[str, Runner],
+    *,
+    convolution: Runner | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> dict[str, Any]:
+    """Run ``samples`` (B, C, L) on every backend and compare with the first one, the reference.
+
+    Returns what ``verify --json`` writes: ``samples``, ``spikes`` (of the reference),
+    ``spike_rate``, ``backends`` = {name: {``mismatched_spikes``, ``accuracy``, ``seconds``,
+    ``first_divergence``}}, ``contract`` = {row: holds}, ``layers`` (spike rate and smallest
+    distance of a membrane from its threshold), ``predictions``, ``versions``, and with
+    ``convolution`` also ``E5``. ``progress`` is told how many samples were added.
+    Raises :class:`VerificationError` for no samples, no backend or labels of another number.
+    """
+    if len(labels) != len(samples) or len(samples) == 0:
+        raise VerificationError(
+            f"{len(samples)} samples and {len(labels)} labels; expected one label a sample, and "
+            "at least one sample. Give a larger --samples or other data."
+        )
+    verification = Verification(network, runners, convolution)
+    chunk = samples_at_once(network)
+    for start in range(0, len(samples), chunk):
+        part = samples[start : start + chunk]
+        verification.add(part, labels[start : start + chunk])
+        progress(len(part))
+    return verification.result()
+
+
+def _in_integers(backend: str) -> bool:
+    return backend.startswith("spinnaker")
+
+
+def holds(result: Mapping[str, Any]) -> bool:
+    """Whether every compared row of the contract holds, and the backends agree that should.
+
+    Those are the ones that compute as the reference does, float64 or SpiNNaker's integers; between
+    the two, differing spikes are a result and no failure.
+    """
+    kind = _in_integers(result["reference"])
+    agree = all(
+        found["mismatched_spikes"] == 0
+        for name, found in result["backends"].items()
+        if name == "recording" or _in_integers(name) == kind
+    )
+    return agree and all(result["contract"].values())

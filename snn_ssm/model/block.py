@@ -1,0 +1,92 @@
+"""One block of the network: norm, layer, spikes, mixing and the residual around them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from snn_ssm.config import ModelConfig
+from snn_ssm.model import lif, spiking
+from snn_ssm.model.layers import Layer, StateSpaceLayer
+from snn_ssm.model.mixing import make_mixing
+from snn_ssm.model.norms import make_norm
+from snn_ssm.model.stock import StockLayer
+
+_LAYERS: dict[str, Callable[[ModelConfig, torch.Generator], Layer]] = {
+    "native": StateSpaceLayer,
+    "stock": StockLayer,
+    "lif": lif.LifLayer,
+}
+_CONTINUOUS = {
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "hard-sigmoid": functional.hardsigmoid,
+    "relu": torch.relu,
+    "gelu": functional.gelu,
+    "identity": lambda y: y,
+}
+_FIRST_DELTA = 0.5  # about 0.15 of the largest of a few hundred membranes of unit variance
+
+
+class Block(nn.Module):
+    """Pre-norm: ``h + D(W s(y(norm(h))))``; post-norm: ``norm(h + D(W s(y(h))))``.
+
+    y is the layer, s the activation, W the mixing (which may read the membrane too) and D dropout.
+    With stock cells, which have no constant current through their mode:
+    ``h + D(W s(norm(y(h))))``, W without a bias. The activations on a membrane y:
+
+    ``heaviside``: 1 if y > 0 (LIF: y > 1) else 0. ``ternary``, ``ternary-constant``: T(y) with the
+    threshold ``0.15 max_h |y|`` of the step, or ``exp(log_threshold)``, a parameter (H,).
+    ``bernoulli``: in training 1 with probability sigmoid(y), in evaluation 1 if y > 0. Without
+    spikes: ``sigmoid``, ``tanh``, ``hard-sigmoid`` (``min(max(y/6 + 1/2, 0), 1)``), ``relu``,
+    ``gelu`` (exact), ``identity``.
+    """
+
+    def __init__(self, config: ModelConfig, generator: torch.Generator) -> None:
+        super().__init__()
+        self.stock = config.cells == "stock"
+        self.theta = lif.THRESHOLD if config.cells == "lif" else 0.0
+        self.prenorm = config.prenorm
+        self.activation = config.activation
+        self.surrogate = config.surrogate
+        self.slope = config.surrogate_slope
+        self.norm = make_norm(config.norm, config.channels)
+        self.ssm = _LAYERS[config.cells](config, generator)
+        if self.activation == "ternary-constant":
+            first = torch.full((config.channels,), math.log(_FIRST_DELTA))
+            self.log_threshold = nn.Parameter(first)
+        self.mixing = make_mixing(config)
+        self.dropout = nn.Dropout1d(config.dropout)
+
+    def before(self, h: Tensor) -> Tensor:
+        """The layer's input u from the residual stream h, (B, H, L)."""
+        return self.norm(h) if self.prenorm and not self.stock else h
+
+    def membrane(self, y: Tensor) -> Tensor:
+        """What is compared with the threshold, from the layer's y, (B, H, L)."""
+        return self.norm(y) if self.stock else y
+
+    def threshold(self, y: Tensor) -> Tensor:
+        """The ternary activation's delta for a membrane (B, H, L): (B, 1, L) or (H, 1)."""
+        if self.activation == "ternary":
+            return spiking.step_threshold(y)
+        return torch.exp(self.log_threshold)[:, None]
+
+    def activate(self, y: Tensor) -> Tensor:
+        """The layer's output s from its membrane, (B, H, L)."""
+        if self.activation in _CONTINUOUS:
+            return _CONTINUOUS[self.activation](y)
+        if self.activation.startswith("ternary"):
+            return spiking.ternary(y, self.threshold(y), self.surrogate, self.slope)
+        if self.activation == "bernoulli" and self.training:
+            return spiking.bernoulli(y)
+        return spiking.heaviside(y - self.theta if self.theta else y, self.surrogate, self.slope)
+
+    def after(self, h: Tensor, y: Tensor, s: Tensor) -> Tensor:
+        """The residual stream after the layer of membrane y and output s, (B, H, L)."""
+        h = h + self.dropout(self.mixing(y, s))
+        return h if self.prenorm or self.stock else self.norm(h)

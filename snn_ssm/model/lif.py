@@ -1,0 +1,88 @@
+"""The layer of the baseline: leaky integrate-and-fire neurons with a learned decay and a reset."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from snn_ssm.config import ModelConfig
+from snn_ssm.model import modes
+from snn_ssm.model.layers import Layer
+
+THRESHOLD = 1.0  # of every neuron: norm and weights scale the input to it
+
+
+class _LeakyReset(torch.autograd.Function):
+    """The recurrence over a whole input, time first: (L, B, H), (H,) -> (L, B, H).
+
+    Backward it is linear, because the reset is constant: with ``r[k] = beta (1 - s[k])``,
+    ``du[k] = dv[k] + r[k] du[k+1]``, one operation a step.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, u: Tensor, beta: Tensor) -> Tensor:
+        v = torch.empty_like(u)  # (L, B, H)
+        state = torch.zeros_like(u[0])  # (B, H)
+        for k in range(len(u)):
+            torch.mul(state, beta, out=v[k]).add_(u[k])
+            state = v[k].masked_fill(v[k] > THRESHOLD, 0.0)
+        ctx.save_for_backward(v, beta)
+        return v
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        v, beta = ctx.saved_tensors
+        silent = v <= THRESHOLD  # (L, B, H)
+        carried = beta * silent  # (L, B, H)
+        grad_u = torch.empty_like(v)
+        grad_u[-1] = grad[-1]
+        for k in range(len(v) - 2, -1, -1):
+            torch.addcmul(grad[k], carried[k], grad_u[k + 1], out=grad_u[k])
+        grad_beta = (grad_u[1:] * v[:-1] * silent[:-1]).sum((0, 1))  # (H,)
+        return grad_u, grad_beta
+
+
+class LeakyRecurrence(NamedTuple):
+    """``v[k] = beta x[k-1] + u[k]``, ``x[k] = 0 if v[k] > 1 else v[k]``, in the dtype of ``beta``.
+
+    ``beta`` (H,); states x are (B, H), membranes after the reset.
+    """
+
+    beta: Tensor
+
+    def initial(self, u: Tensor) -> Tensor:
+        return torch.zeros_like(u[..., 0])  # (B, H)
+
+    def step(self, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        v = x * self.beta + u  # (B, H)
+        return v.masked_fill(v > THRESHOLD, 0.0), v
+
+    def scan(self, u: Tensor) -> Tensor:
+        time_first = u.permute(2, 0, 1).contiguous()  # (L, B, H)
+        return _LeakyReset.apply(time_first, self.beta).permute(1, 2, 0)  # (B, H, L)
+
+
+class LifLayer(Layer):
+    """``v[k] = beta v[k-1] (1 - s[k-1]) + u[k]``, ``s = 1 if v > 1 else 0``, beta = exp(-exp(a)).
+
+    The layer's result is v, before the reset; the spike function, whose surrogate gradient training
+    uses, comes after it. The reset, s in the equation above, counts as constant in the gradient.
+    The one parameter is ``a`` (H,), the log of one step over the time constant; the time constants
+    start log-uniform in 1/dt_max to 1/dt_min steps. A reset allows no convolution: the steps follow
+    one another, in the model's precision. Source: Fang et al. 2021, *Incorporating Learnable
+    Membrane Time Constant*; Zenke & Vogels 2021 (no gradient through the reset).
+    """
+
+    def __init__(self, config: ModelConfig, generator: torch.Generator) -> None:
+        super().__init__()
+        rate = modes.init_log_dt(config.channels, config.dt_min, config.dt_max, generator)
+        self.a = nn.Parameter(rate.float())
+
+    def recurrence(self) -> LeakyRecurrence:
+        return LeakyRecurrence(torch.exp(-torch.exp(self.a.double())).to(self.a.dtype))
+
+    def forward(self, u: Tensor) -> Tensor:
+        """The membrane of ``u``, (B, H, L) -> (B, H, L)."""
+        return self.recurrence().scan(u)

@@ -1,0 +1,114 @@
+"""Feature mixing: what one layer's outputs contribute to the residual stream.
+
+Every mixing takes the layer's membrane ``y`` and its output ``s`` and returns ``o``, all (B, H, L).
+Weights are (to, from); weights and biases are drawn from U(-1/sqrt(H), 1/sqrt(H)). With
+``weight_bits`` the matrix that multiplies s is rounded in use, not in the parameter.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from snn_ssm.config import ModelConfig
+from snn_ssm.model.norms import make_norm
+from snn_ssm.model.quantise import quantise_weights
+from snn_ssm.model.spiking import ternary
+
+_SHARE = 0.15  # of the largest magnitude: the threshold of a ternary matrix
+
+
+def _uniform(channels: int, *shape: int) -> Tensor:
+    bound = 1 / math.sqrt(channels)
+    return torch.empty(shape).uniform_(-bound, bound)
+
+
+def multiply(weight: Tensor, x: Tensor) -> Tensor:
+    """``o[b, :, t] = weight x[b, :, t]``: (H', H), (B, H, L) -> (B, H', L).
+
+    One product a sample: ``torch.matmul`` would transpose and copy x and the result, forward and
+    backward, which costs as much as the products.
+    """
+    return torch.bmm(weight.expand(len(x), *weight.shape), x)
+
+
+class LinearMixing(nn.Module):
+    """``o[t] = W s[t] + b`` (with stock cells: ``W s[t]``).
+
+    ``weight`` (H, H), ``bias`` (H,). Source: Stan & Rhodes, arXiv 2401.00955, section 2, without
+    its gate.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        h = config.channels
+        self.bits = config.weight_bits
+        self.weight = nn.Parameter(_uniform(h, h, h))
+        drawn = _uniform(h, h)
+        self.bias = nn.Parameter(drawn) if config.cells != "stock" else None
+
+    def forward(self, y: Tensor, s: Tensor) -> Tensor:
+        o = multiply(quantise_weights(self.weight, self.bits), s)  # (B, H, L)
+        return o if self.bias is None else o + self.bias[:, None]
+
+
+class GluMixing(nn.Module):
+    """``(v[t], g[t]) = W s[t] + b``, ``o[t] = v[t] sigmoid(g[t])``.
+
+    ``weight`` (2H, H), ``bias`` (2H,): the values' rows, then the gates'. Source: Stan & Rhodes,
+    arXiv 2401.00955, section 2 (Binary S4D); Dauphin et al. 2017.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        h = config.channels
+        self.bits = config.weight_bits
+        self.weight = nn.Parameter(_uniform(h, 2 * h, h))
+        self.bias = nn.Parameter(_uniform(h, 2 * h))
+
+    def forward(self, y: Tensor, s: Tensor) -> Tensor:
+        both = multiply(quantise_weights(self.weight, self.bits), s)  # (B, 2H, L)
+        return functional.glu(both + self.bias[:, None], dim=1)  # (B, H, L)
+
+
+class GsuMixing(nn.Module):
+    """``o[t] = GELU(norm((W s[t] + b) * (T(G) y[t])))``, s = T(y) ternary spikes.
+
+    ``T(G) = H(G - t) - H(-G - t)``, ``t = 0.15 max|G|``, with the spikes' surrogate gradient and t
+    constant in it. G is ``gate_weight``, or, with ``gsu_weights = 1``, the one ``weight``; both
+    (H, H), ``bias`` (H,). T(G) is of the parameter itself, whatever ``weight_bits``. The GELU is
+    the exact one. Source: Stan & Rhodes, arXiv 2401.00955, section 2 (Gated Spiking Unit).
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        h = config.channels
+        self.bits = config.weight_bits
+        self.surrogate, self.slope = config.surrogate, config.surrogate_slope
+        self.weight = nn.Parameter(_uniform(h, h, h))
+        self.bias = nn.Parameter(_uniform(h, h))
+        self.gate_weight = nn.Parameter(_uniform(h, h, h)) if config.gsu_weights == 2 else None
+        self.norm = make_norm(config.gsu_norm, h)
+
+    def gate_matrix(self) -> Tensor:
+        """``T(G)``, entries -1, 0 and 1, (H, H); thresholds are compared in float64."""
+        weight = self.weight if self.gate_weight is None else self.gate_weight
+        exact = weight.double()
+        threshold = _SHARE * exact.detach().abs().max()
+        return ternary(exact, threshold, self.surrogate, self.slope).to(weight.dtype)
+
+    def forward(self, y: Tensor, s: Tensor) -> Tensor:
+        value = multiply(quantise_weights(self.weight, self.bits), s)  # (B, H, L)
+        gate = multiply(self.gate_matrix(), y)  # (B, H, L)
+        return functional.gelu(self.norm((value + self.bias[:, None]) * gate))
+
+
+_MIXINGS = {"linear": LinearMixing, "glu": GluMixing, "gsu": GsuMixing}
+
+
+def make_mixing(config: ModelConfig) -> nn.Module:
+    """The mixing that ``config.mixing`` names."""
+    return _MIXINGS[config.mixing](config)

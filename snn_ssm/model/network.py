@@ -1,0 +1,76 @@
+"""The state-space spiking network: thin torch modules over pure functions, run in three ways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from snn_ssm.config import ModelConfig
+from snn_ssm.model.block import Block
+from snn_ssm.model.sequence import Output, SequenceModel
+from snn_ssm.model.transformer import Transformer
+
+
+class Network(SequenceModel):
+    """Encoder -> depth x :class:`Block` -> pooling -> decoder: the paper's network.
+
+    Causal unless ``bidirectional``. Source: Stan & Rhodes, arXiv 2401.00955, section 2.
+    """
+
+    def __init__(self, config: ModelConfig, seed: int = 0) -> None:
+        super().__init__(config, seed, Block, encoder_bias=config.cells != "stock")
+
+    def forward(self, p: Tensor) -> Output:
+        """The network as convolutions (LIF layers: step after step), for training."""
+        return self._run(p, lambda block, u: block.ssm(u))
+
+    def scan(self, p: Tensor) -> Output:
+        """The network as blockwise recurrences (inference)."""
+        return self._run(p, lambda block, u: block.ssm.recurrence().scan(u))
+
+    def _run(self, p: Tensor, apply: Callable[[Block, Tensor], Tensor]) -> Output:
+        h = self.encode(p)  # (B, H, L)
+        membranes, outputs = [], []
+        for block in self.blocks:
+            y = block.membrane(apply(block, block.before(h)))  # (B, H, L)
+            s = block.activate(y)
+            h = block.after(h, y, s)
+            membranes.append(y)
+            outputs.append(s)
+        return Output(self.pool(h), membranes, outputs)
+
+    @torch.no_grad()
+    def steps(self, p: Tensor) -> Output:
+        """The network one step at a time, the way a simulator runs it (inference).
+
+        Within a step the layers follow one another; all states advance before the next step.
+        """
+        blocks: list[Block] = list(self.blocks)
+        recurrences = [block.ssm.recurrence() for block in blocks]
+        encoded = self.encode(p)  # (B, H, L)
+        states = [recurrence.initial(encoded) for recurrence in recurrences]
+        shape = encoded.shape
+        membranes = [encoded.new_empty(shape) for _ in blocks]
+        outputs = [encoded.new_empty(shape) for _ in blocks]
+        stream = torch.empty_like(encoded)
+        for k in range(shape[-1]):
+            h = encoded[..., k : k + 1]  # (B, H, 1)
+            for i, block in enumerate(blocks):
+                u = block.before(h)[..., 0]  # (B, H)
+                states[i], y = recurrences[i].step(states[i], u)
+                y = block.membrane(y[..., None])  # (B, H, 1)
+                s = block.activate(y)
+                h = block.after(h, y, s)
+                membranes[i][..., k : k + 1] = y
+                outputs[i][..., k : k + 1] = s
+            stream[..., k : k + 1] = h
+        return Output(self.pool(stream), membranes, outputs)
+
+
+def build_network(config: ModelConfig, seed: int = 0) -> Network | Transformer:
+    """The network of a configuration, initialised from ``seed``."""
+    if config.architecture == "transformer":
+        return Transformer(config, seed)
+    return Network(config, seed)

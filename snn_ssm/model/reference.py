@@ -1,0 +1,61 @@
+"""What the trained network does, as arrays: the reference that every backend is compared with."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from snn_ssm.checkpoint import Checkpoint
+from snn_ssm.model.restore import load_network
+from snn_ssm.model.sequence import ModelError
+
+
+class Reference(NamedTuple):
+    """What each layer does, (B, L, H), and the logits (B, classes).
+
+    ``spikes``: where a layer's output is above 0; of a ternary layer its positive spikes, where
+    y > delta. ``negative``: a ternary layer's negative spikes, where -y > delta, which a second
+    population, of membrane -y, emits; None for a layer whose spikes have no sign.
+    ``membranes``: y; of LIF neurons before the reset.
+    """
+
+    spikes: list[NDArray[np.bool_]]
+    negative: list[NDArray[np.bool_] | None]
+    membranes: list[NDArray[np.float64]]
+    logits: NDArray[np.float64]
+
+
+def _time_major(x: Tensor) -> NDArray[Any]:
+    return x.transpose(1, 2).numpy()  # (B, L, H)
+
+
+@torch.no_grad()
+def run_reference(
+    checkpoint: Checkpoint, samples: NDArray[Any], *, method: str = "steps"
+) -> Reference:
+    """The trained network on ``samples`` (B, C, L).
+
+    ``steps``: the recurrence, one step at a time in float64 (E2's side of the contract);
+    ``convolution``: the float32 convolution (LIF: steps, too) that training used (E5's).
+    Raises ``ModelError`` for a transformer, which has neither spikes nor steps.
+    """
+    model = checkpoint.config.model
+    if model.architecture == "transformer":
+        raise ModelError(
+            "a transformer has no layers of neurons to refer to: it sees a sequence at once. "
+            "Train with model.architecture = \"state-space\"."
+        )
+    network = load_network(checkpoint)
+    p = torch.from_numpy(np.array(samples))  # a copy: torch wants to own a writable array
+    out = network.double().steps(p) if method == "steps" else network(p)
+    signed = model.activation.startswith("ternary")
+    return Reference(
+        [_time_major(s > 0) for s in out.outputs],
+        [_time_major(s < 0) if signed else None for s in out.outputs],
+        [_time_major(y.double()) for y in out.membranes],
+        out.logits.double().numpy(),
+    )

@@ -1,0 +1,54 @@
+"""A torch model from the arrays of a checkpoint, and a checkpoint from a torch model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from pynn_models.errors import SnnSsmError
+from snn_ssm.checkpoint import Checkpoint, load_checkpoint
+from snn_ssm.config import Config, ModelConfig, to_dict
+from snn_ssm.model.network import build_network
+from snn_ssm.model.sequence import SequenceModel
+
+
+class StartError(SnnSsmError):
+    """A checkpoint that a run cannot start from: its model is another one."""
+
+
+def load_weights(network: SequenceModel, checkpoint: Checkpoint) -> None:
+    """Set the parameters and buffers of a network to a checkpoint's arrays."""
+    network.load_state_dict(
+        {name: torch.from_numpy(array.copy()) for name, array in checkpoint.arrays.items()}
+    )
+
+
+def load_network(checkpoint: Checkpoint | Path) -> SequenceModel:
+    """The network of a checkpoint, in evaluation mode, float32."""
+    if not isinstance(checkpoint, Checkpoint):
+        checkpoint = load_checkpoint(checkpoint)
+    network = build_network(checkpoint.config.model)
+    load_weights(network, checkpoint)
+    return network.eval()
+
+
+def to_checkpoint(network: SequenceModel, config: Config) -> Checkpoint:
+    """The checkpoint of a torch model."""
+    arrays = {k: v.detach().cpu().numpy() for k, v in network.state_dict().items()}
+    return Checkpoint(config, arrays)
+
+
+def require_same_model(model: ModelConfig, source: Path, found: ModelConfig) -> None:
+    """Raise :class:`StartError` naming every key in which the model of ``source`` differs."""
+    wanted, other = to_dict(model), to_dict(found)
+    keys = [key for key in wanted if wanted[key] != other[key]]
+    if keys:
+        differing = "; ".join(
+            f"{key} is {other[key]!r} there and {wanted[key]!r} in the configuration"
+            for key in keys
+        )
+        raise StartError(
+            f"cannot start from {source}, its [model] differs: {differing}. Use the [model] table "
+            "of its config.toml."
+        )

@@ -1,0 +1,334 @@
+"""One plain training loop: AdamW, linear warm-up and cosine decay, checkpoint and resume.
+
+A run's directory holds the checkpoint (``model.safetensors``, ``config.toml``), ``metrics.json``
+and ``state.safetensors``: model, optimiser, random state and position. A killed run resumes from
+its last state and arrives at the same result as one that was not interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from snn_ssm.checkpoint import MODEL_FILE, load_checkpoint, save_checkpoint
+from snn_ssm.config import Config
+from snn_ssm.files import new_directory, read_bytes, sha256, write_atomic
+from snn_ssm.model.network import build_network
+from snn_ssm.model.restore import load_network, load_weights, require_same_model, to_checkpoint
+from snn_ssm.model.sequence import Output
+from snn_ssm.results.labels import model_name
+from snn_ssm.tasks import Samples
+from snn_ssm.tasks.base import check_samples
+from snn_ssm.training.batches import load, split
+from snn_ssm.training.compilation import compiled
+from snn_ssm.training.distributed import World, join, share_norms
+from snn_ssm.training.evaluation import evaluate, report, settle_norms
+from snn_ssm.training.interruption import Interruption
+from snn_ssm.training.optimisation import (
+    check_penalty,
+    parameter_groups,
+    rate_factor,
+    rate_penalty,
+    spike_rates,
+)
+from snn_ssm.training.provenance import provenance
+from snn_ssm.training.run_state import (
+    STATE_FILE,
+    Progress,
+    TrainingError,
+    load_state,
+    random_state,
+    save_state,
+    set_random_state,
+)
+
+METRICS_FILE = "metrics.json"
+_SAVE_EVERY = 300.0  # seconds between two states within an epoch
+_NORM_SAMPLES = 4096  # enough that the batch norms' statistics are known to about 0.1 %
+
+__all__ = [
+    "METRICS_FILE",
+    "STATE_FILE",
+    "Progress",
+    "Run",
+    "TrainingError",
+    "evaluate",
+    "load_network",
+    "settle_norms",
+    "to_checkpoint",
+    "train",
+]
+
+
+class Run:
+    """A training run in its directory."""
+
+    def __init__(
+        self, config: Config, out: Path, world: World, compile_step: bool = False
+    ) -> None:
+        check_penalty(config.model, config.training)
+        self.config, self.out, self.world = config, out, world
+        torch.manual_seed(config.training.seed + world.rank)
+        self.network = build_network(config.model, config.training.seed).to(world.device)
+        share_norms(self.network, world)
+        self.compile_step = compile_step
+        self.trained = compiled(self.network) if compile_step else self.network
+        self.optimiser = torch.optim.AdamW(parameter_groups(self.network, config.training))
+        self.progress = Progress()
+
+    def check_shares(self, samples: Samples) -> None:
+        """Raise :class:`TrainingError` where a batch has too few samples for all processes."""
+        size = self.config.training.batch_size
+        for count in (len(samples), min(len(samples), _NORM_SAMPLES)):
+            last = len(split(np.arange(count), size)[-1])
+            if last < self.world.size:
+                raise TrainingError(
+                    f"the last of the batches of {size} of {count} samples has {last}, too few "
+                    f"for {self.world.size} processes. Choose another training.batch_size, or "
+                    "fewer processes."
+                )
+
+    def start(self, init: Path | None, data: dict[str, str]) -> None:
+        """Make the run's directory and first state, from which a run killed at once is resumed.
+
+        The model is random, or that of the checkpoint ``init``; ``data``: the samples' digests, by
+        split.
+        """
+        self.progress.data = data
+        if init is not None:
+            checkpoint = load_checkpoint(init)
+            require_same_model(self.config.model, init, checkpoint.config.model)
+            load_weights(self.network, checkpoint)
+            self.progress.init = sha256(read_bytes(init / MODEL_FILE, "checkpoint"))
+        self.world.first_does(lambda: new_directory(self.out, "output directory"))
+        self.save_state()
+
+    def save_state(self) -> None:
+        """Write all that a resumed run needs, in one file."""
+        random = self.world.gather(random_state(self.world.device))
+        if self.world.rank == 0:
+            save_state(
+                self.out, self.config, self.progress, self.network, self.optimiser, random
+            )
+
+    def load_state(self, data: dict[str, str]) -> None:
+        """Continue from the directory's state; raises where there is none or it is another's."""
+        random = self.world.gather(random_state(self.world.device))
+        self.progress, stored = load_state(
+            self.out, self.config, self.network, self.optimiser, random, data
+        )
+        set_random_state(stored[self.world.rank], self.world.device)
+
+    def forward(self, p: Tensor) -> Output:
+        """The network on inputs (B, C, L); with ``precision = "bf16"`` matrices multiply in it.
+
+        Autocast changes matrix products of float32 only: kernels and modes are float64, and a
+        product joins the float32 residual stream before a norm or a Fourier transform sees it.
+        """
+        mixed = self.config.training.precision == "bf16"
+        with torch.autocast(self.world.device.type, torch.bfloat16, enabled=mixed):
+            return self.trained(p)
+
+    def objective(self, logits: Tensor, label: Tensor, outputs: list[Tensor], count: int) -> Tensor:
+        """This process's part of the loss of a batch of ``count`` samples.
+
+        ``sum_i CE(logits_i, label_i) / count``, plus its share of the spike-rate penalty, of which
+        every process has the same.
+        """
+        training, world = self.config.training, self.world
+        loss = nn.functional.cross_entropy(logits.float(), label, reduction="sum") / count
+        if training.rate_penalty == 0:
+            return loss
+        own = spike_rates(outputs, self.config.model.activation) * (len(label) / count)
+        penalty = rate_penalty(world.sum(own), training.rate_target)
+        return loss + training.rate_penalty * penalty / world.size
+
+    def step(self, p: Tensor, label: Tensor, count: int, number: int, total: int) -> None:
+        """One optimiser step on this process's share of a batch of ``count`` samples.
+
+        Adds the whole batch's loss, hits and rates to the progress.
+        """
+        training, progress = self.config.training, self.progress
+        factor = rate_factor(number, total, training.warmup)
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["peak"] * factor
+        out = self.forward(p)
+        objective = self.objective(out.logits, label, out.outputs, count)
+        hits = (out.logits.argmax(-1) == label).sum()
+        active = [s.count_nonzero().double() * (len(p) / s.numel()) for s in out.outputs]
+        sums = torch.stack([x.detach().double() for x in (objective, hits, *active)])
+        loss, correct, *rates = self.world.sum(sums).tolist()
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss is {loss} in epoch {progress.epoch + 1}, batch "
+                f"{progress.batch + 1}. Lower training.rate, training.mode_rate or "
+                f"model.input_scale; the last good state stays in {self.out}."
+            )
+        self.optimiser.zero_grad()
+        objective.backward()
+        self.world.sum_gradients(self.network.parameters())
+        nn.utils.clip_grad_norm_(self.network.parameters(), training.clip)
+        self.optimiser.step()
+        progress.batch += 1
+        progress.seen += count
+        progress.loss += loss * count
+        progress.correct += int(correct)
+        progress.rates = [
+            a + b for a, b in zip(progress.rates or [0.0] * len(rates), rates, strict=True)
+        ]
+
+    def order(self, samples: Samples) -> NDArray[np.int64]:
+        """The order of the samples in the current epoch."""
+        generator = np.random.default_rng((self.config.training.seed, self.progress.epoch))
+        return generator.permutation(len(samples))
+
+    def epoch(self, samples: Samples) -> None:
+        """The rest of the current epoch, with a state saved every few minutes.
+
+        And one after the batch in which SIGINT or SIGTERM came; then raises ``KeyboardInterrupt``.
+        """
+        progress, training = self.progress, self.config.training
+        total = -(-len(samples) // training.batch_size)
+        order = self.order(samples)
+        saved = time.monotonic()
+        self.network.train()
+        bar = tqdm(
+            total=total,
+            initial=progress.batch,
+            desc=f"epoch {progress.epoch + 1}/{training.epochs}",
+            mininterval=1.0,
+            disable=self.world.rank > 0,
+        )
+        with bar, Interruption() as interruption:
+            for index in split(order, training.batch_size)[progress.batch :]:
+                start = time.monotonic()
+                p, label = self.share(samples, index)
+                number = progress.epoch * total + progress.batch
+                self.step(p, label, len(index), number, training.epochs * total)
+                progress.seconds += time.monotonic() - start
+                seen = progress.seen
+                bar.update()
+                bar.set_postfix(
+                    loss=f"{progress.loss / seen:.4f}",
+                    accuracy=f"{progress.correct / seen:.4f}",
+                    rate=f"{sum(progress.rates) / seen / max(1, len(progress.rates)):.3f}",
+                    refresh=False,
+                )
+                due = time.monotonic() - saved > _SAVE_EVERY
+                stop, due = self.world.first((interruption.asked, due))
+                if stop or due:
+                    self.save_state()
+                    saved = time.monotonic()
+                if stop:
+                    raise KeyboardInterrupt(f"the state is in {self.out}; go on with --resume")
+
+    def share(self, samples: Samples, index: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Inputs and labels of this process's share of a batch."""
+        return load(samples, index[self.world.rank :: self.world.size], self.world.device)
+
+    def settle(self, samples: Samples) -> None:
+        """Settle the norms on the first samples of the current epoch's order."""
+        parts = split(self.order(samples)[:_NORM_SAMPLES], self.config.training.batch_size)
+        device = self.world.device
+        devices = [device] if device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):  # dropout here must not shift what follows
+            settle_norms(self.network, (self.share(samples, index)[0] for index in parts))
+
+    def finish_epoch(self, samples: Samples, test: Samples) -> None:
+        """Settle the norms, evaluate, log, and move on to the next epoch."""
+        progress = self.progress
+        seen = progress.seen
+        self.settle(samples)
+        found = evaluate(self.network, test, self.config.training.batch_size, self.world)
+        progress.epochs.append(
+            {
+                "epoch": progress.epoch + 1,
+                "loss": progress.loss / seen,
+                "train_accuracy": progress.correct / seen,
+                "train_rates": [r / seen for r in progress.rates],
+                "test_accuracy": found.accuracy,
+                "test_rates": found.activity.rates,
+                "seconds": progress.seconds,
+            }
+        )
+        done = progress.epoch + 1
+        checkpoint = to_checkpoint(self.network, self.config)
+        self.progress = Progress(
+            done,
+            seconds=progress.seconds,
+            epochs=progress.epochs,
+            measured={"train_samples": len(samples), **report(checkpoint, test, found)},
+            init=progress.init,
+            data=progress.data,
+        )
+        if self.world.rank == 0:
+            save_checkpoint(self.out, checkpoint)
+            write_atomic(self.out / METRICS_FILE, json.dumps(self.metrics(), indent=1).encode())
+        # Last: a run killed before this line does the end of the epoch again.
+        self.save_state()
+
+    def metrics(self) -> dict[str, Any]:
+        """What ``metrics.json`` holds."""
+        progress, training, world = self.progress, self.config.training, self.world
+        return {
+            "task": self.config.task.name,
+            "model": model_name(self.config),
+            **progress.measured,
+            "batch_size": training.batch_size,
+            "epochs": progress.epochs,
+            "seconds": progress.seconds,
+            "init": progress.init,
+            "data_sha256": progress.data,
+            "compiled": self.compile_step,
+            "model_sha256": sha256(read_bytes(self.out / MODEL_FILE, "checkpoint")),
+            **provenance(world.device, world.size),
+        }
+
+
+def train(
+    config: Config,
+    train_samples: Samples,
+    test_samples: Samples,
+    out: Path,
+    *,
+    device: str = "cpu",
+    resume: bool = False,
+    init: Path | None = None,
+    compile_step: bool = False,
+) -> dict[str, Any]:
+    """Train a network into the directory ``out`` and return its metrics.
+
+    ``init``: a checkpoint to start from; a resumed run goes on from its own state instead. The
+    test samples are only reported on, never selected by: the checkpoint is that of the last
+    epoch. Started by ``torchrun``, every process trains on its share of each batch and the first
+    one writes. Raises ``FileError`` where ``out`` exists and ``resume`` is not set, ``StartError``
+    where the model of ``init`` is another, ``DataError`` for a label that the model has no class
+    for or an input out of its encoder's range, ``CompilationError`` where the step cannot be
+    compiled, :class:`TrainingError` where the loss diverges or the run cannot be resumed,
+    ``KeyboardInterrupt`` on SIGINT or SIGTERM once the state is saved.
+    """
+    world = join(device)
+    run = Run(config, Path(out), world, compile_step)
+    run.check_shares(train_samples)
+    for samples, use in ((train_samples, "those to train on"), (test_samples, "those to test on")):
+        check_samples(samples, config.model, use)
+    data = {"train": train_samples.digest(), "test": test_samples.digest()}
+    if resume:
+        run.load_state(data)
+    else:
+        run.start(init, data)
+    while run.progress.epoch < config.training.epochs:
+        run.epoch(train_samples)
+        run.finish_epoch(train_samples, test_samples)
+    metrics = dict(world.first(run.metrics() if world.rank == 0 else None))
+    world.meet()
+    return metrics

@@ -1,0 +1,271 @@
+"""E4: sPyNNaker's own binaries on an emulated board, and the integer model, bit for bit."""
+
+import dataclasses
+import importlib.util
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from support.files import ROOT
+from support.random_networks import checkpoint_of, samples_of
+
+from export.boards import execution as spinnaker
+from export.boards.config import Board, configuration, write_configuration
+from export.command.arguments import main
+from export.description.network import Projection
+from export.description.storage import save_network
+from export.fixed_point import simulation as spinnaker_software
+from export.fixed_point.stock import HOLD, plan_population
+from export.lowering.network import lower
+from export.pynn.backend import first_steps
+from export.samples.inputs import encode
+from export.samples.recording import Recording
+from pynn_models.spinnaker import (
+    Arrival,
+    StockCell,
+    ring_buffer,
+    run_stock,
+    stock_constants,
+    to_s1615,
+)
+from pynn_models.spinnaker.synapses import RING_MAX
+from snn_ssm.checkpoint import load_checkpoint
+from snn_ssm.tasks import load_samples
+
+pytest.importorskip("unicorn", reason="Unicorn, which executes ARM code, is not installed")
+if importlib.util.find_spec("spynnaker") is None:
+    pytest.skip("sPyNNaker is not installed", allow_module_level=True)
+
+from support.emulated_board import EmulatedBoard
+
+
+def stock_of(seed, steps, **changes):
+    return checkpoint_of(seed, steps, cells="stock", mode_init="s4d-real", modes=1, **changes)
+
+
+@pytest.fixture(scope="module")
+def address():
+    """A board, on an address of this process's own; in the end no core failed."""
+    found = f"127.9.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
+    with EmulatedBoard(found) as board:
+        yield found
+        assert board.errors == []
+
+
+def script(name, address, directory):
+    """Run one of ``spinnaker_scripts.py`` on the board."""
+    write_configuration(directory, Board(address))
+    command = [sys.executable, str(ROOT / "tests" / "support" / "spinnaker_scripts.py")]
+    done = subprocess.run(
+        [*command, name, str(directory)], text=True, capture_output=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return np.load(directory / "found.npz")
+
+
+def differing(network, samples, found):
+    """Spikes that differ from the integer model's."""
+    wanted = spinnaker_software.run(network, samples).spikes
+    assert set(found) == set(wanted)
+    return sum(int((spikes != found[name]).sum()) for name, spikes in wanted.items())
+
+
+def one_sign_changed(network):
+    """The network with the sign of its largest input weight changed."""
+    first = network.projections[0]
+    weights = first.weights.copy()
+    weights[np.unravel_index(np.abs(weights).argmax(), weights.shape)] *= -1
+    changed = Projection(first.source, first.target, weights, first.delay)
+    return dataclasses.replace(network, projections=(changed, *network.projections[1:]))
+
+
+def held(network):
+    """The network with a layer whose neurons spike at rest, so that it is held until its start."""
+    layer = network.layers[1]
+    theta = np.where(np.arange(layer.size) % 4 == 0, -0.05, layer.cell.theta)
+    cell = dataclasses.replace(layer.cell, theta=theta)
+    populations = tuple(
+        dataclasses.replace(p, cell=cell) if p is layer else p for p in network.populations
+    )
+    return dataclasses.replace(network, populations=populations)
+
+
+# --- networks -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def recorded(address, tmp_path_factory):
+    """A random network, two cores a layer, run by the script that keeps membranes, too."""
+    directory = tmp_path_factory.mktemp("network")
+    checkpoint = stock_of(2, 50, channels=20, depth=3, inputs=2)
+    network, samples = held(lower(checkpoint, delay=2)), samples_of(checkpoint, 4)
+    save_network(network, directory / "network")
+    np.save(directory / "samples.npy", samples)
+    return network, samples, script("network", address, directory)
+
+
+def test_every_spike_of_a_network_is_the_same(recorded):
+    network, samples, found = recorded
+    spikes = {p.name: found[f"spikes_{p.name}"] for p in network.layers}
+    for fired in spikes.values():
+        assert 0.05 < fired.mean() < 0.95
+    assert differing(network, samples, spikes) == 0
+    assert differing(one_sign_changed(network), samples, spikes) > 0
+    assert found["synapses"] == 4 * sum(
+        int(np.count_nonzero(plan_population(network, p).stored(q)))
+        for p in network.layers
+        for q in network.incoming(p.name)
+    )
+
+
+def membranes(network, samples, name, unit=0):
+    """V before each tick's update, (ticks, B H); ``unit``: added to a neuron's stored weights."""
+    population = network.population(name)
+    plan, start = plan_population(network, population), first_steps(network, 0, 0)[name]
+    emitted = {"input": encode(network, samples)} | spinnaker_software.run(network, samples).spikes
+    calm = emitted[name].sum(axis=(0, 1)).argmin()  # a spike resets V
+    arrivals = ([], [])
+    for projection in network.incoming(name):
+        spikes = emitted[projection.source]
+        exc, inh = (stored.copy() for stored in plan.stored(projection))
+        exc[spikes.sum(axis=(0, 1)).argmax(), calm] += unit
+        arrivals[0].append(Arrival(spikes, exc))
+        arrivals[1].append(Arrival(spikes, inh))
+    quiet = ((0, 0), (start, 0), (0, 0))
+    exc, inh = (np.pad(ring_buffer(each), quiet) for each in arrivals)
+    current = np.zeros(exc.shape, np.int32)
+    if (population.cell.theta < 0).any():
+        current[:, :start] = to_s1615(HOLD)
+    run = run_stock(
+        stock_constants(plan.cell, network.timestep), exc, inh, plan.shifts,
+        current=current, v_init=np.zeros(population.size, np.int64), membrane=True,
+    )  # fmt: skip
+    return run.membrane.transpose(1, 0, 2).reshape(exc.shape[1], -1)
+
+
+@pytest.mark.parametrize("name", ["layer0", "layer1", "layer2"])
+def test_every_bit_of_its_membranes_is_the_same(recorded, name):
+    network, samples, found = recorded
+    wanted = membranes(network, samples, name)
+    assert np.unique(wanted).size > 1000
+    assert (found[f"v_{name}"][: len(wanted)] == wanted).all()
+    changed = membranes(network, samples, name, unit=1)
+    assert (found[f"v_{name}"][: len(wanted)] != changed).any()
+
+
+@pytest.mark.slow
+def test_more_cores_than_a_chip_has(address):
+    """Populations of six cores each, on several chips."""
+    checkpoint = stock_of(5, 20, channels=21, depth=3)
+    network, samples = lower(checkpoint), samples_of(checkpoint, 4)
+    run = spinnaker.execute(network, samples, Board(address, neurons_per_core=14))
+    assert differing(network, samples, run.recording.spikes) == 0
+    assert run.report["weights"]["differing"] == 0
+    layers = run.report["populations"][1:]
+    assert [(row["neurons"], row["cores"]) for row in layers] == [(84, 6)] * 3
+    assert len({tuple(chip) for row in layers for chip in row["chips"]}) >= 2
+
+
+@pytest.mark.slow
+def test_the_shipped_network_on_a_digit(address, tmp_path):
+    """Through the command line: 4 layers of 128 trained neurons, 784 steps."""
+    checkpoint = load_checkpoint(ROOT / "examples" / "checkpoints" / "smnist-stock")
+    data = ROOT / "examples" / "data" / "mnist-test-200.npz"
+    network = lower(checkpoint)
+    save_network(network, tmp_path / "network")
+    arguments = ["--backend", "spinnaker", "--board", address, "--out", str(tmp_path / "found")]
+    arguments += ["--data", str(data), "--samples", "1"]
+    assert main(["run", str(tmp_path / "network"), *arguments]) == 0
+    digit = load_samples(data, "test", checkpoint.config.task).inputs[:1]
+    assert differing(network, digit, Recording.load(tmp_path / "found").spikes) == 0
+
+
+# --- jobs ---------------------------------------------------------------------------------------
+
+
+def test_a_job_on_the_board_equals_the_integer_model(address, tmp_path, capsys):
+    pytest.importorskip("scipy", reason="SciPy, which writes Neo's MAT files, is not installed")
+    checkpoint = stock_of(7, 30, channels=10)
+    save_network(lower(checkpoint), tmp_path / "network")
+    np.savez(tmp_path / "data.npz", inputs=samples_of(checkpoint, 4), labels=[0, 1, 2, 0])
+    network, job = str(tmp_path / "network"), tmp_path / "job"
+    assert main(["job", network, str(job), "--data", str(tmp_path / "data.npz")]) == 0
+    write_configuration(job, Board(address))
+    done = subprocess.run(
+        [sys.executable, str(job / "run.py"), "spiNNaker"],
+        cwd=tmp_path, text=True, capture_output=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = ["--recording", str(job / "results" / "spiNNaker")]
+    data = ["--data", str(job / "inputs.npz")]
+    assert main(["verify", network, *results, *data]) == 0
+    assert "E4" in capsys.readouterr().out
+
+
+# --- cells --------------------------------------------------------------------------------------
+
+CELLS, SOURCES, STEPS, SHIFTS = 40, 24, 80, (3, 2)
+DELAYS = (1, 6)
+
+
+def random_cells(rng):
+    """Cells of any time constants and thresholds, some of whose ring buffers saturate."""
+    cell = StockCell(
+        tau_m=rng.uniform(2, 30, CELLS),
+        cm=rng.uniform(0.2, 2, CELLS),
+        tau_refrac=rng.choice([0.0, 1.0, 2.5], CELLS),
+        tau_syn_E=rng.uniform(0.5, 15, CELLS),
+        tau_syn_I=rng.uniform(0.5, 15, CELLS),
+        v_rest=rng.uniform(-70, -60, CELLS),
+        v_reset=rng.uniform(-75, -65, CELLS),
+        v_thresh=rng.uniform(-55, -45, CELLS),
+        i_offset=rng.uniform(-0.5, 0.5, CELLS),
+    )
+    shape = (len(SHIFTS), len(DELAYS), SOURCES, CELLS)
+    weights = rng.uniform(0, 1, shape) * (rng.random(shape) < 0.3)
+    weights[0, :, :, ::7] *= 6
+    spikes = rng.random((STEPS, SOURCES)) < 0.15
+    spikes[20] = True
+    return cell, weights, spikes
+
+
+def test_cells_of_any_parameters_are_the_same_to_the_bit(address, tmp_path):
+    rng = np.random.default_rng(3)
+    cell, weights, spikes = random_cells(rng)
+    start, current = rng.uniform(-70, -50, CELLS), rng.uniform(-1, 1, STEPS)
+    parameters = {f"p_{k}": v for k, v in dataclasses.asdict(cell).items()}
+    np.savez(
+        tmp_path / "cells.npz", spikes=spikes, current=current, v=start, delays=DELAYS,
+        excitatory=weights[0], inhibitory=weights[1], summed=[0.9 * 2.0**r for r in SHIFTS],
+        **parameters,
+    )  # fmt: skip
+    found = script("cells", address, tmp_path)
+    buffers = []
+    for signed, shift in zip(weights, SHIFTS, strict=True):
+        arrivals = []
+        for delay, each in zip(DELAYS, signed, strict=True):
+            late = np.zeros((1, *spikes.shape), np.uint8)
+            late[0, delay:] = spikes[:-delay]
+            stored = np.rint(np.ldexp(each, 15 - shift)).astype(np.uint16)
+            arrivals.append(Arrival(late, stored))
+        buffers.append(ring_buffer(arrivals))
+    run = run_stock(
+        stock_constants(cell, 1.0), *buffers, SHIFTS,
+        current=np.tile([[to_s1615(a)] for a in current], (1, 1, CELLS)).astype(np.int32),
+        v_init=np.array([to_s1615(v) for v in start]), membrane=True,
+    )  # fmt: skip
+    assert buffers[0].max() == RING_MAX and run.spikes.any()
+    assert (found["spikes"] == run.spikes[0]).all()
+    assert (found["v"] == run.membrane[0]).all()
+
+
+# --- configuration ------------------------------------------------------------------------------
+
+
+def test_only_a_board_of_this_computer_is_configured_as_an_emulated_one():
+    assert "advanced_monitor_support = False" in configuration(Board("127.0.0.9"))
+    for address in ("virtual", "192.168.240.1", "https://127.server/spalloc/"):
+        assert "monitor" not in configuration(Board(address))

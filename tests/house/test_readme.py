@@ -1,0 +1,106 @@
+"""The README's commands run as they stand, on the shipped checkpoint and data."""
+
+import ast
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+from support.files import ROOT
+
+from export.command.arguments import main
+
+README = (ROOT / "README.md").read_text()
+CHECKPOINT = ROOT / "examples" / "checkpoints" / "smnist-binary-s4d"
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands():
+    lines = "".join(blocks("sh")).splitlines()
+    return [shlex.split(line, comments=True) for line in lines if line.startswith("snn-ssm ")]
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch):
+    """A directory that looks like a clone to a command with relative paths."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_commands_of_the_readme(clone, capsys):
+    pytest.importorskip("nest", reason="NEST is not installed")
+    assert [c[1] for c in commands()] == ["export", "inspect", "run", "verify"]
+    for command in commands():
+        assert main(command[1:]) == 0, command
+    result = json.loads((clone / "verify.json").read_text())
+    assert result["samples"] == 10
+    assert result["contract"] == {"E2": True, "E3": True, "E5": True}
+    assert result["backends"]["nest"]["accuracy"] >= 0.9
+
+
+def test_make_knows_the_readmes_targets():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = re.findall(r"^make (\S+)", "".join(blocks("sh")), re.MULTILINE)
+    assert targets == ["demo", "test"]
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+def test_the_python_of_the_readme_names_what_exists():
+    for block in blocks("python"):
+        tree = ast.parse(block)
+        imports = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
+        assert imports
+        for node in imports:
+            module = __import__(node.module, fromlist=[a.name for a in node.names])
+            for alias in node.names:
+                assert hasattr(module, alias.name)
+
+
+def test_the_links_of_the_readme_lead_somewhere():
+    for target in re.findall(r"\]\(([^)]+)\)", README):
+        assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+def test_the_demo(tmp_path, capsys):
+    pytest.importorskip("nest", reason="NEST is not installed")
+    for _ in range(2):  # a second demo replaces the first
+        assert main(["demo", "--out", str(tmp_path), "--samples", "3"]) == 0
+        assert "nest" in capsys.readouterr().out
+        assert (tmp_path / "report.html").stat().st_size > 100_000
+        assert json.loads((tmp_path / "verify.json").read_text())["samples"] == 3
+    assert main(["demo", "--out", str(tmp_path), "--samples", "201"]) == 2
+    assert "ships 200 images" in capsys.readouterr().err
+
+
+def run(*argv, cwd):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYNEST_QUIET": "1"}
+    return subprocess.run(
+        [sys.executable, *argv], cwd=cwd, env=environment, capture_output=True, text=True
+    )
+
+
+def test_the_pynn_script_adds_its_own_population(tmp_path):
+    pytest.importorskip("nest", reason="NEST is not installed")
+    done = run(str(ROOT / "examples" / "pynn_script.py"), "nest", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    classes = next(line for line in lines if line.startswith("classes"))
+    labels = next(line for line in lines if line.startswith("labels"))
+    assert classes.split()[1:] == labels.split()[1:]
+    own = next(line for line in lines if line.startswith("spikes of my own population"))
+    assert sum(ast.literal_eval(own.split(":")[1].strip())) > 0
+
+
+def test_the_export_script(tmp_path):
+    pytest.importorskip("nest", reason="NEST is not installed")
+    done = run(str(ROOT / "examples" / "export_and_run.py"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "mismatched spikes: 0" in done.stdout

@@ -1,0 +1,158 @@
+"""A simulator of explicit delay lines in plain Python, to compare the software backend with.
+
+It knows the cells' equations, weights, receptors, delays and each population's first step, and
+nothing else: spikes and graded membranes travel through queues, step by step, as in NEST or on a
+board. Numbers are Python's, modes and branches ascending.
+"""
+
+import math
+
+import numpy as np
+
+from export.description.network import INPUT_RECEPTOR, gate_receptor, value_receptor
+from pynn_models.cells import LeakyCell
+
+
+class StateSpaceNeuron:
+    """One neuron of a state-space cell, with its branches."""
+
+    def __init__(self, cell, h, dt):
+        self.modes = []
+        for n in range(cell.n_modes):
+            decay = math.exp(-dt / float(cell.tau[h, n]))
+            angle = float(cell.omega[h, n]) * dt if cell.is_complex else 0.0
+            c_im = float(cell.c_im[h, n]) if cell.is_complex else 0.0
+            a = (decay * math.cos(angle), decay * math.sin(angle))
+            self.modes.append((a, float(cell.c_re[h, n]), c_im))
+        self.is_complex = cell.is_complex
+        self.d, self.theta, self.bias = (float(v[h]) for v in (cell.d, cell.theta, cell.bias))
+        self.gates = []
+        if cell.branches is not None:
+            b = cell.branches
+            constants = (b.value_bias, b.gate_bias, b.shift, b.gain)
+            self.gates = [
+                (b.kind, *(float(v[h, p]) for v in constants)) for p in range(b.count)
+            ]
+        self.reset()
+
+    def reset(self):
+        self.state = [(0.0, 0.0)] * len(self.modes)
+
+    def step(self, arriving):
+        """``arriving``: receptor -> number; returns the membrane and whether it spikes."""
+        u = arriving.get(INPUT_RECEPTOR, 0.0) + self.bias
+        for p, (kind, value_bias, gate_bias, shift, gain) in enumerate(self.gates):
+            value = arriving.get(value_receptor(p), 0.0) + value_bias
+            gate = arriving.get(gate_receptor(p), 0.0) + gate_bias
+            if kind == "glu":
+                u += value / (1.0 + math.exp(-gate))
+            else:
+                z = value * gate + shift
+                u += (0.5 * z) * (1.0 + math.erf(z * math.sqrt(0.5))) * gain
+        total, state = 0.0, []
+        for ((ar, ai), cr, ci), (xr, xi) in zip(self.modes, self.state, strict=True):
+            if self.is_complex:
+                xr, xi = (ar * xr - ai * xi) + u, ar * xi + ai * xr
+                total += cr * xr - ci * xi
+            else:
+                xr = ar * xr + u
+                total += cr * xr
+            state.append((xr, xi))
+        self.state = state
+        y = total + self.d * u
+        return y, y > self.theta
+
+
+class LeakyNeuron:
+    """One neuron of a leaky cell: it is reset to 0 by its spike."""
+
+    def __init__(self, cell, h, dt):
+        self.decay = math.exp(-dt / float(cell.tau[h]))
+        self.theta, self.bias = float(cell.theta[h]), float(cell.bias[h])
+        self.reset()
+
+    def reset(self):
+        self.v = 0.0
+
+    def step(self, arriving):
+        """As of :class:`StateSpaceNeuron`; the membrane is that before the reset."""
+        v = self.decay * self.v + (arriving.get(INPUT_RECEPTOR, 0.0) + self.bias)
+        self.v = 0.0 if v > self.theta else v
+        return v, v > self.theta
+
+
+def _emitted(source, column):
+    """What the input's sources emit for the channels' values of one step."""
+    values = [int(v) for v in column]
+    if source.encoding == "bits":
+        return [v >> j & 1 for v in values for j in range(source.bits)]
+    if source.encoding == "token":
+        return [int(i == values[0]) for i in range(source.symbols)]
+    return values
+
+
+def simulate(network, samples):
+    """Spikes and membranes by population and simulator step: (steps in all, H), not shifted.
+
+    Samples follow each other without a gap. Population p starts at step latency(p); until then it
+    throws its input away.
+    """
+    length = network.steps
+    count = len(samples) * length
+    total = max(p.latency for p in network.populations) + count
+    neurons = {
+        p.name: [
+            (LeakyNeuron if isinstance(p.cell, LeakyCell) else StateSpaceNeuron)(
+                p.cell, h, network.timestep
+            )
+            for h in range(p.size)
+        ]
+        for p in network.populations
+    }
+    arriving = {p.name: [[{} for _ in range(p.size)] for _ in range(total)]
+                for p in network.populations}
+    spikes = {p.name: np.zeros((total, p.size), bool) for p in network.populations}
+    membranes = {p.name: np.zeros((total, p.size)) for p in network.populations}
+
+    def emit(name, step, fired, graded):
+        for projection in network.projections:
+            if projection.source != name or step + projection.delay >= total:
+                continue
+            line = arriving[projection.target][step + projection.delay]
+            for i, value in enumerate(graded if projection.graded else fired):
+                for j, weight in enumerate(projection.weights[i].tolist() if value else ()):
+                    at = line[j].get(projection.receptor, 0.0)
+                    line[j][projection.receptor] = at + weight * value
+
+    for step in range(total):
+        if step < count:
+            column = samples[step // length, :, step % length]
+            emit(network.source.name, step, _emitted(network.source, column), ())
+        for population in network.populations:
+            name, k = population.name, step - population.latency
+            if k < 0:
+                continue
+            for h, neuron in enumerate(neurons[name]):
+                if k % length == 0:
+                    neuron.reset()
+                found = neuron.step(arriving[name][step][h])
+                membranes[name][step, h], spikes[name][step, h] = found
+            emit(name, step, spikes[name][step].astype(int).tolist(), membranes[name][step])
+    return spikes, membranes
+
+
+def assert_same_bits(network, samples, recording):
+    """Every spike and every membrane of a recording is that of :func:`simulate`."""
+    spikes, membranes = simulate(network, samples)
+    assert set(recording.spikes) == {p.name for p in network.layers}
+    assert set(recording.membranes) == {p.name for p in network.populations}
+    for population in network.populations:
+        window = slice(population.latency, population.latency + len(samples) * network.steps)
+        shape = (len(samples), network.steps, population.size)
+        y = membranes[population.name][window].reshape(shape)
+        found = recording.membranes[population.name]
+        assert found.shape == shape
+        assert (found == y).all(), population.name
+        if population.name in recording.spikes:
+            s = spikes[population.name][window].reshape(shape)
+            assert (recording.spikes[population.name] == s).all()

@@ -1,0 +1,139 @@
+"""The spike-rate penalty, and training that starts from a checkpoint."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+from support.toy_problem import TEST, TRAIN, config_of, without_times  # noqa: E402
+
+from snn_ssm.checkpoint import MODEL_FILE, load_checkpoint  # noqa: E402
+from snn_ssm.files import FileError, sha256  # noqa: E402
+from snn_ssm.model.restore import StartError  # noqa: E402
+from snn_ssm.model.spiking import heaviside  # noqa: E402
+from snn_ssm.training.distributed import World  # noqa: E402
+from snn_ssm.training.loop import Run, train  # noqa: E402
+from snn_ssm.training.optimisation import PenaltyError, rate_penalty, spike_rates  # noqa: E402
+
+SHAPE = (2, 3, 4)
+
+
+def formula(outputs, activation, target):
+    """The penalty, written once more in NumPy."""
+    rates = [np.abs(s).mean() if "ternary" in activation else s.mean() for s in outputs]
+    return np.mean([max(0.0, rate - target) ** 2 for rate in rates])
+
+
+@pytest.mark.parametrize("target", [0.0, 0.4])
+@pytest.mark.parametrize("activation", ["heaviside", "bernoulli", "ternary", "ternary-constant"])
+def test_the_penalty_and_its_gradient_are_those_of_the_formula(activation, target):
+    rng = np.random.default_rng(0)
+    low = -1.0 if "ternary" in activation else 0.0
+    outputs = [rng.uniform(low, 1, SHAPE), 0.1 * rng.uniform(low, 1, SHAPE)]  # one below 0.4
+    tensors = [torch.from_numpy(s).requires_grad_() for s in outputs]
+    found = rate_penalty(spike_rates(tensors, activation), target)
+    found.backward()
+    assert float(found.detach()) == pytest.approx(formula(outputs, activation, target), rel=1e-12)
+    step = 1e-6
+    for s, tensor in zip(outputs, tensors, strict=True):
+        for index in np.ndindex(SHAPE):
+            kept, ends = s[index], []
+            for s[index] in (kept + step, kept - step):
+                ends.append(formula(outputs, activation, target))
+            s[index] = kept
+            slope = (ends[0] - ends[1]) / (2 * step)
+            assert float(tensor.grad[index]) == pytest.approx(slope, rel=1e-5, abs=1e-12)
+
+
+def test_the_penalty_reaches_membranes_on_both_sides_of_the_threshold():
+    y = torch.tensor([[[-0.1, 0.1]]], requires_grad=True)
+    rate_penalty(spike_rates([heaviside(y, "arctan", 2.0)], "heaviside"), 0.0).backward()
+    assert torch.all(y.grad > 0)
+
+
+def test_the_objective_is_the_cross_entropy_and_the_weighted_penalty(tmp_path):
+    run = Run(config_of(rate_penalty=3.0, rate_target=0.1), tmp_path, World())
+    p, label = torch.from_numpy(TRAIN.inputs[:8]), torch.from_numpy(TRAIN.labels[:8])
+    out = run.network(p)
+    found = run.objective(out.logits, label, out.outputs, 8)
+    entropy = torch.nn.functional.cross_entropy(out.logits, label)
+    penalty = formula([s.numpy() for s in map(torch.detach, out.outputs)], "heaviside", 0.1)
+    assert float(found.detach()) == pytest.approx(float(entropy.detach()) + 3 * penalty, rel=1e-6)
+
+
+@pytest.fixture(scope="module")
+def dense(tmp_path_factory):
+    """A run without a penalty: its directory and metrics."""
+    out = tmp_path_factory.mktemp("dense") / "run"
+    return out, train(config_of(), TRAIN, TEST, out)
+
+
+def test_training_with_the_penalty_lowers_the_rates(dense, tmp_path):
+    config = config_of(rate_penalty=20.0, rate_target=0.1, epochs=10)
+    sparse = train(config, TRAIN, TEST, tmp_path / "sparse", init=dense[0])
+    for rate, before in zip(sparse["spike_rates"], dense[1]["spike_rates"], strict=True):
+        assert rate < 0.6 * before
+    assert sparse["test_accuracy"] > 0.9
+
+
+def test_a_target_above_the_rates_changes_nothing(dense, tmp_path):
+    config = config_of(rate_penalty=20.0, rate_target=0.99)
+    metrics = train(config, TRAIN, TEST, tmp_path / "run")
+    for name, array in load_checkpoint(dense[0]).arrays.items():
+        assert np.array_equal(load_checkpoint(tmp_path / "run").arrays[name], array), name
+    assert metrics["spike_rates"] == dense[1]["spike_rates"]
+
+
+@pytest.mark.parametrize("changes", [{"activation": "gelu"}, {"architecture": "transformer"}])
+def test_a_penalty_without_spikes_is_refused(tmp_path, changes):
+    (value,) = changes.values()
+    with pytest.raises(PenaltyError, match=rf"is 0\.5, but .* '{value}' has no spikes\. Set it to"):
+        train(config_of(rate_penalty=0.5, **changes), TRAIN, TEST, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_starts_from_a_checkpoint(dense, tmp_path):
+    run = Run(config_of(seed=9), tmp_path / "run", World())
+    run.start(dense[0], {})
+    for name, value in run.network.state_dict().items():
+        assert np.array_equal(value, load_checkpoint(dense[0]).arrays[name]), name
+    assert run.progress.init == sha256((dense[0] / MODEL_FILE).read_bytes())
+
+
+def test_the_metrics_name_the_model_that_was_started_from_through_a_resume(
+    dense, tmp_path, monkeypatch
+):
+    config = config_of(seed=9, epochs=2)
+    whole = train(config, TRAIN, TEST, tmp_path / "whole", init=dense[0])
+    assert whole["init"] == sha256((dense[0] / MODEL_FILE).read_bytes())
+    assert dense[1]["init"] is None
+    step, calls = Run.step, []
+
+    def killed(self, *args):
+        calls.append(None)
+        if len(calls) == 7:
+            raise KeyboardInterrupt
+        step(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "step", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, TRAIN, TEST, tmp_path / "part", init=dense[0])
+    resumed = train(config, TRAIN, TEST, tmp_path / "part", init=dense[0], resume=True)
+    assert without_times(resumed) == without_times(whole)
+
+
+def test_another_model_to_start_from_is_refused_by_what_differs(dense, tmp_path):
+    config = config_of(channels=6, surrogate="arctan", epochs=1)
+    with pytest.raises(StartError) as caught:
+        train(config, TRAIN, TEST, tmp_path / "run", init=dense[0])
+    message = str(caught.value)
+    assert "channels is 8 there and 6 in the configuration" in message
+    assert "surrogate is 'fast-sigmoid' there and 'arctan' in the configuration" in message
+    assert message.endswith("Use the [model] table of its config.toml.")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_start_that_is_no_checkpoint(tmp_path):
+    with pytest.raises(FileError, match=r"cannot read checkpoint configuration .*config\.toml"):
+        train(config_of(), TRAIN, TEST, tmp_path / "run", init=tmp_path / "none")
