@@ -9,11 +9,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pynn_models.branches import BRANCHES
 from pynn_models.errors import SnnSsmError
 
 FloatArray = NDArray[np.float64]
@@ -66,9 +67,6 @@ _REMEDIES = {
 _DEFAULT_REMEDY = "look for NaN or overflow in the checkpoint that this value comes from"
 
 
-BRANCH_KINDS = ("glu", "gsu")
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Branches:
     """P gated inputs of H neurons, each the product of two sums of what arrives at step k::
@@ -93,9 +91,9 @@ class Branches:
     gain: FloatArray
 
     def __post_init__(self) -> None:
-        if self.kind not in BRANCH_KINDS:
+        if self.kind not in BRANCHES:
             raise CellParameterError(
-                f"Branches: kind is {self.kind!r}; use one of {', '.join(BRANCH_KINDS)}."
+                f"Branches: kind is {self.kind!r}; use one of {', '.join(BRANCHES)}."
             )
         for name in ("value_bias", "gate_bias", "shift", "gain"):
             value = _frozen_copy(name, getattr(self, name))
@@ -107,11 +105,9 @@ class Branches:
                     f"{self.value_bias.shape}, of at least one neuron and one branch. "
                     "Leave branches out of a cell that has none."
                 )
-        if self.kind == "glu" and (self.shift.any() or (self.gain != 1).any()):
-            raise CellParameterError(
-                "Branches: shift or gain is set, expected 0 and 1 with kind 'glu'. Put factors "
-                "into the weights and the bias of the value."
-            )
+        fault = BRANCHES[self.kind].fault(self)
+        if fault:
+            raise CellParameterError(f"Branches: {fault}")
 
     @property
     def count(self) -> int:
@@ -136,6 +132,7 @@ class LeakyCell:
     tau: FloatArray
     theta: FloatArray
     bias: FloatArray
+    branches: ClassVar[Branches | None] = None
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -4,10 +4,10 @@ In come a source, cells and weights; out comes a validated, frozen :class:`Netwo
 and its numbers as text. :mod:`export.lowering` makes networks of checkpoints.
 """
 
+from export.description.cells import KINDS
+from export.description.encodings import ENCODINGS
 from export.description.inspection import Bound, bounds, describe
 from export.description.network import (
-    CELLS,
-    ENCODINGS,
     INPUT_RECEPTOR,
     Network,
     NetworkError,
@@ -18,12 +18,14 @@ from export.description.network import (
     gate_receptor,
     value_receptor,
 )
+from export.description.readouts import POOLINGS
 from export.description.storage import StorageError, load_network, save_network
 
 __all__ = [
-    "CELLS",
     "ENCODINGS",
     "INPUT_RECEPTOR",
+    "KINDS",
+    "POOLINGS",
     "Bound",
     "Network",
     "NetworkError",

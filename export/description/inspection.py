@@ -13,11 +13,11 @@ from export.description.network import (
     Network,
     Population,
     Projection,
-    Source,
     gate_receptor,
     value_receptor,
 )
-from pynn_models.cells import Branches, LeakyCell, StateSpaceCell
+from pynn_models.branches import BRANCHES
+from pynn_models.cells import Branches
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -66,14 +66,13 @@ def _branch(
     found: Mapping[str, Bound],
 ) -> FloatArray:
     """The bound of |b_p|, (H,)."""
-    value, gate, shift = (
-        np.abs(m[:, p]) for m in (branches.value_bias, branches.gate_bias, branches.shift)
+    value, gate, shift, gain = (
+        np.abs(m[:, p])
+        for m in (branches.value_bias, branches.gate_bias, branches.shift, branches.gain)
     )
     value = value + _arriving(network, population, value_receptor(p), found)
-    if branches.kind == "glu":
-        return value
     gate = gate + _arriving(network, population, gate_receptor(p), found)
-    return np.abs(branches.gain[:, p]) * (value * gate + shift)
+    return BRANCHES[branches.kind].bound(value, gate, shift, gain)
 
 
 def _arriving(
@@ -82,25 +81,19 @@ def _arriving(
     """``sum_pre |w| peak`` of what reaches a receptor, (H,)."""
     source, total = network.source, np.zeros(population.size)
     for projection in network.incoming(population.name, receptor):
-        weights, peak = np.abs(projection.weights), 1.0
-        if projection.graded:
-            peak = found[projection.source].y
-        elif projection.source == source.name and source.encoding == "current":
-            peak = 2.0**source.bits - 1 if source.bits else np.inf
-        one = projection.source == source.name and source.encoding == "token"  # symbol a step
-        total = total + (weights.max(axis=0) if one else weights.sum(axis=0)) * peak
+        weights = np.abs(projection.weights)  # (pre, post)
+        if projection.source == source.name:
+            total = total + source.kind.reach(source, weights.T)
+        else:
+            peak = found[projection.source].y if projection.graded else 1.0
+            total = total + weights.sum(axis=0) * peak
     return total
 
 
 def _gain(network: Network, population: Population) -> float:
     """``max_h (|d| + sum_n |c_n| / (1 - |abar_n|))``; a leaky neuron is one mode of c = 1."""
-    cell = population.cell
-    leak = -np.expm1(-network.timestep / cell.tau)  # 1 - |abar|
-    gain = np.where(leak > 0, 1 / np.where(leak > 0, leak, 1), network.steps)
-    if isinstance(cell, LeakyCell):
-        return float(gain.max())
-    c = np.hypot(cell.c_re, 0 if cell.c_im is None else cell.c_im)  # (H, N)
-    return float((np.abs(cell.d) + (c * gain).sum(axis=1)).max())
+    gain = population.kind.gain(population.cell, network.timestep, network.steps)
+    return float(gain.max())
 
 
 def _span(values: Any, digits: int = 3) -> str:
@@ -110,24 +103,13 @@ def _span(values: Any, digits: int = 3) -> str:
     return f"{finite.min():.{digits}g} .. {finite.max():.{digits}g}"
 
 
-def _values(source: Source) -> str:
-    """What a channel carries, in words."""
-    if source.encoding == "token":
-        return f"{source.symbols} symbols"
-    if source.encoding == "spikes":
-        return "events"
-    return f"{source.bits}-bit integers" if source.bits else "real values"
-
-
 def _row(population: Population, bound: Bound) -> list[object]:
-    """A population in numbers; a leaky neuron has no modes, it resets."""
-    cell = population.cell
-    modes, omega = "reset", None
-    if isinstance(cell, StateSpaceCell):
-        modes, omega = str(cell.n_modes), cell.omega
+    """A population in numbers."""
+    kind, linear = population.kind, population.kind.linear(population.cell)
     return [
-        population.name, population.size, modes, population.latency, _span(cell.tau),
-        "-" if omega is None else _span(omega), f"{bound.u:.3g}", f"{bound.y:.3g}",
+        population.name, population.size, kind.modes(population.cell), population.latency,
+        _span(linear.tau), "-" if linear.omega is None else _span(linear.omega),
+        f"{bound.u:.3g}", f"{bound.y:.3g}",
     ]
 
 
@@ -146,7 +128,7 @@ def describe(network: Network) -> str:
     lines = [
         f"timestep {network.timestep:g} ms, {network.steps} steps a sample, readout by "
         f"{network.readout.pooling} pooling",
-        f"input {source.name!r}: {source.channels} channel(s) of {_values(source)} as "
+        f"input {source.name!r}: {source.channels} channel(s) of {source.kind.words(source)} as "
         f"{source.encoding}, {source.size} source(s)",
         "",
         table(

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from export.description.cells import STATE_SPACE, Family, families
 from export.description.parts import (
-    ENCODINGS,
     INPUT_RECEPTOR,
     FloatArray,
     NetworkError,
@@ -25,11 +25,8 @@ from export.description.parts import (
     gate_receptor,
     value_receptor,
 )
-from pynn_models.cells import LeakyCell, StateSpaceCell
 
 __all__ = [
-    "CELLS",
-    "ENCODINGS",
     "INPUT_RECEPTOR",
     "FloatArray",
     "Network",
@@ -41,9 +38,6 @@ __all__ = [
     "gate_receptor",
     "value_receptor",
 ]
-
-CELLS = ("native", "stock", "lif")
-
 
 @dataclass(frozen=True, eq=False)
 class Network:
@@ -125,7 +119,7 @@ class Network:
             )
         source = next((p for p in self.populations if p.name == projection.source), None)
         silent = source is not None and not source.spikes
-        membrane = source is not None and isinstance(source.cell, StateSpaceCell)
+        membrane = source is not None and source.kind.sends_membrane
         if projection.graded and not membrane:
             raise NetworkError(
                 f"{projection}: graded, but {projection.source!r} has no membrane to send; "
@@ -146,18 +140,27 @@ class Network:
             seen.add(key)
 
     def _check_cells(self) -> None:
-        if self.cells not in CELLS:
-            raise NetworkError(f"cells {self.cells!r} are unknown; use one of {', '.join(CELLS)}.")
+        known = families()
+        if self.cells not in known:
+            raise NetworkError(f"cells {self.cells!r} are unknown; use one of {', '.join(known)}.")
+        family, spiking = known[self.cells]
         for population in self.populations:
-            where, leaky = f"population {population.name!r}", population in self.layers
-            if isinstance(population.cell, LeakyCell) != (leaky and self.cells == "lif"):
-                kind = "LeakyCell" if isinstance(population.cell, LeakyCell) else "StateSpaceCell"
+            where, found = f"population {population.name!r}", population.kind
+            expected = spiking if population.spikes else STATE_SPACE
+            if found is not expected:
                 raise NetworkError(
-                    f"{where}: a {kind} in a network of {self.cells} cells; expected LeakyCell for "
-                    "the spiking populations of 'lif' and StateSpaceCell elsewhere."
+                    f"{where}: a {found.cell.__name__} in a network of {self.cells} cells; "
+                    f"expected {spiking.cell.__name__} for its spiking populations and "
+                    f"{STATE_SPACE.cell.__name__} for the others."
                 )
-            if self.cells == "stock" and population in self.layers:
-                _check_stock(population)
+            fault = family.fault(population.cell) if population.spikes else ""
+            if fault:
+                raise NetworkError(f"{where}: {fault}")
+
+    @property
+    def family(self) -> Family:
+        """The entry of its ``cells`` in the registry."""
+        return families()[self.cells][0]
 
     def _check_readout(self, known: list[str]) -> None:
         name = self.readout.population
@@ -209,14 +212,3 @@ class Network:
     def max_delay(self) -> int:
         """The longest delay, in steps."""
         return max((p.delay for p in self.projections), default=1)
-
-
-def _check_stock(population: Population) -> None:
-    cell = population.state_space
-    plain = cell.n_modes == 1 and not cell.is_complex and bool((cell.c_re == 1).all())
-    if not (plain and cell.branches is None and not cell.d.any() and not cell.bias.any()):
-        raise NetworkError(
-            f"population {population.name!r}: its cell is none that IF_curr_exp can be; expected "
-            "one real mode, c = 1, d = 0, no bias and no branches. Train with model.cells = "
-            "\"stock\", or use native cells."
-        )

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pynn_models.cells import Branches, LeakyCell, StateSpaceCell
+from export.description.cells import Cell, CellKind, kind_of
+from export.description.encodings import ENCODINGS, Encoding
+from export.description.readouts import POOLINGS, Pooling
+from pynn_models.cells import Branches, StateSpaceCell
 from pynn_models.errors import SnnSsmError
 
 FloatArray = NDArray[np.float64]
-ENCODINGS = ("bits", "current", "token", "spikes")
-POOLINGS = ("mean", "last")
 INPUT_RECEPTOR = "input"
 
 
@@ -49,13 +50,13 @@ class Source:
             )
         if self.channels < 1:
             raise NetworkError(f"{where}: {self.channels} channels; expected at least 1.")
-        if not 0 <= self.bits <= 16 or (self.encoding == "bits" and self.bits == 0):
+        if not 0 <= self.bits <= 16 or (self.kind.integers and self.bits == 0):
             raise NetworkError(
                 f"{where}: {self.bits} bits a channel with encoding {self.encoding!r}; expected 1 "
                 "to 16. Real-valued input needs the encoding 'current'."
             )
-        token = self.encoding == "token"
-        if token != (self.symbols > 0) or (token and (self.channels != 1 or self.bits)):
+        symbols = self.kind.symbols
+        if symbols != (self.symbols > 0) or (symbols and (self.channels != 1 or self.bits)):
             raise NetworkError(
                 f"{where}: {self.symbols} symbols, {self.channels} channels and {self.bits} bits "
                 f"with encoding {self.encoding!r}; expected one channel of symbols with 'token', "
@@ -65,9 +66,12 @@ class Source:
     @property
     def size(self) -> int:
         """Number of spike sources, or of currents (``current``)."""
-        if self.encoding == "token":
-            return self.symbols
-        return self.channels * self.bits if self.encoding == "bits" else self.channels
+        return self.kind.size(self)
+
+    @property
+    def kind(self) -> Encoding:
+        """Its encoding's entry in the registry."""
+        return ENCODINGS[self.encoding]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +79,7 @@ class Population:
     """H neurons of one cell; ``latency``: the steps by which it runs behind the input."""
 
     name: str
-    cell: StateSpaceCell | LeakyCell
+    cell: Cell
     latency: int
 
     def __post_init__(self) -> None:
@@ -98,7 +102,12 @@ class Population:
     @property
     def branches(self) -> Branches | None:
         """The gated inputs of its cell, if it has any."""
-        return self.cell.branches if isinstance(self.cell, StateSpaceCell) else None
+        return self.cell.branches
+
+    @property
+    def kind(self) -> CellKind:
+        """Its cell's entry in the registry."""
+        return kind_of(self.cell)
 
     @property
     def state_space(self) -> StateSpaceCell:
@@ -157,6 +166,11 @@ class Readout:
 
     population: str
     pooling: str
+
+    @property
+    def kind(self) -> Pooling:
+        """Its pooling's entry in the registry."""
+        return POOLINGS[self.pooling]
 
     def __post_init__(self) -> None:
         if self.pooling not in POOLINGS:

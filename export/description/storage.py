@@ -5,8 +5,8 @@ SHA-256 of the arrays' file, whose metadata holds that of the description. A tru
 file is found before it is used; nothing is unpickled.
 
 Keys that only some networks need are left out of the others: ``symbols`` of an input of tokens;
-``cell`` ("leaky") and ``branches`` (their kind) of a population; ``receptor`` and ``graded`` of a
-projection.
+``cell`` (its kind, where it is no state-space cell) and ``branches`` (their kind) of a population;
+``receptor`` and ``graded`` of a projection.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from export.description.cells import KINDS, STATE_SPACE, Cell
 from export.description.network import (
     INPUT_RECEPTOR,
     FloatArray,
@@ -27,7 +28,6 @@ from export.description.network import (
     Readout,
     Source,
 )
-from pynn_models.cells import Branches, LeakyCell, StateSpaceCell
 from pynn_models.errors import SnnSsmError
 from snn_ssm.files import (
     new_directory,
@@ -41,11 +41,7 @@ from snn_ssm.files import (
 SCHEMA = 1
 NETWORK_FILE = "network.json"
 ARRAYS_FILE = "arrays.safetensors"
-_CELL_ARRAYS = ("tau", "omega", "c_re", "c_im", "d", "theta", "bias")
-_LEAKY_ARRAYS = ("tau", "theta", "bias")
-_BRANCH_ARRAYS = ("value_bias", "gate_bias", "shift", "gain")
-_COMPLEX_ONLY = ("omega", "c_im")
-_LEAKY = "leaky"
+_FIRST = ("name", "size", "modes", "latency")  # keys of a population, in the file's order
 
 
 class StorageError(SnnSsmError):
@@ -76,11 +72,12 @@ def _describe(network: Network) -> dict[str, Any]:
 
 
 def _describe_population(population: Population) -> dict[str, Any]:
-    cell, entry = population.cell, {"name": population.name, "size": population.size}
-    if isinstance(cell, LeakyCell):
-        return entry | {"latency": population.latency, "cell": _LEAKY}
-    entry |= {"modes": cell.n_modes, "latency": population.latency}
-    return entry | ({"branches": cell.branches.kind} if cell.branches else {})
+    entry = {"name": population.name, "size": population.size, "latency": population.latency}
+    kind = population.kind
+    named = {} if kind is STATE_SPACE else {"cell": kind.name}
+    entry |= named | kind.entry(population.cell)
+    first = [key for key in _FIRST if key in entry]
+    return {key: entry[key] for key in [*first, *(key for key in entry if key not in first)]}
 
 
 def _describe_projection(projection: Projection) -> dict[str, Any]:
@@ -95,15 +92,8 @@ def _describe_projection(projection: Projection) -> dict[str, Any]:
 def _arrays(network: Network) -> dict[str, FloatArray]:
     arrays = {}
     for population in network.populations:
-        prefix = f"populations.{population.name}."
-        leaves = _LEAKY_ARRAYS if isinstance(population.cell, LeakyCell) else _CELL_ARRAYS
-        for leaf in leaves:
-            value = getattr(population.cell, leaf)
-            if value is not None:
-                arrays[prefix + leaf] = value
-        if population.branches is not None:
-            for leaf in _BRANCH_ARRAYS:
-                arrays[f"{prefix}branches.{leaf}"] = getattr(population.branches, leaf)
+        for leaf, value in population.kind.arrays(population.cell).items():
+            arrays[f"populations.{population.name}.{leaf}"] = value
     for p in network.projections:
         arrays[_weights(p.source, p.target, p.receptor)] = p.weights
     return arrays
@@ -191,19 +181,12 @@ def _rebuild(description: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Ne
     )
 
 
-def _rebuild_cell(
-    entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
-) -> StateSpaceCell | LeakyCell:
+def _rebuild_cell(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Cell:
     prefix = f"populations.{entry['name']}."
-    if entry.get("cell") == _LEAKY:
-        return LeakyCell(**{leaf: arrays[prefix + leaf] for leaf in _LEAKY_ARRAYS})
-    branches = None
-    if "branches" in entry:
-        constants = {leaf: arrays[f"{prefix}branches.{leaf}"] for leaf in _BRANCH_ARRAYS}
-        branches = Branches(kind=entry["branches"], **constants)
-    parameters = {
-        leaf: arrays[prefix + leaf]
-        for leaf in _CELL_ARRAYS
-        if leaf not in _COMPLEX_ONLY or prefix + leaf in arrays
-    }
-    return StateSpaceCell(**parameters, branches=branches)
+    own = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+    kind = KINDS[entry.get("cell", STATE_SPACE.name)]
+    try:
+        cell: Cell = kind.rebuild(entry, own)
+    except KeyError as error:
+        raise KeyError(f"{prefix}{error.args[0]}") from error
+    return cell

@@ -64,7 +64,7 @@ def plan_population(
     ``load``: of its ring buffers; the state never overflows, since they saturate.
     Raises :class:`SpinnakerStockError` or ``FixedPointError``, naming the neuron.
     """
-    tau, steps = population.cell.tau[:, 0], network.steps
+    tau, steps = population.state_space.tau[:, 0], network.steps
     where = f"population {population.name!r}, neuron"
     times = np.array(
         [_decay_time(float(t), network.timestep, f"{where} {h}") for h, t in enumerate(tau)]

@@ -121,8 +121,8 @@ def code() -> dict[str, bytes]:
 
     Of ``export`` the modules reachable from the runner; of ``snn_ssm`` those that these import
     when they are loaded (what they import inside functions is the trainer's); ``pynn_models`` as a
-    whole, with its C++ files. The packages' own ``__init__`` modules, which would load more, are
-    replaced by empty ones.
+    whole, with its C++ files. The ``__init__`` of a package is there as it is where a module takes
+    a name from it, such as a registry; else, since it would load more, an empty one stands for it.
     """
     wanted, reached = [_START], {_START}
     while wanted:
@@ -136,17 +136,19 @@ def code() -> dict[str, bytes]:
         if path.is_file() and path.parent.name != "__pycache__"
     }
     for name in reached:
-        files[f"{name.replace('.', '/')}.py"] = read_bytes(_source(name), "source")
-    for name in sorted(reached):
         packages = name.split(".")[:-1]
         for depth in range(1, len(packages) + 1):
             text = f'"""The part of {".".join(packages[:depth])} that a job needs."""\n'
             files[f"{'/'.join(packages[:depth])}/__init__.py"] = text.encode()
+    for name in reached:
+        source = _source(name)
+        files[source.relative_to(_ROOT).as_posix()] = read_bytes(source, "source")
     return files
 
 
 def _source(name: str) -> Path:
-    return _ROOT / f"{name.replace('.', '/')}.py"
+    path = _ROOT / name.replace(".", "/")
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 def _imports(name: str) -> Iterator[str]:
@@ -165,7 +167,8 @@ def _imports(name: str) -> Iterator[str]:
         if isinstance(node, ast.Import):
             found = [alias.name for alias in node.names]
         else:
-            found = [f"{node.module}.{alias.name}" for alias in node.names] + [f"{node.module}"]
+            named = [f"{node.module}.{alias.name}" for alias in node.names]
+            found = [name if _source(name).is_file() else f"{node.module}" for name in named]
         for module in found:
             package = module.split(".")[0]
             allowed = package == "export" or (package == "snn_ssm" and id(node) in at_load)

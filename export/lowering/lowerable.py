@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from export.description.network import ENCODINGS, Source
+from export.description.encodings import ENCODINGS
+from export.description.network import Source
 from export.lowering.cells import LoweringError
 from snn_ssm.config import ModelConfig
 

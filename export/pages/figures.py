@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from export.description.network import FloatArray, Network, Population, Source
+from export.description.network import FloatArray, Network, Population
 from export.pages.figure_style import (
     COLOURS,
     INK,
@@ -69,7 +69,8 @@ def plot_input_and_rasters(
         top.stairs(values, edges, color=colour, linewidth=1.0, label=f"channel {c}")
     if len(inputs) > 1:
         side_legend(top)
-    finish(top, "", _unit(network.source), f"{network.source.name}: sample {sample}")
+    source = network.source
+    finish(top, "", source.kind.unit(source), f"{source.name}: sample {sample}")
     for i, (panel, layer, spikes) in enumerate(zip(rest, layers, rasters, strict=True)):
         ink = to_rgba(layer_colour(i))
         panel.imshow(
@@ -195,13 +196,6 @@ def plot_spike_rates(rates: Mapping[str, float], ax: Axes | None = None) -> Axes
     ax.set_xlim(0.0, max([*rates.values(), 1e-3]) * 1.15)
     finish(ax, "spike rate (spikes per neuron and step)", "layer", "")
     return ax
-
-
-def _unit(source: Source) -> str:
-    """The axis label of an input's values."""
-    if source.encoding == "token":
-        return "symbol\n(index)"
-    return f"value\n({source.bits}-bit integer)" if source.bits else "value\n(dimensionless)"
 
 
 def _raster(

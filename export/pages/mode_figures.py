@@ -24,17 +24,8 @@ from pynn_models.cells import StateSpaceCell, propagator
 
 
 def linear_part(population: Population) -> StateSpaceCell:
-    """The cell's modes; a leaky neuron without its reset is one of c = 1."""
-    cell = population.cell
-    if isinstance(cell, StateSpaceCell):
-        return cell
-    return StateSpaceCell(
-        tau=cell.tau[:, None],
-        c_re=np.ones((cell.n_neurons, 1)),
-        d=np.zeros(cell.n_neurons),
-        theta=cell.theta,
-        bias=cell.bias,
-    )
+    """The cell's modes, without its reset."""
+    return population.kind.linear(population.cell)
 
 
 def kernels(network: Network, layer: str) -> FloatArray:

@@ -143,7 +143,7 @@ def write_report(
             plot_membranes(membranes, float(cell.theta[neuron]), network.timestep),
             f"Membrane of neuron {neuron} of {layer}, sample {sample}, on every backend; Δy is the "
             "difference from the first. The neuron spikes at each step at which y > θ, and a spike "
-            f"{'resets it to 0' if network.cells == 'lif' else 'does not reset it'}.",
+            f"{network.population(layer).kind.after_spike}.",
         ),
         (
             plot_kernels(network, layer),
@@ -212,7 +212,7 @@ def _description(network: Network) -> str:
     """The network in one sentence."""
     neurons = sum(p.size for p in network.populations)
     synapses = sum(p.weights.size for p in network.projections)
-    modes = sum(p.cell.tau.size for p in network.populations)
+    modes = sum(p.kind.linear(p.cell).tau.size for p in network.populations)
     layers = len({p.latency for p in network.layers})  # a ternary one is two populations
     source = network.source
     return (

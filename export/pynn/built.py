@@ -28,24 +28,17 @@ from numpy.typing import NDArray
 
 from export.description.network import INPUT_RECEPTOR, FloatArray, Network, Population, Projection
 from export.pynn.backend import Backend, BackendError, first_steps
+from export.pynn.registry import BACKENDS
 from export.samples.inputs import encode
 from export.samples.recording import Recording, concatenate
 
 
-def _backends() -> tuple[Backend, ...]:
-    from export.pynn.nest import NestNative, NestStock
-    from export.pynn.nest_lif import NestLif
-    from export.pynn.spinnaker import SpinnakerStock
-    from export.pynn.spinnaker_native import SpinnakerNative
-
-    return NestNative(), NestStock(), NestLif(), SpinnakerNative(), SpinnakerStock()
-
-
 def _known(name: str) -> list[Backend]:
     """The backends of one simulator, by its short name or its module's."""
-    found = [b for b in _backends() if name in (b.module, b.module.removeprefix("pyNN.").lower())]
+    backends = [make() for make in BACKENDS]
+    found = [b for b in backends if name in (b.module, b.module.removeprefix("pyNN.").lower())]
     if not found:
-        modules = dict.fromkeys(b.module for b in _backends())
+        modules = dict.fromkeys(b.module for b in backends)
         raise BackendError(
             f"no state-space cell for the PyNN backend {name!r}; there is one for "
             f"{', '.join(modules)}."

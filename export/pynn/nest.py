@@ -241,7 +241,7 @@ def curr_exp_parameters(population: Population, timestep: float) -> dict[str, Fl
     Units: PyNN's (ms, nF, mV, nA). Raises :class:`BackendError` for a time constant that is
     infinite or shorter than a twentieth of the timestep.
     """
-    tau = population.cell.tau[:, 0]
+    tau = population.state_space.tau[:, 0]
     bad = ~np.isfinite(tau) | (tau < _SHORTEST_TAU * timestep)
     if bad.any():
         h = int(np.flatnonzero(bad)[0])

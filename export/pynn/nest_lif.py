@@ -86,7 +86,8 @@ def curr_delta_parameters(population: Population) -> dict[str, FloatArray]:
     Units: PyNN's (ms, nF, mV, nA). Raises :class:`BackendError` for a threshold below 0, to which
     NEST's neuron cannot be reset.
     """
-    tau, theta = population.cell.tau, population.cell.theta
+    linear = population.kind.linear(population.cell)
+    tau, theta = linear.tau[:, 0], linear.theta
     if (theta < 0).any():
         h = int(np.flatnonzero(theta < 0)[0])
         raise BackendError(

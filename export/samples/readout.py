@@ -33,15 +33,13 @@ def logits(
     """
     if not network.linear_readout:
         return accumulated_logits(network, recording)
-    mean = network.readout.pooling == "mean"
+    pooling = network.readout.kind
     emitted = {network.source.name: encode(network, samples), **recording.spikes}
     total = np.zeros((len(samples), network.population(network.readout.population).size))
     for projection in network.incoming(network.readout.population):
-        s = emitted[projection.source]  # (B, L, size)
-        pooled = s.sum(axis=1, dtype=np.float64) if mean else s[:, -1].astype(np.float64)
-        total += pooled @ projection.weights
+        total += pooling.pooled(emitted[projection.source]) @ projection.weights
     bias = network.population(network.readout.population).cell.bias
-    return total / network.steps + bias if mean else total + bias
+    return total / pooling.terms(network.steps) + bias
 
 
 def accumulated_logits(network: Network, recording: Recording) -> FloatArray:
@@ -56,5 +54,5 @@ def accumulated_logits(network: Network, recording: Recording) -> FloatArray:
             f"{', '.join(recording.membranes) or 'none'}. Record the membrane of {name!r}; spike "
             "counts give the logits only of a network without gated mixing."
         )
-    membrane = recording.membranes[name][:, -1]
-    return membrane / network.steps if network.readout.pooling == "mean" else membrane
+    terms = network.readout.kind.terms(network.steps)
+    return recording.membranes[name][:, -1] / terms

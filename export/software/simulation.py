@@ -25,6 +25,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from export.description.cells import Cell, kind_of
 from export.description.network import (
     INPUT_RECEPTOR,
     FloatArray,
@@ -35,8 +36,9 @@ from export.description.network import (
 )
 from export.samples.inputs import check_samples, encode
 from export.samples.recording import Recording, concatenate
-from export.software.loops import add_product, complex_modes, glu, gsu, leaky, real_modes
-from pynn_models.cells import Branches, LeakyCell, StateSpaceCell, propagator
+from export.software.loops import add_product, compiled
+from pynn_models.branches import BRANCHES
+from pynn_models.cells import Branches
 
 _BATCH = 50  # samples at once: their membranes stay near the cache
 _VALUES = 2**23  # of one population at once: 64 MiB
@@ -54,7 +56,7 @@ def _in_threads(work: Callable[[slice], None], samples: int) -> None:
 
 
 def run_cell(
-    cell: StateSpaceCell | LeakyCell, u: FloatArray, timestep: float, *, membrane: bool
+    cell: Cell, u: FloatArray, timestep: float, *, membrane: bool
 ) -> tuple[NDArray[np.bool_], FloatArray | None]:
     """The cell's equation over a sequence: ``u`` (B, L, H), all of it -> spikes, membrane.
 
@@ -64,27 +66,14 @@ def run_cell(
     """
     spikes = np.empty(u.shape, np.bool_)
     trace = np.empty(u.shape if membrane else (0, 0, 0))
-    loop, arguments = _loop(cell, timestep)
+    kind = kind_of(cell)
+    loop, constants = compiled(kind.loop(cell)), kind.constants(cell, timestep)
 
     def part(samples: slice) -> None:
-        loop(u[samples], *arguments, spikes[samples], trace[samples])
+        loop(u[samples], *constants, spikes[samples], trace[samples])
 
     _in_threads(part, len(u))
     return spikes, trace if membrane else None
-
-
-def _loop(
-    cell: StateSpaceCell | LeakyCell, timestep: float
-) -> tuple[Callable[..., None], tuple[FloatArray, ...]]:
-    """The compiled loop of a cell and its constants."""
-    if isinstance(cell, LeakyCell):
-        decay, _ = propagator(cell.tau, None, timestep)  # (H,)
-        return leaky, (decay, cell.theta)
-    a_re, a_im = propagator(cell.tau, cell.omega, timestep)  # (H, N)
-    rows = [np.ascontiguousarray(m.T) for m in (a_re, a_im, cell.c_re)]  # (N, H)
-    if cell.c_im is None:
-        return real_modes, (rows[0], rows[2], cell.d, cell.theta)
-    return complex_modes, (*rows, np.ascontiguousarray(cell.c_im.T), cell.d, cell.theta)
 
 
 def run(
@@ -188,11 +177,9 @@ def _add_branch(
     value += branches.value_bias[:, p]
     gate += branches.gate_bias[:, p]
     shift, gain = (np.ascontiguousarray(m[:, p]) for m in (branches.shift, branches.gain))
+    loop = compiled(BRANCHES[branches.kind].loop)
 
     def part(at: slice) -> None:
-        if branches.kind == "glu":
-            glu(value[at], gate[at], u[at])
-        else:
-            gsu(value[at], gate[at], shift, gain, u[at])
+        loop(value[at], gate[at], shift, gain, u[at])
 
     _in_threads(part, len(u))

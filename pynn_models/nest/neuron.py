@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pyNN.nest.cells import NativeCellType
 from pyNN.parameters import ArrayParameter
 
+from pynn_models.branches import BRANCHES
 from pynn_models.cells import PARAMETERS, VARIABLES, CellParameterError, StateSpaceCell
 from pynn_models.nest.build import MODEL_NAME, install
 
@@ -112,9 +113,7 @@ def cell_type(cell: StateSpaceCell, first_step: int = 0, period: int = 0) -> Sta
     if cell.omega is not None and cell.c_im is not None:
         parameters |= {"omega": _rows(cell.omega), "c_im": _rows(cell.c_im)}
     if cell.branches is not None:
-        names = ["value_bias", "gate_bias"]
-        if cell.branches.kind == "gsu":
-            names += ["shift", "gain"]
+        names = ["value_bias", "gate_bias", *BRANCHES[cell.branches.kind].uses]
         parameters |= {name: _rows(getattr(cell.branches, name)) for name in names}
     return StateSpace(**parameters)
 

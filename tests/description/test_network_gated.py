@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from support.network_parts import cell, leaky, parts, refusal, refused
 
+from export.description.cells import families
 from export.description.network import (
-    CELLS,
     Network,
     Population,
     Projection,
@@ -107,7 +107,7 @@ def test_two_projections_of_two_receptors_and_not_of_one():
 
 
 def test_cells_by_name():
-    assert CELLS == ("native", "stock", "lif")
+    assert tuple(families()) == ("native", "stock", "lif")
     assert refused(cells="izhikevich") == (
         "cells 'izhikevich' are unknown; use one of native, stock, lif."
     )
@@ -121,8 +121,9 @@ def test_a_cell_that_the_network_should_not_have(cells, kind):
     populations = (Population("layer", first, 1), parts()["populations"][1])
     message = refused(populations=populations, cells=cells)
     assert message == (
-        f"population 'layer': a {kind} in a network of {cells} cells; expected LeakyCell for the "
-        "spiking populations of 'lif' and StateSpaceCell elsewhere."
+        f"population 'layer': a {kind} in a network of {cells} cells; expected "
+        f"{'LeakyCell' if cells == 'lif' else 'StateSpaceCell'} for its spiking populations and "
+        "StateSpaceCell for the others."
     )
 
 

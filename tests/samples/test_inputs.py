@@ -8,8 +8,10 @@ from hypothesis.extra import numpy as hnp
 from support.gated_networks import gated_network_of, samples_for
 from support.random_networks import network_of, network_samples
 
+from export.description.encodings.bits import bit_planes
+from export.description.encodings.token import one_hot
 from export.description.network import Source
-from export.samples.inputs import InputError, bit_planes, encode, one_hot
+from export.samples.inputs import InputError, encode
 from pynn_models import SnnSsmError
 
 

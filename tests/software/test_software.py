@@ -18,9 +18,10 @@ from export.description.network import NetworkError
 from export.lowering.network import lower
 from export.samples.inputs import InputError
 from export.software import simulation as software
-from export.software.loops import glu, gsu
+from export.software.loops import compiled
 from export.software.simulation import run
 from pynn_models import StateSpaceCell
+from pynn_models.branches import BRANCHES
 from pynn_models.cells import LeakyCell
 
 
@@ -243,18 +244,22 @@ def test_exp_and_erf_of_the_loops_are_the_c_librarys(name):
     assert (mapped(x) == [reference(v) for v in x.tolist()]).all()
 
 
+def loop_of(kind):
+    return compiled(BRANCHES[kind].loop)
+
+
 def test_the_gates_are_the_c_librarys_bit_for_bit():
     """Both branches by hand, one rounding an operation, as the NEST model has them."""
     exp, erf, rng = libm("exp"), libm("erf"), np.random.default_rng(1)
     value, gate, before = rng.normal(size=(3, 1, 400, 2)) * 3
     shift, gain = rng.normal(size=(2, 2))
     after = before.copy()
-    glu(value, gate, after)
+    loop_of("glu")(value, gate, shift, gain, after)
     for at in np.ndindex(value.shape):
         v, g = float(value[at]), float(gate[at])
         assert after[at] == float(before[at]) + v / (1.0 + exp(-g))
     after = before.copy()
-    gsu(value, gate, shift, gain, after)
+    loop_of("gsu")(value, gate, shift, gain, after)
     for at in np.ndindex(value.shape):
         z = float(value[at]) * float(gate[at]) + float(shift[at[2]])
         gelu = (0.5 * z) * (1.0 + erf(z * math.sqrt(0.5)))
@@ -264,7 +269,7 @@ def test_the_gates_are_the_c_librarys_bit_for_bit():
 def test_a_gate_far_below_zero_closes_and_far_above_opens():
     value, gate = np.full((1, 2, 1), 3.0), np.array([[[-1e4], [1e4]]])
     u = np.zeros((1, 2, 1))
-    glu(value, gate, u)
+    loop_of("glu")(value, gate, np.zeros(1), np.ones(1), u)
     assert u[0, :, 0].tolist() == [0.0, 3.0]
 
 

@@ -1,0 +1,93 @@
+"""What a kind of cell is: what every room needs to know of its neurons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pynn_models.cells import Branches, StateSpaceCell
+
+FloatArray = NDArray[np.float64]
+
+
+class Cell(Protocol):
+    """H neurons of one kind: what all kinds have."""
+
+    @property
+    def n_neurons(self) -> int:
+        """H, the number of neurons."""
+
+    @property
+    def theta(self) -> FloatArray:
+        """Thresholds, (H,); inf: the neuron never spikes."""
+
+    @property
+    def bias(self) -> FloatArray:
+        """The constant current, (H,)."""
+
+    @property
+    def branches(self) -> Branches | None:
+        """The gated inputs, if there are any."""
+
+
+def _no_fault(cell: Any) -> str:
+    return ""
+
+
+def _nothing(cell: Any) -> dict[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Family:
+    """A name by which a network and ``--cells`` ask for spiking cells of a kind.
+
+    ``fault(cell)``: what a cell of the kind has that this family's cannot have, in words; empty
+    where there is none. ``streams``: a simulator can set the neurons to rest, so that samples
+    stream one after another, and the readout is neurons too.
+    """
+
+    name: str
+    fault: Callable[[Any], str] = _no_fault
+    streams: bool = False
+
+
+@dataclass(frozen=True)
+class CellKind:
+    """A kind of cell, ``cell`` its class, a frozen dataclass with the equations in its docstring.
+
+    ``name``: in ``network.json``. ``arrays(cell)``: what is stored, by name;
+    ``entry(cell)``: the numbers that describe it beside them, in ``network.json``;
+    ``rebuild(entry, arrays)``: the cell of both.
+    ``loop(cell)``: the step over a sequence, ``loop(u, *constants, spikes, membrane)`` with u and
+    spikes (B, L, H) and membrane alike or empty, in Python that numba can compile;
+    ``constants(cell, timestep)``: its constants.
+    ``gain(cell, timestep, steps)``: the largest ``|membrane|`` of an input of ``|u| <= 1``, (H,);
+    ``linear(cell)``: its modes as a state-space cell, without what is not linear, for figures;
+    ``modes(cell)``: their number, in words. ``after_spike``: what a spike does, in words.
+    ``sends_membrane``: its membrane can be sent as it is. ``families``: see :class:`Family`.
+    """
+
+    name: str
+    cell: type[Any]
+    families: tuple[Family, ...]
+    arrays: Callable[[Any], Mapping[str, FloatArray]]
+    rebuild: Callable[[Mapping[str, Any], Mapping[str, NDArray[Any]]], Any]
+    loop: Callable[[Any], Callable[..., None]]
+    constants: Callable[[Any, float], tuple[FloatArray, ...]]
+    gain: Callable[[Any, float, int], FloatArray]
+    linear: Callable[[Any], StateSpaceCell]
+    modes: Callable[[Any], str]
+    after_spike: str
+    entry: Callable[[Any], dict[str, Any]] = _nothing
+    sends_membrane: bool = False
+
+
+def leak_gain(tau: FloatArray, timestep: float, steps: int) -> FloatArray:
+    """``1 / (1 - exp(-dt/tau))``; for what does not leak the ``steps`` of a sample."""
+    leak = -np.expm1(-timestep / tau)
+    return np.where(leak > 0, 1 / np.where(leak > 0, leak, 1), steps)

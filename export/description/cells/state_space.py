@@ -1,0 +1,127 @@
+"""State-space cells: linear modes, a threshold, no reset. Families ``native`` and ``stock``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.description.cells.kind import CellKind, Family, FloatArray, leak_gain
+from pynn_models.cells import Branches, StateSpaceCell, propagator
+
+_ARRAYS = ("tau", "omega", "c_re", "c_im", "d", "theta", "bias")
+_COMPLEX_ONLY = ("omega", "c_im")
+_BRANCH_ARRAYS = ("value_bias", "gate_bias", "shift", "gain")
+
+
+def _complex_modes(u, ar, ai, cr, ci, d, theta, spikes, membrane):  # type: ignore[no-untyped-def]
+    samples, steps, size = u.shape
+    modes = ar.shape[0]
+    keep = membrane.shape[0] > 0
+    for b in range(samples):
+        xr = np.zeros((modes, size))
+        xi = np.zeros((modes, size))
+        acc = np.empty(size)
+        for k in range(steps):
+            acc[:] = 0.0
+            for n in range(modes):
+                for h in range(size):
+                    re = (ar[n, h] * xr[n, h] - ai[n, h] * xi[n, h]) + u[b, k, h]
+                    im = ar[n, h] * xi[n, h] + ai[n, h] * xr[n, h]
+                    xr[n, h] = re
+                    xi[n, h] = im
+                    acc[h] += cr[n, h] * re - ci[n, h] * im
+            for h in range(size):
+                y = acc[h] + d[h] * u[b, k, h]
+                spikes[b, k, h] = y > theta[h]
+                if keep:
+                    membrane[b, k, h] = y
+
+
+def _real_modes(u, ar, cr, d, theta, spikes, membrane):  # type: ignore[no-untyped-def]
+    samples, steps, size = u.shape
+    modes = ar.shape[0]
+    keep = membrane.shape[0] > 0
+    for b in range(samples):
+        x = np.zeros((modes, size))
+        acc = np.empty(size)
+        for k in range(steps):
+            acc[:] = 0.0
+            for n in range(modes):
+                for h in range(size):
+                    x[n, h] = ar[n, h] * x[n, h] + u[b, k, h]
+                    acc[h] += cr[n, h] * x[n, h]
+            for h in range(size):
+                y = acc[h] + d[h] * u[b, k, h]
+                spikes[b, k, h] = y > theta[h]
+                if keep:
+                    membrane[b, k, h] = y
+
+
+def _loop(cell: StateSpaceCell) -> Callable[..., None]:
+    return _complex_modes if cell.is_complex else _real_modes
+
+
+def _constants(cell: StateSpaceCell, timestep: float) -> tuple[FloatArray, ...]:
+    """abar and c, (N, H), so that the neurons of a mode lie side by side; d and theta."""
+    a_re, a_im = propagator(cell.tau, cell.omega, timestep)  # (H, N)
+    rows = (a_re, cell.c_re) if cell.c_im is None else (a_re, a_im, cell.c_re, cell.c_im)
+    return (*(np.ascontiguousarray(m.T) for m in rows), cell.d, cell.theta)
+
+
+def _arrays(cell: StateSpaceCell) -> Mapping[str, FloatArray]:
+    found = {leaf: getattr(cell, leaf) for leaf in _ARRAYS}
+    if cell.branches is not None:
+        found |= {f"branches.{leaf}": getattr(cell.branches, leaf) for leaf in _BRANCH_ARRAYS}
+    return {leaf: value for leaf, value in found.items() if value is not None}
+
+
+def _entry(cell: StateSpaceCell) -> dict[str, Any]:
+    entry: dict[str, Any] = {"modes": cell.n_modes}
+    return entry | ({"branches": cell.branches.kind} if cell.branches else {})
+
+
+def _rebuild(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> StateSpaceCell:
+    branches = None
+    if "branches" in entry:
+        constants = {leaf: arrays[f"branches.{leaf}"] for leaf in _BRANCH_ARRAYS}
+        branches = Branches(kind=entry["branches"], **constants)
+    parameters = {
+        leaf: arrays[leaf] for leaf in _ARRAYS if leaf not in _COMPLEX_ONLY or leaf in arrays
+    }
+    return StateSpaceCell(**parameters, branches=branches)
+
+
+def _gain(cell: StateSpaceCell, timestep: float, steps: int) -> FloatArray:
+    """``|d| + sum_n |c_n| / (1 - |abar_n|)``."""
+    c = np.hypot(cell.c_re, 0 if cell.c_im is None else cell.c_im)  # (H, N)
+    return np.asarray(np.abs(cell.d) + (c * leak_gain(cell.tau, timestep, steps)).sum(axis=1))
+
+
+def _stock_fault(cell: StateSpaceCell) -> str:
+    plain = cell.n_modes == 1 and not cell.is_complex and bool((cell.c_re == 1).all())
+    if plain and cell.branches is None and not cell.d.any() and not cell.bias.any():
+        return ""
+    return (
+        "its cell is none that IF_curr_exp can be; expected one real mode, c = 1, d = 0, no bias "
+        "and no branches. Train with model.cells = \"stock\", or use native cells."
+    )
+
+
+STATE_SPACE = CellKind(
+    "state-space",
+    cell=StateSpaceCell,
+    families=(Family("native", streams=True), Family("stock", fault=_stock_fault)),
+    arrays=_arrays,
+    entry=_entry,
+    rebuild=_rebuild,
+    loop=_loop,
+    constants=_constants,
+    gain=_gain,
+    linear=lambda cell: cell,
+    modes=lambda cell: str(cell.n_modes),
+    after_spike="does not reset it",
+    sends_membrane=True,
+)

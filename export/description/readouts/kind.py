@@ -1,0 +1,40 @@
+"""What a kind of readout is: how the steps of a sample become one vector of logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pynn_models.cells import StateSpaceCell
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """Logits ``R pooled(s) / terms + r`` of spikes s, and the silent neurons that compute them.
+
+    ``pooled(s)``: (B, L, size) -> (B, size), a sum of steps. ``accumulator(bias)``: neurons whose
+    membrane is, at the end, the sum of the same steps' logits, for the constants (K,) of each.
+    ``terms(steps)``: of how many steps the sums are, by which they are divided.
+    """
+
+    name: str
+    pooled: Callable[[NDArray[Any]], FloatArray]
+    accumulator: Callable[[FloatArray], StateSpaceCell]
+    terms: Callable[[int], int]
+
+
+def silent(bias: FloatArray, tau: FloatArray, d: float) -> StateSpaceCell:
+    """Neurons that never spike, of real modes of the time constants ``tau`` (K, N) and c = 1."""
+    return StateSpaceCell(
+        tau=tau,
+        c_re=np.ones(tau.shape),
+        d=np.full(len(bias), d),
+        theta=np.full(len(bias), np.inf),
+        bias=bias,
+    )
