@@ -44,8 +44,10 @@ from export.description.inspection import table
 from export.description.network import Network
 from export.description.storage import save_network
 from export.fixed_point.native import SpinnakerNativeError
+from export.fixed_point.registry import ARITHMETIC
 from export.fixed_point.stock import SpinnakerStockError
 from export.pynn.backend import BackendError
+from export.pynn.registry import board_backend
 from export.pynn.spinnaker import (
     SOURCES_PER_CORE,
     CoreSizeError,
@@ -53,7 +55,6 @@ from export.pynn.spinnaker import (
     SignError,
     SpinnakerBackend,
 )
-from export.pynn.spinnaker_native import board_backend
 from export.samples.inputs import check_samples, encode
 from export.samples.recording import Recording
 from pynn_models.errors import SnnSsmError
@@ -71,10 +72,8 @@ _ERRORS: dict[str, type[SnnSsmError]] = {
 }
 
 # Cost model in ARM instructions: measured under emulation, which counts instructions and not
-# cycles; stock cells in sPyNNaker's binary, native ones as `benchmarks/arm_instructions.py` prints
-# and with what the binary adds to each.
-_TICK, _PER_NEURON = 504, 150
-_PER_NATIVE, _PER_MODE = 75, {True: 28, False: 16}
+# cycles; the neurons' own stand with their arithmetic.
+_TICK = 504
 _PER_SPIKE, _PER_TARGET = 811, 25
 _CYCLES_PER_MS = 200_000
 _INSTRUCTIONS_PER_CYCLE = 0.7
@@ -202,8 +201,7 @@ def estimate(
     these rates, and with every source spiking.
     """
     cell = network.population(population).state_space
-    native = _PER_NATIVE + _PER_MODE[cell.is_complex] * cell.n_modes
-    base = _TICK + (_PER_NEURON if network.cells == "stock" else native) * neurons
+    base = _TICK + ARITHMETIC[network.cells].instructions(cell) * neurons
     typical, worst = float(base), float(base)
     for projection in network.incoming(population):
         density = np.count_nonzero(projection.weights) / projection.weights.size

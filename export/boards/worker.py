@@ -23,8 +23,8 @@ from export.boards.config import BoardError, use_configuration
 from export.description.network import Network
 from export.description.storage import load_network
 from export.pynn.built import Built, build, setup_arguments, simulator
+from export.pynn.registry import board_backend
 from export.pynn.spinnaker import RECEPTORS, SpinnakerBackend, read_weights
-from export.pynn.spinnaker_native import SpinnakerNative, board_backend
 from export.samples.recording import concatenate
 from pynn_models.errors import SnnSsmError
 from snn_ssm.files import write_atomic
@@ -126,7 +126,7 @@ def check_weights(built: Built, backend: SpinnakerBackend) -> dict[str, int]:
     return {"projections": len(built.projections), "synapses": synapses, "differing": 0}
 
 
-def check_parameters(built: Built, backend: SpinnakerNative) -> dict[str, int]:
+def check_parameters(built: Built, backend: SpinnakerBackend) -> dict[str, int]:
     """Compare what sPyNNaker would load as native neurons with the plan, bit for bit.
 
     Read from the database in which it keeps every core's memory regions, until ``sim.end``.
@@ -189,7 +189,7 @@ def work(directory: Path) -> dict[str, Any]:
         built = _run(sim, network, part, backend, request["board"])
         if not result:
             result = read_board(built) | {"weights": check_weights(built, backend)}
-            if isinstance(backend, SpinnakerNative):
+            if backend.reads_parameters:
                 result["parameters"] = check_parameters(built, backend)
         if not request["virtual"]:
             parts.append(built.recording())

@@ -179,12 +179,40 @@ def _calibration(
     return _samples(network, args.calibration, count, "train").inputs
 
 
+# The arguments that belong to what a backend may use.
+_BELONGS = {
+    "board": ("board", "machine_version", "neurons_per_core", "time_scale_factor"),
+    "calibration": ("calibration",),
+}
+
+
+def _refuse_unused(args: argparse.Namespace) -> None:
+    """Raise :class:`UsageError` for an argument that means nothing to the backend."""
+    from export.verification.backends import BACKENDS, UnknownBackendError
+
+    if args.backend not in BACKENDS:
+        raise UnknownBackendError(
+            f"unknown backend {args.backend!r}; there are {', '.join(BACKENDS)}."
+        )
+    for use, names in _BELONGS.items():
+        given = [name for name in names if getattr(args, name) is not None]
+        if given and use not in BACKENDS[args.backend].uses:
+            users = [backend.name for backend in BACKENDS.values() if use in backend.uses]
+            raise UsageError(
+                f"--{given[0].replace('_', '-')} means nothing to the backend {args.backend}; it "
+                f"is for {' and '.join(users)}. Leave it out, or choose that backend."
+            )
+
+
 def _board(args: argparse.Namespace) -> Board:
     from export.boards.config import VIRTUAL, Board
 
-    return Board(
-        args.board or VIRTUAL, args.machine_version, args.neurons_per_core, args.time_scale_factor
-    )
+    given = {
+        "machine_version": args.machine_version,
+        "neurons_per_core": args.neurons_per_core,
+        "time_scale_factor": args.time_scale_factor,
+    }
+    return Board(args.board or VIRTUAL, **{k: v for k, v in given.items() if v is not None})
 
 
 def _map(
@@ -209,25 +237,27 @@ def run(args: argparse.Namespace) -> int:
     from export.description.storage import load_network
     from export.samples.readout import accumulated_logits, logits
     from export.samples.recording import concatenate
-    from export.verification.backends import runner
+    from export.verification.backends import BACKENDS, Options, runner
+    from export.verification.backends.spinnaker import SPINNAKER
     from snn_ssm.files import writable
 
+    _refuse_unused(args)
     if args.out:
         writable(args.out)
     network = load_network(args.network)
     samples = _samples(network, args.data, args.samples)
-    if args.backend == "spinnaker" and _board(args).is_virtual:
+    if args.backend == SPINNAKER.name and _board(args).is_virtual:
         from export.boards.execution import mean_rates
 
         rates = mean_rates(network, samples.head(_RATES).inputs)
         return _map(network, args, samples.inputs, rates)
-    calibration = _calibration(network, args, args.backend == "spinnaker-software")
-    execute = runner(args.backend, network, _board(args), calibration)
+    options = Options(_board(args), _calibration(network, args, True))
+    execute = runner(args.backend, network, options)
     readout = network.readout.population
     ways: dict[str, Callable[[Any, Recording], FloatArray]] = {}
     if network.linear_readout:
         ways["spike counts"] = lambda part, recording: logits(network, part, recording)
-    reads = network.cells == "native" and args.backend != "spinnaker"
+    reads = network.family.streams and BACKENDS[args.backend].reads_membranes
     if reads:
         ways[f"the population {readout!r}"] = lambda _, recording: accumulated_logits(
             network, recording

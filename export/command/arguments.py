@@ -87,16 +87,16 @@ def _parser() -> argparse.ArgumentParser:
             help="SpiNNaker: the virtual board (mapping only), a board or a spalloc server",
         )
         command.add_argument(
-            "--machine-version", type=int, default=5, metavar="5|201|248",
-            help="5: 48 chips; 201, 248: SpiNNaker 2, mapping only (default: %(default)s)",
+            "--machine-version", type=int, metavar="5|201|248",
+            help="5: 48 chips; 201, 248: SpiNNaker 2, mapping only (default: 5)",
         )
         command.add_argument(
             "--neurons-per-core", type=int, metavar="N",
             help="SpiNNaker: neurons on one core (default: 64, or as many as fit)",
         )
         command.add_argument(
-            "--time-scale-factor", type=int, default=1, metavar="F",
-            help="SpiNNaker: how many times slower than real time (default: %(default)s)",
+            "--time-scale-factor", type=int, metavar="F",
+            help="SpiNNaker: how many times slower than real time (default: 1)",
         )
 
     def calibration(command: argparse.ArgumentParser) -> None:

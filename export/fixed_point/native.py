@@ -17,13 +17,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from export.description.network import FloatArray, Network, Population
+from export.fixed_point.plan import Arithmetic, Plan
 from export.fixed_point.weights import Load, WeightPlan, plan_weights, stored_load, worst_case
 from pynn_models.cells import StateSpaceCell
 from pynn_models.errors import SnnSsmError
-from pynn_models.spinnaker import FixedPointError, NativeParameters, plan_scaling, quantise_cell
-from pynn_models.spinnaker.synapses import RING_MAX
+from pynn_models.spinnaker import (
+    FixedPointError,
+    NativeParameters,
+    net_input,
+    plan_scaling,
+    quantise_cell,
+    run_native,
+    state_gain,
+)
+from pynn_models.spinnaker.synapses import RING_MAX, UInt16Array
 
 _TOP = 14
 _BIAS = 32767.0  # of 2^16, the range of U / 2^15
@@ -34,7 +44,7 @@ class SpinnakerNativeError(SnnSsmError):
 
 
 @dataclass(frozen=True, eq=False)
-class NativePlan(WeightPlan):
+class NativePlan(Plan):
     """One population: scale, shifts, and ``parameters``, the cell's integers.
 
     ``input_bound`` (H,): of ``|U| / 2^15``, from the stored weights.
@@ -42,6 +52,24 @@ class NativePlan(WeightPlan):
 
     parameters: NativeParameters
     input_bound: FloatArray
+
+    def step(
+        self, network: Network, exc: UInt16Array, inh: UInt16Array, membrane: bool
+    ) -> tuple[NDArray[np.bool_], FloatArray | None]:
+        found = run_native(self.parameters, net_input(exc, inh, self.shifts), membrane=membrane)
+        if found.membrane is None:
+            return found.spikes, None
+        exponent = -15 - self.parameters.membrane_exponent
+        return found.spikes, np.ldexp(found.membrane.astype(np.float64), exponent)
+
+    def modes(
+        self, network: Network, population: Population
+    ) -> tuple[NDArray[np.complex128], FloatArray]:
+        """``log2(|U| 2^(k - 31) sum_k |abar|^k)``; 0 for less than one unit."""
+        gain = state_gain(population.state_space, network.timestep, network.steps)
+        largest = np.ldexp(self.input_bound, 15)[:, None] * gain
+        reach = np.maximum(np.ldexp(largest, self.parameters.gain_shift - 31), 1.0)
+        return self.parameters.abar, np.log2(reach)
 
 
 def scaled_cell(cell: StateSpaceCell, scale: FloatArray) -> StateSpaceCell:
@@ -83,3 +111,12 @@ def _input_bound(
     exc, inh = (np.ldexp(sums, r - 15) for sums, r in zip(held, plan.shifts, strict=True))
     constant = np.rint(np.ldexp(bias, 15)) / 2.0**15
     return np.maximum(np.abs(exc + constant), np.abs(inh - constant))
+
+
+def _instructions(cell: StateSpaceCell) -> int:
+    """``75 + 28 N``, or ``75 + 16 N`` for real modes: as ``benchmarks/arm_instructions.py`` prints,
+    with what sPyNNaker's binary adds to each."""
+    return 75 + (28 if cell.is_complex else 16) * cell.n_modes
+
+
+NATIVE = Arithmetic("native", plan=plan_native, instructions=_instructions)

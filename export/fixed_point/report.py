@@ -18,16 +18,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from export.description.inspection import table
 from export.description.network import FloatArray, Network, Population, Projection
-from export.fixed_point.native import NativePlan
-from export.fixed_point.simulation import Plan, SpinnakerPlan
-from export.fixed_point.stock import StockPlan
+from export.fixed_point.plan import Plan
+from export.fixed_point.registry import ARITHMETIC
+from export.fixed_point.simulation import SpinnakerPlan
 from export.fixed_point.weights import stored_load
 from pynn_models.cells import propagator
-from pynn_models.spinnaker import from_u032, state_gain, stock_constants
 from pynn_models.spinnaker.synapses import RING_MAX
 
 
@@ -119,11 +117,7 @@ def mode_row(network: Network, population: Population, plan: Plan) -> ModeRow | 
         return None
     a_re, a_im = propagator(cell.tau, cell.omega, network.timestep)
     trained = a_re + 1j * a_im
-    if isinstance(plan, NativePlan):
-        found = plan.parameters.abar
-        reach = _native_reach(network, population, plan)
-    else:
-        found, reach = _stock_modes(network, population, plan)
+    found, reach = plan.modes(network, population)
     radius = np.abs(np.abs(found) - np.abs(trained))
     angle = np.abs(np.angle(found * trained.conj()))
     return ModeRow(
@@ -135,25 +129,6 @@ def mode_row(network: Network, population: Population, plan: Plan) -> ModeRow | 
         angle_worst=_where(angle),
         reach=(float(reach.min()), float(reach.max())),
     )
-
-
-def _native_reach(network: Network, population: Population, plan: NativePlan) -> FloatArray:
-    """``log2(|U| 2^(k - 31) sum_k |abar|^k)``, (H, N); 0 for less than one unit."""
-    gain = state_gain(population.state_space, network.timestep, network.steps)
-    largest = np.ldexp(plan.input_bound, 15)[:, None] * gain
-    return np.log2(np.maximum(np.ldexp(largest, plan.parameters.gain_shift - 31), 1.0))
-
-
-def _stock_modes(
-    network: Network, population: Population, plan: StockPlan
-) -> tuple[NDArray[np.complex128], FloatArray]:
-    """The decays, (H, 1), and the reach of the larger of the two synaptic currents, (H, 1)."""
-    constants = stock_constants(plan.cell, network.timestep)
-    held = np.minimum(stored_load(network, population, plan), RING_MAX)  # (2, H)
-    arriving = np.ldexp(held, np.array(plan.shifts)[:, None]) * from_u032(constants.init)
-    gain = state_gain(population.state_space, network.timestep, network.steps)[:, 0]
-    reach = np.log2(np.maximum((arriving * gain).max(axis=0), 1.0))
-    return from_u032(constants.dec[0])[:, None].astype(np.complex128), reach[:, None]
 
 
 def _where(values: FloatArray) -> tuple[int, int]:
@@ -202,6 +177,7 @@ def describe_plan(network: Network, plan: SpinnakerPlan) -> str:
         "",
         "load: all sources spiking at once, of 65535; worst: [neuron, mode]",
     ]  # fmt: skip
-    if network.cells == "stock":
-        lines.append("The logits of stock cells are computed from spike counts, on the host.")
+    note = ARITHMETIC[network.cells].note
+    if note:
+        lines.append(note)
     return "\n".join(lines)

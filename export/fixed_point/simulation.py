@@ -25,27 +25,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.description.network import FloatArray, Network, Population
-from export.fixed_point.native import NativePlan, plan_native
-from export.fixed_point.stock import StockPlan, plan_population
+from export.fixed_point.plan import Plan
+from export.fixed_point.registry import ARITHMETIC
 from export.fixed_point.support import check_supported
-from export.fixed_point.weights import Load, observed, stored_load, worst_case
+from export.fixed_point.weights import observed, stored_load, worst_case
 from export.samples.inputs import encode
 from export.samples.recording import Recording, concatenate
 from pynn_models.errors import SnnSsmError
 from pynn_models.spinnaker import (
     Arrival,
-    net_input,
     ring_buffer,
-    run_native,
-    run_stock,
-    stock_constants,
 )
 from pynn_models.spinnaker.synapses import RING_MAX, UInt16Array
 
 NAME = "spinnaker-software"
 _BATCH = 25  # samples at once, a thread each batch
 
-Plan = NativePlan | StockPlan
 Spikes = Mapping[str, NDArray[np.uint8]]  # what each source emits, (B, L, size)
 
 
@@ -72,16 +67,6 @@ class SpinnakerPlan:
     calibrated: bool = False
 
 
-def _on_board(network: Network) -> tuple[Population, ...]:
-    return network.layers if network.cells == "stock" else network.populations
-
-
-def _plan(network: Network, population: Population, load: Load) -> Plan:
-    if network.cells == "stock":
-        return plan_population(network, population, load)
-    return plan_native(network, population, load)
-
-
 def _check(network: Network) -> None:
     check_supported(network)
     source = network.source
@@ -106,7 +91,8 @@ def plan_network(network: Network) -> SpinnakerPlan:
     populations' plans.
     """
     _check(network)
-    plans = {p.name: _plan(network, p, worst_case) for p in _on_board(network)}
+    arithmetic = ARITHMETIC[network.cells]
+    plans = {p.name: arithmetic.plan(network, p, worst_case) for p in arithmetic.mapped(network)}
     return SpinnakerPlan(plans)
 
 
@@ -120,9 +106,10 @@ def calibrate(network: Network, samples: NDArray[Any]) -> SpinnakerPlan:
     _check(network)
     emitted: dict[str, NDArray[np.uint8]] = {network.source.name: _bits(network, samples)}
     plans: dict[str, Plan] = {}
-    for population in _on_board(network):
+    arithmetic = ARITHMETIC[network.cells]
+    for population in arithmetic.mapped(network):
         sources = [emitted[p.source] for p in network.incoming(population.name)]
-        plans[population.name] = _plan(network, population, observed(sources))
+        plans[population.name] = arithmetic.plan(network, population, observed(sources))
         parts = _batches(emitted, len(samples))
         with _threads() as threads:
             done = threads.map(
@@ -260,12 +247,4 @@ def _step(
     """Spikes and membrane of one population over the sequence; whether a ring buffer was full."""
     exc, inh = _buffers(network, population, plan, emitted)
     full = max(int(exc.max()), int(inh.max())) == RING_MAX
-    if isinstance(plan, StockPlan):
-        constants = stock_constants(plan.cell, network.timestep)
-        fired = run_stock(constants, exc, inh, plan.shifts).spikes
-        return fired, None, full
-    run = run_native(plan.parameters, net_input(exc, inh, plan.shifts), membrane=membrane)
-    trace = None
-    if run.membrane is not None:
-        trace = np.ldexp(run.membrane.astype(np.float64), -15 - plan.parameters.membrane_exponent)
-    return run.spikes, trace, full
+    return *plan.step(network, exc, inh, membrane), full

@@ -18,11 +18,21 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from export.description.network import FloatArray, Network, Population
-from export.fixed_point.weights import Load, WeightPlan, plan_weights, worst_case
+from export.fixed_point.plan import Arithmetic, Plan
+from export.fixed_point.weights import Load, plan_weights, stored_load, worst_case
 from pynn_models.errors import SnnSsmError
-from pynn_models.spinnaker import StockCell, stock_constants, to_s1615
+from pynn_models.spinnaker import (
+    StockCell,
+    from_u032,
+    run_stock,
+    state_gain,
+    stock_constants,
+    to_s1615,
+)
+from pynn_models.spinnaker.synapses import RING_MAX, UInt16Array
 
 _ONE = 2.0**15
 _REACH = 32767.0  # of a state: half of s16.15, so that a threshold can lie outside it
@@ -35,10 +45,28 @@ class SpinnakerStockError(SnnSsmError):
 
 
 @dataclass(frozen=True, eq=False)
-class StockPlan(WeightPlan):
+class StockPlan(Plan):
     """One population: scale, shifts, and ``cell`` in PyNN's units."""
 
     cell: StockCell
+
+    def step(
+        self, network: Network, exc: UInt16Array, inh: UInt16Array, membrane: bool
+    ) -> tuple[NDArray[np.bool_], FloatArray | None]:
+        """No membrane: the board records it before the update, and after a reset."""
+        constants = stock_constants(self.cell, network.timestep)
+        return run_stock(constants, exc, inh, self.shifts).spikes, None
+
+    def modes(
+        self, network: Network, population: Population
+    ) -> tuple[NDArray[np.complex128], FloatArray]:
+        """The decay, and the reach of the larger of the two synaptic currents, (H, 1) each."""
+        constants = stock_constants(self.cell, network.timestep)
+        held = np.minimum(stored_load(network, population, self), RING_MAX)  # (2, H)
+        arriving = np.ldexp(held, np.array(self.shifts)[:, None]) * from_u032(constants.init)
+        gain = state_gain(population.state_space, network.timestep, network.steps)[:, 0]
+        reach = np.log2(np.maximum((arriving * gain).max(axis=0), 1.0))
+        return from_u032(constants.dec[0])[:, None].astype(np.complex128), reach[:, None]
 
 
 def _decay_time(tau: float, timestep: float, where: str) -> float:
@@ -95,3 +123,12 @@ def _cell(
     reach = population.cell.theta * scale * np.ldexp(constants.init[0].astype(np.float64), -32)
     lowest = np.clip(reach, -_REACH - 1, _REACH + 1)  # beyond: always, or never
     return StockCell(**parameters, v_thresh=(np.floor(lowest * _ONE) + 1) / _ONE)
+
+
+STOCK = Arithmetic(
+    "stock",
+    plan=plan_population,
+    instructions=lambda cell: 150,  # at most, of sPyNNaker's own binary
+    whole=False,
+    note="The logits of stock cells are computed from spike counts, on the host.",
+)

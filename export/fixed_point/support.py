@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from export.description.network import Network
+from export.fixed_point.registry import ARITHMETIC
 from pynn_models.errors import SnnSsmError
 
 
@@ -12,11 +13,11 @@ class SpinnakerUnsupportedError(SnnSsmError):
 
 def check_supported(network: Network) -> None:
     """Raise :class:`SpinnakerUnsupportedError` for gated inputs, graded projections and resets."""
-    if network.cells == "lif":
+    if network.cells not in ARITHMETIC:
         raise SpinnakerUnsupportedError(
-            f"population {network.layers[0].name!r}: its neurons are leaky integrate-and-fire, for "
+            f"population {network.layers[0].name!r}: its neurons are {network.cells} cells, for "
             "which there is no plan of SpiNNaker's ranges here. Use the backend software or nest, "
-            "or train with model.cells = \"native\" or \"stock\"."
+            f"or train with model.cells = one of {', '.join(ARITHMETIC)}."
         )
     for population in network.populations:
         if population.branches is not None:

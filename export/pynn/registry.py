@@ -7,16 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from export.description.network import Network
+from export.fixed_point.support import check_supported
 from export.pynn.backend import Backend
 from export.pynn.nest import NestNative, NestStock
 from export.pynn.nest_lif import NestLif
-from export.pynn.spinnaker import SpinnakerStock
+from export.pynn.spinnaker import SpinnakerBackend, SpinnakerStock
 from export.pynn.spinnaker_native import SpinnakerNative
+
+ON_BOARDS: list[type[SpinnakerNative] | type[SpinnakerStock]] = [SpinnakerNative, SpinnakerStock]
 
 BACKENDS: list[Callable[[], Backend]] = [
     NestNative,
     NestStock,
     NestLif,
-    SpinnakerNative,
-    SpinnakerStock,
+    *ON_BOARDS,
 ]
+
+
+def board_backend(network: Network, neurons_per_core: int | None = None) -> SpinnakerBackend:
+    """The SpiNNaker backend of a network's cells.
+
+    Raises ``SpinnakerUnsupportedError`` for a network of parts that none has.
+    """
+    check_supported(network)
+    found = [make(neurons_per_core) for make in ON_BOARDS]
+    return next(backend for backend in found if backend.cells == network.cells)

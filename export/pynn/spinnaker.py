@@ -14,10 +14,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from export.description.network import FloatArray, Network, Population, Projection
+from export.fixed_point.registry import ARITHMETIC
 from export.fixed_point.stock import HOLD, StockPlan, plan_population
 from export.fixed_point.support import check_supported
 from export.fixed_point.weights import WeightPlan
 from export.pynn.backend import BackendError, no_currents
+
+UInt32Array = NDArray[np.uint32]
 
 CORE_LIMIT = 256  # neurons on a core: sPyNNaker's own default
 RING_BITS = 14  # of a ring buffer's index: neuron, receptor, delay
@@ -114,6 +117,7 @@ class SpinnakerBackend:
 
     module = "pyNN.spiNNaker"
     cells: str
+    reads_parameters = False  # what sPyNNaker would load can be compared with ``region``
     lag = 0
     stamp = 0
     copies: int | None
@@ -130,9 +134,15 @@ class SpinnakerBackend:
     ) -> Any:
         raise NotImplementedError
 
+    def region(
+        self, network: Network, population: Population, first_step: int, neurons: slice
+    ) -> UInt32Array:
+        """What a core's region of neuron parameters must hold, in 32-bit words."""
+        raise NotImplementedError
+
     def mapped(self, network: Network) -> tuple[Population, ...]:
         """The populations that are on the board."""
-        return network.layers if self.copies is not None else network.populations
+        return ARITHMETIC[self.cells].mapped(network)
 
     def per_core(self, network: Network, population: Population) -> int:
         """Neurons on a core; raises :class:`CoreSizeError` for more than it holds."""

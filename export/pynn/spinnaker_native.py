@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from export.description.network import FloatArray, Network, Population
 from export.fixed_point.native import NativePlan, plan_native
@@ -22,13 +21,11 @@ from export.pynn.spinnaker import (
     NEURONS_PER_CORE,
     CoreSizeError,
     SpinnakerBackend,
-    SpinnakerStock,
+    UInt32Array,
     check_delays,
     check_size,
 )
 from pynn_models.spinnaker import neuron_words
-
-UInt32Array = NDArray[np.uint32]
 
 _MEMORY = 55_650 - 1_800
 _NEURON, _OVERHEAD = 16, 12
@@ -62,6 +59,7 @@ class SpinnakerNative(SpinnakerBackend):
     """
 
     cells = "native"
+    reads_parameters = True
     copies: int | None = None
 
     def __init__(self, neurons_per_core: int | None = None) -> None:
@@ -132,8 +130,3 @@ class SpinnakerNative(SpinnakerBackend):
         signal = recorder.get_data(MEMBRANE).segments[0].filter(name=MEMBRANE)[0]
         return np.ldexp(signal.magnitude[first_step:].astype(np.float64), -exponents)
 
-
-def board_backend(network: Network, neurons_per_core: int | None = None) -> SpinnakerBackend:
-    """The backend of a network's cells."""
-    kind = SpinnakerStock if network.cells == "stock" else SpinnakerNative
-    return kind(neurons_per_core)

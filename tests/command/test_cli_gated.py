@@ -63,8 +63,8 @@ def test_export_run_and_verify(tmp_path, capsys, kind):
 
 def test_accuracy_is_that_of_the_readout(tmp_path, capsys):
     files = make(tmp_path, "glu")
-    call("verify", files / "network", "--backends", "software", "--data", files / "samples.npz",
-         "--json", files / "v.json")
+    call("verify", files / "network", "--backends", "torch,software", "--checkpoint",
+         files / "checkpoint", "--data", files / "samples.npz", "--json", files / "v.json")
     accuracy = json.loads((files / "v.json").read_text())["backends"]["software"]["accuracy"]
     capsys.readouterr()
     assert call("run", files / "network", "--data", files / "samples.npz") == 0
@@ -113,7 +113,7 @@ def test_evaluate_a_gated_checkpoint(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("kind", "reason"), [
-    ("glu", "its gated inputs (glu) need products"), ("lif", "leaky integrate-and-fire"),
+    ("glu", "its gated inputs (glu) need products"), ("lif", "lif cells"),
 ])
 def test_spinnaker_is_refused_by_every_command(tmp_path, capsys, kind, reason):
     files = make(tmp_path, kind)

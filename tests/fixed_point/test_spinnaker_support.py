@@ -33,9 +33,9 @@ def test_gated_inputs_are_refused(kind):
 
 def test_leaky_neurons_are_refused():
     assert refusal(check_supported, leaky_network_of(0)) == (
-        "population 'layer0': its neurons are leaky integrate-and-fire, for which there is no plan "
-        "of SpiNNaker's ranges here. Use the backend software or nest, or train with model.cells = "
-        "\"native\" or \"stock\"."
+        "population 'layer0': its neurons are lif cells, for which there is no plan of SpiNNaker's "
+        "ranges here. Use the backend software or nest, or train with model.cells = one of native, "
+        "stock."
     )
 
 

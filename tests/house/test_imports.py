@@ -29,7 +29,7 @@ IMPORTS_A_SIMULATOR = {
     "pynn_models/spinnaker/neuron.py",
 }
 # The commands that train or compare with the trained model: inside functions only.
-REACHES_TRAINING = {"export/command/actions.py", "export/verification/backends.py"}
+REACHES_TRAINING = {"export/command/actions.py", "export/verification/backends/torch.py"}
 
 
 def sources(package):

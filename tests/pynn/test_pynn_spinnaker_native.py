@@ -22,10 +22,10 @@ from export.boards.worker import ParameterMismatchError
 from export.command.arguments import main
 from export.description.storage import save_network
 from export.lowering.network import lower
+from export.pynn.registry import board_backend
 from export.pynn.spinnaker import CoreSizeError, DelayLimitError
 from export.pynn.spinnaker_native import (
     SpinnakerNative,
-    board_backend,
     capacity,
     neuron_bytes,
 )

@@ -14,8 +14,8 @@ from export.boards.config import use_configuration
 from export.boards.worker import check_weights
 from export.description.storage import load_network
 from export.pynn.built import build, setup_arguments, simulator
+from export.pynn.registry import board_backend
 from export.pynn.spinnaker import connection_list
-from export.pynn.spinnaker_native import board_backend
 
 
 def membrane(population):

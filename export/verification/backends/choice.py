@@ -1,0 +1,77 @@
+"""Backends chosen by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from export.description.network import Network
+from export.verification.backends.kind import Options, UnknownBackendError
+from export.verification.backends.registry import BACKENDS
+from export.verification.backends.torch import TORCH, torch_runner
+from export.verification.comparison import VerificationError
+from export.verification.contract import Runner, verify
+
+if TYPE_CHECKING:
+    from snn_ssm.tasks import Samples
+
+
+def runner(name: str, network: Network, options: Options | None = None) -> Runner:
+    """A function ``(samples, membranes) -> Recording`` for the backend of that name.
+
+    Raises :class:`UnknownBackendError` for an unknown name, and for options that it lacks.
+    """
+    if name not in BACKENDS:
+        raise UnknownBackendError(f"unknown backend {name!r}; there are {', '.join(BACKENDS)}.")
+    return BACKENDS[name].runner(network, options or Options())
+
+
+def verify_backends(
+    names: Sequence[str], network: Network, checkpoint: Path | None, samples: Samples
+) -> dict[str, Any]:
+    """:func:`export.verification.verify` with the backends of these names, and a progress bar.
+
+    Raises :class:`VerificationError` for a single run, :class:`UnknownBackendError` as
+    :func:`runners` does and for a checkpoint that nothing reads.
+    """
+    compared, convolution = runners(names, network, checkpoint)
+    if checkpoint is not None and TORCH.name not in compared:
+        raise UnknownBackendError(
+            f"--checkpoint is given, and none of the backends {', '.join(compared)} reads it; "
+            f"expected {TORCH.name} among them. Add it, or leave --checkpoint out."
+        )
+    if len(compared) + (convolution is not None) < 2:
+        raise VerificationError(
+            f"only {', '.join(compared)} would run, and nothing would be compared; expected at "
+            "least two runs. Name another backend, for example --backends software,nest."
+        )
+    with tqdm(total=len(samples), desc="verify") as bar:
+        return verify(
+            network,
+            samples.inputs,
+            samples.labels,
+            compared,
+            convolution=convolution,
+            progress=bar.update,
+        )
+
+
+def runners(
+    names: Sequence[str], network: Network, checkpoint: Path | None
+) -> tuple[dict[str, Runner], Runner | None]:
+    """The runners of several backends, in order, and, with torch among them, its convolution.
+
+    Raises :class:`UnknownBackendError` for an unknown name, one that stands twice, or torch
+    without a checkpoint.
+    """
+    found: dict[str, Runner] = {}
+    for name in names:
+        if name in found:
+            raise UnknownBackendError(f"the backend {name!r} stands twice; name each once.")
+        found[name] = runner(name, network, Options(checkpoint=checkpoint))
+    if checkpoint is None or TORCH.name not in found:
+        return found, None
+    return found, torch_runner(checkpoint, network, "convolution")

@@ -1,0 +1,13 @@
+"""The backends that ``run``, ``verify`` and ``report`` know: one file each, registered here."""
+
+from export.verification.backends.kind import RunBackend
+from export.verification.backends.nest import NEST
+from export.verification.backends.software import SOFTWARE
+from export.verification.backends.spinnaker import SPINNAKER
+from export.verification.backends.spinnaker_software import SPINNAKER_SOFTWARE
+from export.verification.backends.torch import TORCH
+from pynn_models.registry import Registry
+
+BACKENDS: Registry[RunBackend] = Registry(
+    "backend", TORCH, SOFTWARE, SPINNAKER_SOFTWARE, NEST, SPINNAKER
+)

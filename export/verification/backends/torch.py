@@ -1,0 +1,65 @@
+"""The backend ``torch``: the trained model itself, step by step in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from export.description.network import Network
+from export.lowering.mixing import NEGATIVE
+from export.samples.recording import Recording
+from export.verification.backends.kind import Options, RunBackend, UnknownBackendError
+from export.verification.contract import Runner
+
+
+def _runner(network: Network, options: Options) -> Runner:
+    if options.checkpoint is None:
+        raise UnknownBackendError(
+            "the backend torch needs --checkpoint, which verify and report take."
+        )
+    return torch_runner(options.checkpoint, network)
+
+
+def torch_runner(checkpoint: Path, network: Network, method: str = "steps") -> Runner:
+    """The trained model itself as a runner; needs torch, which is imported here and not before.
+
+    ``method`` as in ``snn_ssm.model.reference.run_reference``. Of what does not spike it has no
+    membranes.
+    """
+    try:
+        from snn_ssm.model.reference import run_reference
+    except ImportError as error:
+        raise UnknownBackendError(
+            f"the backend torch cannot be imported ({error}). "
+            "Install it: pip install 'snn-ssm[train]'."
+        ) from error
+    from snn_ssm.checkpoint import load_checkpoint
+
+    trained = load_checkpoint(checkpoint)
+    names = [p.name for p in network.layers if not p.name.endswith(NEGATIVE)]
+
+    def run(samples: NDArray[Any], membranes: Collection[str]) -> Recording:
+        reference = run_reference(trained, samples, method=method)
+        layers = zip(
+            names, reference.spikes, reference.negative, reference.membranes, strict=True
+        )
+        spikes, traces = {}, {}
+        for name, positive, negative, membrane in layers:
+            spikes[name], traces[name] = positive, membrane
+            if negative is not None:
+                spikes[name + NEGATIVE], traces[name + NEGATIVE] = negative, -membrane
+        return Recording(
+            "torch",
+            network.timestep,
+            spikes,
+            {name: traces[name] for name in membranes if name in traces},
+            reference.logits,
+        )
+
+    return run
+
+
+TORCH = RunBackend("torch", _runner, frozenset({"checkpoint"}))
