@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from pynn_models.errors import SnnSsmError
 
@@ -51,6 +51,10 @@ class Registry(Mapping[str, Kind], Generic[Kind]):
                 f"the {self.what} {name!r} is unknown; use one of {', '.join(self._kinds)}."
             )
         return self._kinds[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The kind of that name, or ``default``."""
+        return self._kinds.get(name, default)
 
     def __contains__(self, name: object) -> bool:
         return name in self._kinds

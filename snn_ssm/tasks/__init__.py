@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from pynn_models.registry import Registry
 from snn_ssm.config import TaskConfig
 from snn_ssm.tasks.base import (
     DataError,
@@ -23,10 +24,9 @@ from snn_ssm.tasks.pathfinder import PATH_X, PATHFINDER
 from snn_ssm.tasks.retrieval import RETRIEVAL
 from snn_ssm.tasks.text import TEXT
 
-_ALL: tuple[Task, ...] = (
-    SMNIST, PSMNIST, IMAGE, LISTOPS, TEXT, RETRIEVAL, PATHFINDER, PATH_X, MITBIH,
+TASKS: Registry[Task] = Registry(
+    "task", SMNIST, PSMNIST, IMAGE, LISTOPS, TEXT, RETRIEVAL, PATHFINDER, PATH_X, MITBIH
 )
-TASKS: dict[str, Task] = {task.name: task for task in _ALL}
 
 
 def get_task(name: str) -> Task:

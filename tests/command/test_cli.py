@@ -129,6 +129,43 @@ def test_where_nothing_can_be_written_nothing_is_run(
     assert "FileError: cannot write none/f: No such file or directory." in message
 
 
+@pytest.mark.parametrize(("backend", "option", "users"), [
+    ("nest", ["--board", "virtual"], "spinnaker"),
+    ("software", ["--neurons-per-core", "8"], "spinnaker"),
+    ("software", ["--time-scale-factor", "2"], "spinnaker"),
+    ("spinnaker-software", ["--machine-version", "201"], "spinnaker"),
+    ("nest", ["--calibration", "data"], "spinnaker-software"),
+])
+def test_an_option_that_the_backend_does_not_use(files, capsys, backend, option, users):
+    message = refusal(
+        capsys, "run", files / "network", "--backend", backend, *option,
+        "--data", files / "samples.npz",
+    )
+    assert message == (
+        f"snn-ssm: UsageError: {option[0]} means nothing to the backend {backend}; it is for "
+        f"{users}. Leave it out, or choose that backend.\n"
+    )
+
+
+def test_run_names_the_backends_that_there_are(files, capsys):
+    arguments = ["run", files / "network", "--data", files / "samples.npz", "--backend"]
+    assert "unknown backend 'brian'; there are torch, software, spinnaker-software, nest" in (
+        refusal(capsys, *arguments, "brian")
+    )
+    assert "the backend torch needs --checkpoint" in refusal(capsys, *arguments, "torch")
+
+
+def test_verify_compares_at_least_two_runs(files, capsys):
+    data = ["--data", files / "samples.npz"]
+    alone = refusal(capsys, "verify", files / "network", "--backends", "software", *data)
+    assert "only software would run, and nothing would be compared; expected at least two" in alone
+    unread = refusal(
+        capsys, "verify", files / "network", "--backends", "software,spinnaker-software",
+        "--checkpoint", files / "checkpoint", *data,
+    )
+    assert "none of the backends software, spinnaker-software reads it; expected torch" in unread
+
+
 def test_labels_that_the_network_has_no_class_for(files, capsys):
     np.savez(files / "more.npz", inputs=samples_of(CHECKPOINT, 2), labels=[0, 9])
     message = refusal(capsys, "run", files / "network", "--data", files / "more.npz")

@@ -18,15 +18,15 @@ FloatArray = NDArray[np.float64]
 class Pooling:
     """Logits ``R pooled(s) / terms + r`` of spikes s, and the silent neurons that compute them.
 
-    ``pooled(s)``: (B, L, size) -> (B, size), a sum of steps. ``accumulator(bias)``: neurons whose
-    membrane is, at the end, the sum of the same steps' logits, for the constants (K,) of each.
-    ``terms(steps)``: of how many steps the sums are, by which they are divided.
+    ``pooled(s)``: (B, L, size) -> (B, size), a weighted sum of steps. ``accumulator(bias)``:
+    neurons whose membrane is, at the end, the same sum of ``R s + r``, r the constants (K,).
+    ``terms(steps)``: the sum of the steps' weights, by which either is divided.
     """
 
     name: str
     pooled: Callable[[NDArray[Any]], FloatArray]
     accumulator: Callable[[FloatArray], StateSpaceCell]
-    terms: Callable[[int], int]
+    terms: Callable[[int], float]
 
 
 def silent(bias: FloatArray, tau: FloatArray, d: float) -> StateSpaceCell:
