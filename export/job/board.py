@@ -8,7 +8,6 @@ environment's is used, as a job system (EBRAINS) sets it up.
 
 from __future__ import annotations
 
-import configparser
 import contextlib
 import os
 import shutil
@@ -16,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from export.boards.config import CONFIGURATION, use_configuration
+from export.job.machine import check_configuration
 from export.job.results import JobError
 
 
@@ -23,7 +23,7 @@ from export.job.results import JobError
 def configured(bundle: Path, out: Path) -> Iterator[None]:
     """Run in ``out``, with the configuration of the job, else the environment's.
 
-    Raises :class:`JobError` where there is none, or it names the virtual board.
+    Raises :class:`JobError` where there is none, and as :func:`check_configuration` does.
     """
     directory, environment = Path.cwd(), dict(os.environ)
     own = bundle / CONFIGURATION
@@ -34,7 +34,7 @@ def configured(bundle: Path, out: Path) -> Iterator[None]:
             f"sPyNNaker has no configuration. Copy {own}.template to {own} and fill in the "
             "machine."
         )
-    _refuse_virtual(found)
+    check_configuration(found)
     for path in given[:1]:
         shutil.copyfile(path, out / CONFIGURATION)
     os.chdir(out)
@@ -52,18 +52,3 @@ def _of_the_user() -> list[Path]:
     settings = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     places = (Path.home(), Path(settings), Path("/etc/xdg"))
     return [path for p in places if (path := p / f".{CONFIGURATION}").is_file()]
-
-
-def _refuse_virtual(paths: list[Path]) -> None:
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
-    try:
-        parser.read(reversed(paths))  # the first counts most
-        virtual = parser.getboolean("Machine", "virtual_board", fallback=False)
-    except (configparser.Error, ValueError, UnicodeDecodeError) as error:
-        raise JobError(f"{paths[0]} is no configuration: {error}. Correct the file.") from error
-    if virtual:
-        raise JobError(
-            f"{paths[0]} names the virtual board, which maps a network and returns no spikes. "
-            "Give machine_name or spalloc_server; to see the mapping use 'snn-ssm inspect --board "
-            "virtual'."
-        )

@@ -17,12 +17,14 @@ class BackendError(SnnSsmError):
 class Backend(Protocol):
     """What a PyNN backend must offer; one class a backend and kind of cell.
 
+    ``module``: of PyNN; ``aliases``: other names that the same module goes by.
     ``lag``: the steps from an input's arrival to the spike it causes. ``stamp``: the time, in
     steps, that the simulator gives to a spike of step 0. ``copies``: None where samples stream,
     else how many run side by side at most.
     """
 
     module: str
+    aliases: tuple[str, ...]
     cells: str
     lag: int
     stamp: int
@@ -64,6 +66,29 @@ class Backend(Protocol):
 
     def membrane(self, recorder: Any, first_step: int) -> FloatArray:
         """The recorded membrane from the population's first step on, (steps, neurons)."""
+
+    def check_ran(self) -> None:
+        """Raise :class:`BackendError` where the simulator computes nothing (a virtual board)."""
+
+
+def whole_segment(block: Any, label: str) -> Any:
+    """The one segment of what PyNN recorded, from the start of the simulation on.
+
+    Raises :class:`BackendError` where data were cleared, or the simulator was reset since.
+    """
+    if len(block.segments) != 1:
+        raise BackendError(
+            f"population {label!r}: its data are of {len(block.segments)} runs; expected one. The "
+            "simulator was reset since the network was built: call setup() and build() anew."
+        )
+    segment = block.segments[0]
+    starts = [float(data.t_start) for data in (*segment.spiketrains, *segment.analogsignals)]
+    if any(start > 0 for start in starts):
+        raise BackendError(
+            f"population {label!r}: its data begin at {max(starts)} ms; expected 0. They were "
+            "cleared since: read the recording before, or build and run anew."
+        )
+    return segment
 
 
 def no_currents(target: str) -> BackendError:

@@ -18,7 +18,7 @@ readout population is left out then; logits come from the spikes.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -27,16 +27,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.description.network import INPUT_RECEPTOR, FloatArray, Network, Population, Projection
-from export.pynn.backend import Backend, BackendError, first_steps
+from export.pynn.backend import Backend, BackendError, first_steps, whole_segment
 from export.pynn.registry import BACKENDS
 from export.samples.inputs import encode
 from export.samples.recording import Recording, concatenate
 
 
 def _known(name: str) -> list[Backend]:
-    """The backends of one simulator, by its short name or its module's."""
+    """The backends of one simulator, by its short name or one of its modules', in any case."""
     backends = [make() for make in BACKENDS]
-    found = [b for b in backends if name in (b.module, b.module.removeprefix("pyNN.").lower())]
+    found = [b for b in backends if name.lower() in _names(b)]
     if not found:
         modules = dict.fromkeys(b.module for b in backends)
         raise BackendError(
@@ -44,6 +44,11 @@ def _known(name: str) -> list[Backend]:
             f"{', '.join(modules)}."
         )
     return found
+
+
+def _names(backend: Backend) -> set[str]:
+    names = {backend.module, backend.module.removeprefix("pyNN."), *backend.aliases}
+    return {name.lower() for name in names}
 
 
 def _backend(name: str, network: Network) -> Backend:
@@ -84,7 +89,8 @@ class Built:
 
     ``projections`` has the key (source, target), or (source, target, receptor) for one onto a
     value or a gate; ``duration`` is the time in ms to pass to ``sim.run``; ``first_steps`` the
-    simulator step at which each population starts; ``copies`` samples run side by side.
+    simulator step at which each population starts; ``copies`` samples run side by side; ``clock``
+    the simulator's time in ms.
     """
 
     network: Network
@@ -97,6 +103,7 @@ class Built:
     populations: dict[str, Any] = field(default_factory=dict)
     projections: dict[tuple[str, ...], Any] = field(default_factory=dict)
     recorders: dict[str, Any] = field(default_factory=dict)
+    clock: Callable[[], float] = field(default=lambda: 0.0)
 
     def record(self, membranes: Collection[str] = ()) -> None:
         """Record every layer's spikes, and the membranes of the named populations."""
@@ -106,10 +113,26 @@ class Built:
             self.recorders[name] = self.via.record_membrane(self._built(name))
 
     def recording(self, membranes: Collection[str] = ()) -> Recording:
-        """What PyNN's ``get_data`` returns, with samples cut apart and latencies taken off."""
+        """What PyNN's ``get_data`` returns, with samples cut apart and latencies taken off.
+
+        Raises :class:`BackendError` for data that were not computed or are not there any more: a
+        run that was too short, a layer or membrane that was not recorded, a reset, cleared data, a
+        virtual board.
+        """
+        self._check_run()
         spikes = {p.name: self._spikes(p) for p in self.network.layers}
         traces = {name: self._membrane(name) for name in membranes}
         return Recording(self.backend, self.network.timestep, spikes, traces)
+
+    def _check_run(self) -> None:
+        now = float(self.clock())
+        if now < self.duration - 1e-6 * self.network.timestep:
+            raise BackendError(
+                f"the simulator is at {now:g} ms of the {self.duration:g} ms that the network "
+                "needs; nothing is read before. Call sim.run(built.duration), and after a reset "
+                "setup() and build() first."
+            )
+        self.via.check_ran()
 
     def _built(self, name: str) -> Any:
         known = self.network.population(name).name
@@ -123,8 +146,15 @@ class Built:
     def _spikes(self, population: Population) -> NDArray[np.bool_]:
         rows = self.samples * self.network.steps // self.copies
         found = np.zeros((rows, self.copies * population.size), np.bool_)
-        segment = self.populations[population.name].get_data("spikes").segments[0]
-        for train in segment.spiketrains:
+        block = self.populations[population.name].get_data("spikes")
+        trains = whole_segment(block, population.name).spiketrains
+        if len(trains) != found.shape[1]:
+            raise BackendError(
+                f"population {population.name!r}: the spikes of {len(trains)} of its "
+                f"{found.shape[1]} neurons were recorded; expected all. Call built.record() "
+                "before sim.run()."
+            )
+        for train in trains:
             stamps = np.rint(train.magnitude / self.network.timestep).astype(np.int64)
             steps_of = stamps - self.via.stamp - self.first_steps[population.name]
             # Steps past the last sample run on while the layers behind finish it.
@@ -132,8 +162,20 @@ class Built:
         return self._by_sample(found)
 
     def _membrane(self, name: str) -> FloatArray:
+        self._built(name)
+        if name not in self.recorders:
+            raise BackendError(
+                f"population {name!r}: its membrane was not recorded. Call "
+                f"built.record(membranes=[{name!r}]) before sim.run()."
+            )
         rows = self.via.membrane(self.recorders[name], self.first_steps[name])
-        return self._by_sample(rows[: self.samples * self.network.steps // self.copies])
+        wanted = self.samples * self.network.steps // self.copies
+        if len(rows) < wanted:
+            raise BackendError(
+                f"population {name!r}: {len(rows)} steps of its membrane were recorded; expected "
+                f"{wanted}. Call built.record() before sim.run(), and sim.run(built.duration)."
+            )
+        return self._by_sample(rows[:wanted])
 
     def _by_sample(self, rows: NDArray[Any]) -> NDArray[Any]:
         """(steps, copies H) or, where samples stream, (B steps, H) -> (B, steps, H)."""
@@ -170,7 +212,7 @@ def build(
     last = max(first[p.name] for p in made)
     built = Built(
         network, sim.__name__, len(samples), (last + len(stream) + 1) * network.timestep,
-        first, backend, copies,
+        first, backend, copies, clock=sim.get_current_time,
     )
     for population in made:
         built.populations[population.name] = backend.population(

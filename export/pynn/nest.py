@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.description.network import INPUT_RECEPTOR, FloatArray, Network, Population, Projection
-from export.pynn.backend import BackendError, first_steps, no_currents
+from export.pynn.backend import BackendError, first_steps, no_currents, whole_segment
 
 # A stock membrane forgets by exp(-300) a step: nothing is left of it in float64, and yet an
 # initial value of -1e300 holds it below any threshold for the two steps before which no current
@@ -40,6 +40,7 @@ class Nest:
     """What all kinds of cells have in common."""
 
     module = "pyNN.nest"
+    aliases: tuple[str, ...] = ()
     stamp = 1  # what happens in step s is stamped s + 1
 
     def _min_delay(self, network: Network) -> int:
@@ -66,6 +67,9 @@ class Nest:
                 f"the simulator's spike_precision is {state.spike_precision!r}; expected "
                 "'on_grid'. Call sim.setup(**setup_arguments('nest', network)) before build()."
             )
+
+    def check_ran(self) -> None:
+        """NEST always computes."""
 
     def first_input(self, network: Network) -> int:
         return self._min_delay(network)  # devices are early enough from here on
@@ -137,7 +141,7 @@ class NestNative(Nest):
         return population
 
     def membrane(self, recorder: Any, first_step: int) -> FloatArray:
-        signal = recorder.get_data("y").segments[0].analogsignals[0]
+        signal = whole_segment(recorder.get_data("y"), recorder.label).analogsignals[0]
         # Row i is time i timestep, the end of step i - 1; row 0 the initial state.
         return np.asarray(signal.magnitude)[first_step + 1 :]
 

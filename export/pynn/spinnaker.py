@@ -116,6 +116,7 @@ class SpinnakerBackend:
     """
 
     module = "pyNN.spiNNaker"
+    aliases: tuple[str, ...] = ("spynnaker.pyNN",)
     cells: str
     reads_parameters = False  # what sPyNNaker would load can be compared with ``region``
     lag = 0
@@ -169,6 +170,16 @@ class SpinnakerBackend:
             raise BackendError(
                 f"the simulator's timestep is {step} ms, the network's {network.timestep} ms. "
                 "Call sim.setup(**setup_arguments('spinnaker', network)) before build()."
+            )
+
+    def check_ran(self) -> None:
+        from spinn_utilities.config_holder import get_config_bool
+
+        if get_config_bool("Machine", "virtual_board"):  # in any spelling that sPyNNaker takes
+            raise BackendError(
+                "the virtual board only maps and computes nothing: there are no spikes to read. "
+                "Give spynnaker.cfg a real or emulated board, or use spinnaker-software, which "
+                "computes what a board would."
             )
 
     def first_input(self, network: Network) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 
 from export.description.network import FloatArray, Network, Population
 from export.fixed_point.native import NativePlan, plan_native
+from export.pynn.backend import whole_segment
 from export.pynn.spinnaker import (
     CORE_LIMIT,
     NEURONS_PER_CORE,
@@ -127,6 +128,7 @@ class SpinnakerNative(SpinnakerBackend):
             for population, plan in self._plans.items()
             if population.name == recorder.label
         )
-        signal = recorder.get_data(MEMBRANE).segments[0].filter(name=MEMBRANE)[0]
+        segment = whole_segment(recorder.get_data(MEMBRANE), recorder.label)
+        signal = segment.filter(name=MEMBRANE)[0]
         return np.ldexp(signal.magnitude[first_step:].astype(np.float64), -exponents)
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from support.files import ROOT
 from support.job_runs import SAMPLES, refusal, run_here, run_there, verify
 from support.random_networks import checkpoint_of
 
@@ -84,6 +85,9 @@ def test_an_unknown_simulator_and_a_chunk_of_none(job_files, capsys):
     assert "--chunk is 0" in refusal(capsys, run_here, job_files / "job", "nest", "--chunk", "0")
 
 
+BOARD = "[Machine]\nmachine_name = 127.0.0.1\nversion = 5\n"
+
+
 def on_spinnaker(bundle, capsys, monkeypatch, home, settings=None):
     """What a run with ``spiNNaker`` answers, and what the simulator found where it was started."""
     monkeypatch.setenv("HOME", str(home))
@@ -109,14 +113,14 @@ def test_spinnaker_is_started_with_the_jobs_configuration(job_files, tmp_path, c
     bundle = job_files / "job"
     message, seen = on_spinnaker(bundle, capsys, monkeypatch, tmp_path)
     assert "sPyNNaker has no configuration. Copy" in message and not seen
-    (tmp_path / ".spynnaker.cfg").write_text("[Machine]\nversion = 5\n")
+    (tmp_path / ".spynnaker.cfg").write_text(BOARD)
     message, seen = on_spinnaker(bundle, capsys, monkeypatch, tmp_path)
     assert "no spinnaker here" in message
     assert seen == {"home": str(tmp_path), "there": False}
     (tmp_path / ".spynnaker.cfg").write_text("[Machine]\nvirtual_board = True\n")
-    (bundle / "spynnaker.cfg").write_text("[Machine]\nmachine_name = 10.0.0.1\n")
+    (bundle / "spynnaker.cfg").write_text(BOARD)
     message, seen = on_spinnaker(bundle, capsys, monkeypatch, tmp_path)
-    assert "machine_name = 10.0.0.1" in seen["there"]
+    assert "machine_name = 127.0.0.1" in seen["there"]
     assert Path(seen["home"]).is_relative_to(bundle / "results" / "spiNNaker")
 
 
@@ -126,14 +130,14 @@ def test_a_configuration_in_the_current_directory_overrides_the_users(
     (tmp_path / ".spynnaker.cfg").write_text("[Machine]\nvirtual_board = True\n")
     here = tmp_path / "here"
     here.mkdir()
-    (here / "spynnaker.cfg").write_text("[Machine]\nvirtual_board = False\n")
+    (here / "spynnaker.cfg").write_text(f"{BOARD}virtual_board = False\n")
     monkeypatch.chdir(here)
     message, seen = on_spinnaker(job_files / "job", capsys, monkeypatch, tmp_path)
     assert "no spinnaker here" in message
     assert seen == {"home": str(tmp_path), "there": (here / "spynnaker.cfg").read_text()}
-    (job_files / "job" / "spynnaker.cfg").write_text("[Machine]\nversion = 5\n")
+    (job_files / "job" / "spynnaker.cfg").write_text(BOARD)
     _, seen = on_spinnaker(job_files / "job", capsys, monkeypatch, tmp_path)
-    assert seen["there"] == "[Machine]\nversion = 5\n"  # the job's own is all that counts
+    assert seen["there"] == BOARD  # the job's own is all that counts
 
 
 def test_a_configuration_among_the_users_settings(job_files, tmp_path, capsys, monkeypatch):
@@ -142,7 +146,7 @@ def test_a_configuration_among_the_users_settings(job_files, tmp_path, capsys, m
         given = settings if settings.name == "settings" else None
         message, seen = on_spinnaker(job_files / "job", capsys, monkeypatch, tmp_path, given)
         assert "sPyNNaker has no configuration" in message and not seen
-        (settings / ".spynnaker.cfg").write_text("[Machine]\nversion = 5\n")
+        (settings / ".spynnaker.cfg").write_text(BOARD)
         message, seen = on_spinnaker(job_files / "job", capsys, monkeypatch, tmp_path, given)
         assert "no spinnaker here" in message and seen["there"] is False
 
@@ -151,18 +155,30 @@ def test_a_configuration_that_returns_no_spikes_or_is_none(
     job_files, tmp_path, capsys, monkeypatch
 ):
     for text, expected in (
-        ("[Machine]\nvirtual_board = True\n", "names the virtual board"),
+        *(
+            (f"{BOARD}{line}\n", "names the virtual board, which maps a network and returns no")
+            for line in ("virtual_board = True", "virtualBoard = yes", "VIRTUALBOARD: t")
+        ),
         ("machine", "is no configuration"),
-        ("[Machine]\nvirtual_board = perhaps\n", "is no configuration"),
+        ("[Machine]\nvirtual_board = perhaps\n", "virtual_board is 'perhaps'; expected True or"),
+        (BOARD.replace("M", "m", 1), "has a section [machine]; expected [Machine]"),
+        ((ROOT / "export/job/template/spynnaker.cfg.template").read_text(), "names no machine"),
+        ("[Mapping]\n", "names no machine; expected one of machine_name, spalloc_server"),
+        (f"{BOARD}spalloc_server = https://host/\n", "names machine_name and spalloc_server"),
+        (BOARD.replace("5", "None"), "gives version = None; expected one of 2, 3, 4, 5, 201, 248"),
+        (BOARD.replace("127.0.0.1", "no.such.host.invalid"), "which is no known host"),
+        ("[Machine]\nspalloc_server = https://host/spalloc\n", "and no user; expected one in the"),
+        ("[Machine]\nspalloc_server = https://[host/\n", "which is no address"),
     ):
         (job_files / "job" / "spynnaker.cfg").write_text(text)
+        monkeypatch.delenv("SPALLOC_USER", raising=False)
         message, seen = on_spinnaker(job_files / "job", capsys, monkeypatch, tmp_path)
         assert expected in message and not seen
 
 
 def test_spinnaker_that_is_not_installed(job_files, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyNN.spiNNaker", None)
-    (job_files / "job" / "spynnaker.cfg").write_text("[Machine]\nversion = 5\n")
+    (job_files / "job" / "spynnaker.cfg").write_text(BOARD)
     message = refusal(capsys, run_here, job_files / "job", "spiNNaker")
     assert "pyNN.spiNNaker cannot be imported" in message
 

@@ -4,6 +4,8 @@ import dataclasses
 import importlib.util
 import json
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -380,6 +382,36 @@ def test_run_and_inspect_on_the_virtual_board(tmp_path, capsys, monkeypatch):
     assert main(["inspect", str(tmp_path / "network"), "--board", "virtual",
                  "--neurons-per-core", "257"]) == 2
     assert "257 neurons a core" in capsys.readouterr().err
+
+
+VIRTUAL_SCRIPT = """
+import sys
+import numpy as np
+from export import load_network
+from export.pynn import BackendError, build, setup_arguments, simulator
+
+network = load_network(sys.argv[1])
+sim = simulator("spiNNaker")
+sim.setup(**setup_arguments("spynnaker.pyNN", network))
+built = build(sim, network, np.zeros((1, network.source.channels, network.steps)))
+built.record()
+sim.run(built.duration)
+try:
+    built.recording()
+except BackendError as error:
+    print("refused:", error)
+"""
+
+
+@needs_spynnaker
+def test_a_script_gets_no_silence_from_the_virtual_board(tmp_path):
+    save_network(NETWORK, tmp_path / "network")
+    (tmp_path / ".spynnaker.cfg").write_text("[Machine]\nvirtualBoard = y\nversion = 5\n")
+    done = subprocess.run(
+        [sys.executable, "-c", VIRTUAL_SCRIPT, tmp_path / "network"], cwd=tmp_path,
+        env=os.environ | {"HOME": str(tmp_path)}, capture_output=True, text=True, check=False,
+    )
+    assert "refused: the virtual board only maps and computes nothing" in done.stdout, done.stderr
 
 
 def test_the_cost_model():

@@ -10,8 +10,10 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
+import neo
 import numpy as np
 import pytest
+from quantities import ms
 from support.files import ROOT
 from support.random_networks import checkpoint_of, samples_of
 
@@ -260,9 +262,13 @@ def test_the_neuron_model(monkeypatch, tmp_path):
         model.get_units("a_re4")
     assert state_space_model(parameters).name == "StateSpace"
 
-    signal = SimpleNamespace(magnitude=np.arange(5.0)[:, None] * np.ones(24))
-    segment = SimpleNamespace(filter=lambda name: [signal])
-    data = SimpleNamespace(segments=[segment])
+    segment = neo.Segment()
+    signal = neo.AnalogSignal(
+        np.arange(5.0)[:, None] * np.ones(24), units="", sampling_period=1 * ms, name="y"
+    )
+    segment.analogsignals.append(signal)
+    data = neo.Block()
+    data.segments.append(segment)
     recorder = SimpleNamespace(label="layer0", get_data=lambda name: data)
     expected = np.arange(2.0, 5.0)[:, None] * 2.0 ** -parameters.membrane_exponent
     assert np.array_equal(backend.membrane(recorder, 2), expected)
