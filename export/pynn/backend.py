@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from export.description.network import FloatArray, Network, Population, Projection
 from pynn_models.errors import SnnSsmError
 
+_ROUNDING = 1e-6  # microseconds: what a timestep in ms may be off by
+
 
 class BackendError(SnnSsmError):
     """A PyNN backend that is unknown, not installed or not set up for the network."""
@@ -69,6 +71,16 @@ class Backend(Protocol):
 
     def check_ran(self) -> None:
         """Raise :class:`BackendError` where the simulator computes nothing (a virtual board)."""
+
+
+def check_timestep(timestep: float, simulator: str) -> None:
+    """Raise :class:`BackendError` unless a simulator that counts microseconds can hold it."""
+    microseconds = 1000.0 * timestep
+    if microseconds < 1 - _ROUNDING or abs(microseconds - round(microseconds)) > _ROUNDING:
+        raise BackendError(
+            f"the timestep is {timestep!r} ms; {simulator} counts whole microseconds. Export with "
+            f"--timestep {max(round(microseconds), 1) / 1000:g}, or use the backend software."
+        )
 
 
 def whole_segment(block: Any, label: str) -> Any:

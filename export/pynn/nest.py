@@ -14,7 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.description.network import INPUT_RECEPTOR, FloatArray, Network, Population, Projection
-from export.pynn.backend import BackendError, first_steps, no_currents, whole_segment
+from export.pynn.backend import (
+    BackendError,
+    check_timestep,
+    first_steps,
+    no_currents,
+    whole_segment,
+)
 
 # A stock membrane forgets by exp(-300) a step: nothing is left of it in float64, and yet an
 # initial value of -1e300 holds it below any threshold for the two steps before which no current
@@ -36,6 +42,14 @@ def without_warnings() -> Iterator[None]:
         logger.setLevel(level)
 
 
+def _step(network: Network) -> float:
+    """The timestep, in ms, by which a limit of delays is counted.
+
+    NEST cuts such a limit to whole microseconds: a product just below the grid would lose a step.
+    """
+    return network.timestep * (1 + 1e-12)
+
+
 class Nest:
     """What all kinds of cells have in common."""
 
@@ -47,10 +61,12 @@ class Nest:
         return min(p.delay for p in network.projections)
 
     def setup_arguments(self, network: Network) -> dict[str, Any]:
+        check_timestep(network.timestep, "NEST")
+        step = _step(network)
         return {
             "timestep": network.timestep,
-            "min_delay": self._min_delay(network) * network.timestep,
-            "max_delay": network.max_delay * network.timestep,
+            "min_delay": self._min_delay(network) * step,
+            "max_delay": network.max_delay * step,
             "spike_precision": "on_grid",
             "threads": 1,
         }
@@ -185,7 +201,7 @@ class NestStock(Nest):
     def setup_arguments(self, network: Network) -> dict[str, Any]:
         first = first_steps(network, self.lag, self.first_input(network))
         longest = max(first[p.target] - first[p.source] for p in network.projections) - self.lag
-        return super().setup_arguments(network) | {"max_delay": longest * network.timestep}
+        return super().setup_arguments(network) | {"max_delay": longest * _step(network)}
 
     def population(
         self, sim: Any, network: Network, population: Population, first_step: int, copies: int

@@ -18,7 +18,7 @@ from export.fixed_point.registry import ARITHMETIC
 from export.fixed_point.stock import HOLD, StockPlan, plan_population
 from export.fixed_point.support import check_supported
 from export.fixed_point.weights import WeightPlan
-from export.pynn.backend import BackendError, no_currents
+from export.pynn.backend import BackendError, check_timestep, no_currents
 
 UInt32Array = NDArray[np.uint32]
 
@@ -157,10 +157,12 @@ class SpinnakerBackend:
         And ``SpinnakerUnsupportedError`` for a network of parts that no cell here has.
         """
         check_supported(network)
+        check_timestep(network.timestep, "sPyNNaker")
         for population in self.mapped(network):
             check_delays(network, population.name, self.per_core(network, population))
 
     def setup_arguments(self, network: Network) -> dict[str, Any]:
+        check_timestep(network.timestep, "sPyNNaker")
         return {"timestep": network.timestep, "min_delay": network.timestep}
 
     def prepare(self, sim: Any, network: Network) -> None:
