@@ -11,6 +11,8 @@ import math
 import numba
 import numpy as np
 
+from pynn_models.jit import njit
+
 _SQRT_HALF = 0.7071067811865476  # the C library's M_SQRT1_2
 
 
@@ -26,7 +28,7 @@ def _compare(b, k, acc, u, d, theta, spikes, membrane):  # type: ignore[no-untyp
             membrane[b, k, h] = y
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def complex_modes(u, ar, ai, cr, ci, d, theta, spikes, membrane):  # type: ignore[no-untyped-def]
     samples, steps, size = u.shape
     modes = ar.shape[0]
@@ -46,7 +48,7 @@ def complex_modes(u, ar, ai, cr, ci, d, theta, spikes, membrane):  # type: ignor
             _compare(b, k, acc, u, d, theta, spikes, membrane)
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def real_modes(u, ar, cr, d, theta, spikes, membrane):  # type: ignore[no-untyped-def]
     samples, steps, size = u.shape
     modes = ar.shape[0]
@@ -62,7 +64,7 @@ def real_modes(u, ar, cr, d, theta, spikes, membrane):  # type: ignore[no-untype
             _compare(b, k, acc, u, d, theta, spikes, membrane)
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def add_product(u, emitted, weights):  # type: ignore[no-untyped-def]
     """``u[b, k] += sum_i emitted[b, k, i] weights[i]``, i ascending, silent sources passed over."""
     samples, steps, size = u.shape
@@ -75,7 +77,7 @@ def add_product(u, emitted, weights):  # type: ignore[no-untyped-def]
                         u[b, k, h] += value * weights[i, h]
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def leaky(u, decay, theta, spikes, membrane):  # type: ignore[no-untyped-def]
     """``v = decay v + u``; where v is above theta a spike, and v is 0 afterwards."""
     samples, steps, size = u.shape
@@ -92,7 +94,7 @@ def leaky(u, decay, theta, spikes, membrane):  # type: ignore[no-untyped-def]
                     membrane[b, k, h] = y
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def glu(value, gate, u):  # type: ignore[no-untyped-def]
     """``u += value / (1 + exp(-gate))``."""
     samples, steps, size = u.shape
@@ -102,7 +104,7 @@ def glu(value, gate, u):  # type: ignore[no-untyped-def]
                 u[b, k, h] += value[b, k, h] / (1.0 + math.exp(-gate[b, k, h]))
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def gsu(value, gate, shift, gain, u):  # type: ignore[no-untyped-def]
     """``u += gain GELU(value gate + shift)``: ``((z / 2) (1 + erf(z / sqrt(2)))) gain``."""
     samples, steps, size = u.shape

@@ -1,0 +1,42 @@
+"""Compiled functions, kept between runs only where no other user can have put them.
+
+numba keeps machine code in pickles: beside the module, in the user's cache, or where
+``NUMBA_CACHE_DIR`` says. To read a pickle is to run it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numba
+
+from pynn_models.private import is_private
+
+
+class UncachedWarning(UserWarning):
+    """Compiled code is not kept, so that every start compiles it for some seconds."""
+
+
+def njit(**options: Any) -> Any:
+    """``numba.njit``, cached where that is safe and can be; elsewhere not, with a warning."""
+
+    def decorate(function: Any) -> Any:
+        try:
+            compiled = numba.njit(cache=True, **options)(function)
+            place = getattr(compiled, "stats", None)  # none where numba's compiler is turned off
+            if place is None or is_private(Path(place.cache_path)):
+                return compiled
+            reason = f"others may write to {place.cache_path}"
+        except (RuntimeError, OSError) as error:  # no place that can be written
+            reason = str(error).partition(":")[0]
+        warnings.warn(
+            f"compiled functions are not kept ({reason}): every start compiles them for some "
+            "seconds. Set NUMBA_CACHE_DIR to a directory that only you may write to.",
+            UncachedWarning,
+            stacklevel=2,
+        )
+        return numba.njit(**options)(function)
+
+    return decorate
