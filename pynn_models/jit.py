@@ -6,6 +6,7 @@ numba keeps machine code in pickles: beside the module, in the user's cache, or 
 
 from __future__ import annotations
 
+import functools
 import warnings
 from pathlib import Path
 from typing import Any
@@ -28,15 +29,19 @@ def njit(**options: Any) -> Any:
             place = getattr(compiled, "stats", None)  # none where numba's compiler is turned off
             if place is None or is_private(Path(place.cache_path)):
                 return compiled
-            reason = f"others may write to {place.cache_path}"
-        except (RuntimeError, OSError) as error:  # no place that can be written
-            reason = str(error).partition(":")[0]
-        warnings.warn(
-            f"compiled functions are not kept ({reason}): every start compiles them for some "
-            "seconds. Set NUMBA_CACHE_DIR to a directory that only you may write to.",
-            UncachedWarning,
-            stacklevel=2,
-        )
+            _warn(f"others may write to {place.cache_path}")
+        except (RuntimeError, OSError) as error:
+            _warn(f"there is no place for them: {str(error).partition(':')[0]}")
         return numba.njit(**options)(function)
 
     return decorate
+
+
+@functools.cache
+def _warn(reason: str) -> None:
+    warnings.warn(
+        f"compiled functions are not kept ({reason}), so every start compiles them for some "
+        "seconds. Set NUMBA_CACHE_DIR to a directory that only you may write to.",
+        UncachedWarning,
+        stacklevel=3,
+    )

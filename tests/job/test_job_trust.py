@@ -105,8 +105,8 @@ def test_a_job_that_may_not_be_written_to_runs(job_files, tmp_path):
         path.chmod(path.stat().st_mode & ~(stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH))
     try:
         status, out, err = run_there(
-            bundle, "software", "--out", tmp_path / "out", cwd=tmp_path, HOME="/nonexistent",
-            NUMBA_DISABLE_JIT="0", XDG_CACHE_HOME="/nonexistent", NUMBA_CACHE_DIR="",
+            bundle, "software", "--out", tmp_path / "out", cwd=tmp_path, HOME="/proc/none",
+            NUMBA_DISABLE_JIT="0", XDG_CACHE_HOME="/proc/none", NUMBA_CACHE_DIR="",
         )
         assert status == 0, err
     finally:
