@@ -13,11 +13,7 @@ from typing import Any
 
 import numba
 
-from pynn_models.private import is_private
-
-
-class UncachedWarning(UserWarning):
-    """Compiled code is not kept, so that every start compiles it for some seconds."""
+from pynn_models.private import UncachedWarning, is_private
 
 
 def njit(**options: Any) -> Any:

@@ -7,6 +7,10 @@ import stat
 from pathlib import Path
 
 
+class UncachedWarning(UserWarning):
+    """Compiled code is not kept, so that every start compiles it for some seconds."""
+
+
 def is_private(path: Path) -> bool:
     """Whether only this user, or root, can have put what is at ``path``, a file or a directory.
 

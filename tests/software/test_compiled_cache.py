@@ -11,8 +11,7 @@ import pytest
 from support.files import ROOT
 
 from pynn_models import jit
-from pynn_models.jit import UncachedWarning
-from pynn_models.private import is_private
+from pynn_models.private import UncachedWarning, is_private
 
 RUN = """
 import ctypes
