@@ -10,3 +10,13 @@ from __future__ import annotations
 
 class SnnSsmError(Exception):
     """Anything this project refuses to do."""
+
+
+def printable(text: str) -> str:
+    """A text as a terminal may have it: control characters as escapes, new lines and tabs as such.
+
+    Names in a stranger's files can hold sequences that clear a screen or set a title.
+    """
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text
+    )

@@ -66,12 +66,13 @@ name                                     shape               meaning
 
 ``config.toml`` holds the configuration and, in ``[checkpoint]``, the schema version and the
 SHA-256 of ``model.safetensors``, whose metadata in turn holds that of the text before it: an
-altered file of either kind is found before it is used.
+altered file of either kind is found before it is used. Where a model replaces another of the same
+configuration, ``previous_sha256`` is that one's: ``config.toml`` is written first, and whenever
+the writer is killed, the model that is there, the old one or the new, is one of the two.
 """
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,7 @@ from pynn_models.errors import SnnSsmError
 from snn_ssm import config as configuration
 from snn_ssm.config import Config, ConfigError, ModelConfig
 from snn_ssm.files import (
+    FileError,
     pack_arrays,
     read_arrays,
     read_bytes,
@@ -91,6 +93,7 @@ from snn_ssm.files import (
     sha256,
     write_atomic,
 )
+from snn_ssm.reading import LARGEST_TEXT, memory, parse_toml
 
 SCHEMA = 1
 MODEL_FILE = "model.safetensors"
@@ -190,6 +193,21 @@ def expected_shapes(model: ModelConfig) -> Shapes:
     return shapes | _linear_shapes("decoder", model.classes, 4 * h if model.pair else h)
 
 
+def check_size(model: ModelConfig) -> None:
+    """Raise ``ConfigError`` for a model that memory cannot hold in training.
+
+    That takes its weights four times, in float32: gradients and two moments, too.
+    """
+    h, room = model.channels, memory()
+    least = 16 * (model.depth * h * max(h, model.modes) + h * (model.inputs + model.classes))
+    if least > room:
+        raise ConfigError(
+            f"a model of model.channels = {h}, depth = {model.depth}, modes = {model.modes}, "
+            f"inputs = {model.inputs} and classes = {model.classes} takes {least} bytes at least; "
+            f"expected no more than {room}, half of the memory. Choose a smaller one."
+        )
+
+
 def check_arrays(
     arrays: Mapping[str, NDArray[np.generic]], model: ModelConfig, source: str
 ) -> None:
@@ -216,16 +234,55 @@ def check_arrays(
 
 
 def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint into an existing directory, each file whole or not at all."""
+    """Write a checkpoint into an existing directory: the old one can be read until the new one can.
+
+    One of another configuration is removed first.
+    """
+    directory = Path(directory)
     check_arrays(checkpoint.arrays, checkpoint.config.model, str(directory))
     text = configuration.dumps(checkpoint.config)
-    data = pack_arrays(
-        checkpoint.arrays,
-        {"schema": str(SCHEMA), "config_sha256": sha256(text.encode())},
-    )
-    stamp = {"checkpoint": {"schema": SCHEMA, "model_sha256": sha256(data)}}
+    metadata = {"schema": str(SCHEMA), "config_sha256": sha256(text.encode())}
+    data = pack_arrays(checkpoint.arrays, metadata)
+    digest, previous = sha256(data), _model_there(directory, metadata["config_sha256"])
+    if previous == digest and _stamp_there(directory) == digest:
+        return  # killed after the last step, and done again: what is there is the whole
+    stamp = {"schema": SCHEMA, "model_sha256": digest}
+    if previous is None:
+        _remove_model(directory)
+    elif previous != digest:
+        stamp["previous_sha256"] = previous
+    stamped = f"{text}\n{tomli_w.dumps({'checkpoint': stamp})}"
+    write_atomic(directory / CONFIG_FILE, stamped.encode())
     write_atomic(directory / MODEL_FILE, data)
-    write_atomic(directory / CONFIG_FILE, f"{text}\n{tomli_w.dumps(stamp)}".encode())
+
+
+def _model_there(directory: Path, config_digest: str) -> str | None:
+    """The SHA-256 of a directory's model, if it is of that configuration."""
+    path = directory / MODEL_FILE
+    try:
+        _, metadata = read_arrays(path, "checkpoint")
+        found = sha256(read_bytes(path, "checkpoint"))
+    except FileError:
+        return None
+    return found if metadata.get("config_sha256") == config_digest else None
+
+
+def _stamp_there(directory: Path) -> str | None:
+    """The SHA-256 of the model that a directory's configuration goes with."""
+    try:
+        text = read_bytes(directory / CONFIG_FILE, "configuration").decode()
+        return str(parse_toml(text)["checkpoint"]["model_sha256"])
+    except (FileError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _remove_model(directory: Path) -> None:
+    try:
+        (directory / MODEL_FILE).unlink(missing_ok=True)
+    except OSError as error:
+        raise FileError(
+            f"cannot replace {directory / MODEL_FILE}: {error.strerror}. Name another directory."
+        ) from error
 
 
 def load_checkpoint(directory: Path) -> Checkpoint:
@@ -237,9 +294,9 @@ def load_checkpoint(directory: Path) -> Checkpoint:
     directory = Path(directory)
     path = directory / CONFIG_FILE
     try:
-        text = read_bytes(path, "checkpoint configuration").decode("utf-8")
-        table = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        text = read_bytes(path, "checkpoint configuration", LARGEST_TEXT).decode("utf-8")
+        table = parse_toml(text)
+    except ValueError as error:
         raise CheckpointError(
             f"{path} was truncated or altered: {error}. Restore the file."
         ) from error
@@ -259,7 +316,10 @@ def load_checkpoint(directory: Path) -> Checkpoint:
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     arrays, metadata = read_arrays(
-        directory / MODEL_FILE, "checkpoint", str(stamp["model_sha256"])
+        directory / MODEL_FILE,
+        "checkpoint",
+        str(stamp["model_sha256"]),
+        str(stamp.get("previous_sha256")),
     )
     # The text as it was written, not the configuration: a later version may know more keys.
     if metadata.get("config_sha256") != sha256(text.partition(_STAMP)[0].encode()):

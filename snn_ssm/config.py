@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import tomllib
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any, TypeVar
 import tomli_w
 
 from pynn_models.errors import SnnSsmError
+from snn_ssm.reading import LARGEST_TEXT, parse_toml, read_regular
 
 T = TypeVar("T")
 
@@ -34,8 +34,10 @@ MIXINGS = ("linear", "glu", "gsu")
 POOLINGS = ("mean", "last")
 PRECISIONS = ("float32", "bf16")
 _LARGEST = 2**16  # of sizes: more is a slip of the hand, which torch would answer without a name
+_LONGEST = 2**24  # of steps: a quarter of an hour of sound
 _FASTEST = 1e6  # of rates: more than float32 bears after a step or two
 _SEEDS = 2**63
+_SHOWN = 200  # characters of a wrong value
 
 
 class ConfigError(SnnSsmError):
@@ -44,9 +46,9 @@ class ConfigError(SnnSsmError):
 
 def _require(condition: bool, where: str, found: object, expected: str) -> None:
     if not condition:
-        raise ConfigError(
-            f"[{where}] is {found!r}; expected {expected}. Correct the configuration."
-        )
+        shown = repr(found)
+        shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+        raise ConfigError(f"[{where}] is {shown}; expected {expected}. Correct the configuration.")
 
 
 def _one_of(where: str, found: str, allowed: tuple[str, ...]) -> None:
@@ -68,12 +70,14 @@ class TaskConfig:
     train_samples: int = 0
 
     def __post_init__(self) -> None:
-        _require(self.steps > 0, "task.steps", self.steps, "a positive number of steps")
+        _require(0 < self.steps <= _LONGEST, "task.steps", self.steps,
+                 f"a positive number of steps, up to {_LONGEST}")
         _require(self.train_samples >= 0, "task.train_samples", self.train_samples,
                  "0 (all) or a positive number")
         if self.permutation:
             _require(
-                sorted(self.permutation) == list(range(self.steps)),
+                len(self.permutation) == self.steps
+                and sorted(self.permutation) == list(range(self.steps)),
                 "task.permutation",
                 f"{len(self.permutation)} entries",
                 f"each of 0..{self.steps - 1} once",
@@ -260,6 +264,7 @@ def _coerce(value: Any, hint: Any, where: str) -> Any:
         _require(isinstance(value, list | tuple), where, value, "an array")
         return tuple(_coerce(v, item, f"{where}[{i}]") for i, v in enumerate(value))
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        _require(abs(value) < 2**64, where, "an integer of many digits", "a number")
         return float(value)
     ok = isinstance(value, hint) and not (hint is int and isinstance(value, bool))
     _require(ok, where, value, f"a value of type {hint.__name__}")
@@ -291,9 +296,9 @@ def loads(text: str, source: str = "configuration") -> Config:
     A checkpoint's own ``config.toml`` is one: its ``[checkpoint]`` table is left out.
     """
     try:
-        table = tomllib.loads(text)
+        table = parse_toml(text)
         table.pop("checkpoint", None)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise ConfigError(f"{source} is not valid TOML: {error}. Correct the file.") from error
     try:
         return from_dict(Config, table)
@@ -304,8 +309,8 @@ def loads(text: str, source: str = "configuration") -> Config:
 def load(path: Path) -> Config:
     """A :class:`Config` from a TOML file."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_regular(Path(path), LARGEST_TEXT).decode("utf-8")
+    except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read configuration {path}: {error}.") from error
     return loads(text, str(path))
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import math
 import os
-import tempfile
-from collections.abc import Mapping
+import re
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from operator import index
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pynn_models.errors import SnnSsmError
+from snn_ssm.reading import FileError, parse_json, read_bytes
 
 # The types of a safetensors file that NumPy has.
 _DTYPES = {
@@ -24,10 +30,28 @@ _DTYPES = {
 }
 _READ = {**_DTYPES, "BF16": "<u2"}  # NumPy has no bfloat16, which is the upper half of a float32
 _NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
+_PART = ".part"  # how the names of files end that are being written
+_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{12}\.part", re.DOTALL)
+_LONGEST_PART = 100
+_SEAL = "sha256"
 
-
-class FileError(SnnSsmError):
-    """A file is missing, unreadable, truncated, altered, or stands where one should be written."""
+__all__ = [
+    "FileError",
+    "is_new",
+    "new_directory",
+    "pack_arrays",
+    "read_arrays",
+    "read_bytes",
+    "read_sealed",
+    "remove_leftovers",
+    "require_finite",
+    "seal_arrays",
+    "sha256",
+    "was_cut_short",
+    "whole_directory",
+    "writable",
+    "write_atomic",
+]
 
 
 def sha256(data: bytes) -> str:
@@ -35,23 +59,20 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def read_bytes(path: Path, what: str) -> bytes:
-    """The content of a file; raises :class:`FileError` naming ``what`` it should be."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise FileError(f"cannot read {what} {path}: {reason}. Check the path.") from error
-
-
 def writable(path: Path) -> Path:
     """The file that writing to ``path`` writes, links followed: a check before long work.
 
-    Raises :class:`FileError` where there can be none: a device or a directory of that name, or no
-    directory to put it into.
+    What a write to it left behind when it was killed is removed. Raises :class:`FileError` where
+    there can be none: a device or a directory of that name, or no directory to put it into.
     """
-    target = Path(os.path.realpath(path))
+    target = _target(path)
+    remove_leftovers(target.parent, target.name)
+    return target
+
+
+def _target(path: Path) -> Path:
     try:
+        target = Path(os.path.realpath(path))
         if target.is_dir():
             raise _not_written(path, os.strerror(errno.EISDIR))
         if target.exists() and not target.is_file():
@@ -60,17 +81,18 @@ def writable(path: Path) -> Path:
             raise _not_written(path, os.strerror(errno.ENOENT))
         if not os.access(target.parent, os.W_OK):
             raise _not_written(path, os.strerror(errno.EACCES))
-    except OSError as error:
-        raise _not_written(path, error.strerror or str(error)) from error
+    except (OSError, ValueError) as error:  # ValueError: a name with a null character
+        raise _not_written(path, getattr(error, "strerror", None) or str(error)) from error
     return target
 
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Write to a temporary name in the same directory, then rename: never half a file.
 
-    Raises :class:`FileError` where that cannot be; a file that was there stays as it was.
+    A file that was there keeps its permissions; a new one has those that the umask leaves. Raises
+    :class:`FileError` where that cannot be; a file that was there stays as it was.
     """
-    target = writable(path)
+    target = _target(path)
     try:
         _replace(target, data)
     except OSError as error:
@@ -85,31 +107,144 @@ def _not_written(path: Path, reason: str) -> FileError:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary, handle = _temporary(path)
     try:
         with os.fdopen(handle, "wb") as stream:
+            with contextlib.suppress(FileNotFoundError):
+                os.fchmod(handle, stat.S_IMODE(path.stat().st_mode))
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(name, 0o644)  # mkstemp's own mode shuts out the rest of a user's group
-        os.replace(name, path)
+            os.replace(temporary, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
-def new_directory(path: Path, what: str) -> Path:
-    """Create a directory for output; one that exists and is not empty is refused."""
+def _temporary(path: Path) -> tuple[Path, int]:
+    """A new file beside ``path``, locked as long as it is open: see :func:`remove_leftovers`."""
+    while True:
+        name = f".{path.name[:_LONGEST_PART]}.{secrets.token_hex(6)}{_PART}"
+        temporary = path.with_name(name)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(handle).st_nlink:
+            return temporary, handle
+        os.close(handle)  # taken for a leftover before it was locked
+
+
+def remove_leftovers(directory: Path, name: str = "") -> None:
+    """Remove what writes of ``name`` (default: all) left in a directory when they were killed.
+
+    Who writes holds a lock on his temporary file, and a lock ends with its process, so those of
+    other processes that are still at it are left alone.
+    """
+    start = f".{name[:_LONGEST_PART]}." if name else "."
+    with contextlib.suppress(OSError):
+        for path in list(directory.iterdir()):
+            if path.name.startswith(start) and _is_leftover(path):
+                with contextlib.suppress(OSError):  # what cannot be removed does no harm
+                    _remove_unlocked(path)
+
+
+def _is_leftover(path: Path) -> bool:
+    return _LEFTOVER.fullmatch(path.name) is not None
+
+
+def _remove_unlocked(path: Path) -> None:
+    if not stat.S_ISREG(path.lstat().st_mode) and not stat.S_ISDIR(path.lstat().st_mode):
+        return
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails where it is being written
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    finally:
+        os.close(handle)
+
+
+def is_new(path: Path) -> bool:
+    """Whether nothing is at ``path``, or a directory without content, leftovers aside."""
+    if not path.is_dir():
+        return not os.path.lexists(path)
+    return all(_is_leftover(entry) for entry in path.iterdir())
+
+
+def new_directory(path: Path, what: str) -> Path:
+    """Create a directory for output; one that exists and is not empty is refused.
+
+    Temporary files of a write that was killed are no content: they are removed.
+    """
+    try:
+        if not is_new(path):
             raise FileError(
                 f"the {what} {path} exists; nothing was written. Name a new directory or remove "
                 "it."
             )
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"cannot create the {what} {path}: {error.strerror}.") from error
+        remove_leftovers(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise FileError(f"cannot create the {what} {path}: {reason}.") from error
     return path
+
+
+@contextlib.contextmanager
+def whole_directory(path: Path, what: str) -> Iterator[Path]:
+    """A new directory that is there with all its files or not at all: yields where to write them.
+
+    That is beside ``path``, and renamed to it at the end; in ``path`` itself where that exists and
+    cannot be replaced. Raises :class:`FileError` as :func:`new_directory`.
+    """
+    path = Path(os.path.abspath(path))
+    if path.exists() and (path.is_mount() or not os.access(path.parent, os.W_OK)):
+        yield new_directory(path, what)
+        return
+    if not is_new(path) or path.exists():
+        new_directory(path, what)
+    parts = path.with_name(f".{path.name[:_LONGEST_PART]}.{secrets.token_hex(6)}{_PART}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path.parent, path.name)
+        parts.mkdir()
+        with _held(parts):
+            yield parts
+            if path.exists():
+                os.chmod(parts, stat.S_IMODE(path.stat().st_mode))
+            os.replace(parts, path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise FileError(f"cannot create the {what} {path}: {reason}.") from error
+    finally:
+        shutil.rmtree(parts, ignore_errors=True)
+
+
+def was_cut_short(path: Path) -> bool:
+    """Whether the first write into a new directory was killed: there is nothing but its leftovers.
+    """
+    inside = list(path.iterdir()) if path.is_dir() else []
+    beside = path.absolute().parent
+    start = f".{path.name[:_LONGEST_PART]}."
+    if inside or not beside.is_dir():
+        return bool(inside) and is_new(path)
+    return is_new(path) and any(
+        entry.name.startswith(start) and _is_leftover(entry) for entry in beside.iterdir()
+    )
+
+
+@contextlib.contextmanager
+def _held(directory: Path) -> Iterator[None]:
+    """A directory locked, so that no other process takes it for a leftover."""
+    handle = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
 
 
 def pack_arrays(
@@ -141,25 +276,47 @@ def pack_arrays(
 
 
 def read_arrays(
-    path: Path, what: str, digest: str | None = None
+    path: Path, what: str, digest: str | None = None, earlier: str | None = None
 ) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     """Arrays and metadata of a safetensors file, after its SHA-256 was compared with ``digest``.
+
+    ``earlier``: that of the file which this one replaces, if it may still be there.
 
     bfloat16 comes as float32 (exact), complex64 as it is; other types that NumPy lacks are refused.
     Raises :class:`FileError` for a file that is missing, truncated, altered or not safetensors.
     """
     data = read_bytes(path, what)
-    if digest is not None and sha256(data) != digest:
+    if digest is not None and sha256(data) not in (digest, earlier):
         raise FileError(
             f"{what} {path} was truncated or altered: its SHA-256 is {sha256(data)}, "
             f"expected {digest}. Restore the file, or write it anew."
         )
     try:
         return _unpack_arrays(data)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise FileError(
             f"{what} {path} is no valid safetensors file ({error!r}). Write it anew."
         ) from error
+
+
+def seal_arrays(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
+    """A safetensors file that holds the SHA-256 of itself as it is without that."""
+    bare = dict(metadata)
+    return pack_arrays(arrays, bare | {_SEAL: sha256(pack_arrays(arrays, bare))})
+
+
+def read_sealed(
+    path: Path, what: str, remedy: str
+) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """What :func:`seal_arrays` packed; raises :class:`FileError` where a bit of it was altered."""
+    arrays, metadata = read_arrays(path, what)
+    digest = metadata.pop(_SEAL, None)
+    if digest != sha256(pack_arrays(arrays, metadata)):
+        raise FileError(
+            f"{what} {path} was altered: its SHA-256 is not the one that it was written with. "
+            f"{remedy}"
+        )
+    return arrays, metadata
 
 
 def _unpack_arrays(data: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
@@ -167,20 +324,22 @@ def _unpack_arrays(data: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, str]
     start = 8 + int.from_bytes(data[:8], "little")
     if len(data) < 8 or start > len(data):
         raise ValueError(f"{len(data)} bytes; expected a header that ends at {start}")
-    header = json.loads(data[8:start])
+    header = parse_json(data[8:start])
     metadata = {str(k): str(v) for k, v in header.pop("__metadata__", {}).items()}
     arrays, end = {}, start
     for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
-        begin, stop = (start + int(offset) for offset in entry["data_offsets"])
+        begin, stop = (start + offset for offset in map(index, entry["data_offsets"]))
         kind = entry["dtype"]
         if kind not in _READ:
             raise ValueError(f"array {name!r} is of type {kind!r}, which NumPy lacks")
         dtype = np.dtype(_READ[kind])
-        shape = tuple(int(n) for n in entry["shape"])
+        shape = tuple(index(n) for n in entry["shape"])
         size = dtype.itemsize * math.prod(shape)
         if begin != end or stop != begin + size or stop > len(data) or min(shape, default=0) < 0:
             raise ValueError(f"array {name!r} of {size} bytes stands at {begin} to {stop}")
         array = np.frombuffer(bytearray(data[begin:stop]), dtype)
+        if kind == "BOOL" and (array.view(np.uint8) > 1).any():
+            raise ValueError(f"array {name!r} of type BOOL holds other bytes than 0 and 1")
         if kind == "BF16":
             array = (array.astype("<u4") << 16).view("<f4")
         arrays[name] = array.reshape(shape)

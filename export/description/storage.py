@@ -30,13 +30,14 @@ from export.description.network import (
 )
 from pynn_models.errors import SnnSsmError
 from snn_ssm.files import (
-    new_directory,
     pack_arrays,
     read_arrays,
     read_bytes,
     sha256,
+    whole_directory,
     write_atomic,
 )
+from snn_ssm.reading import LARGEST_TEXT, parse_json
 
 SCHEMA = 1
 NETWORK_FILE = "network.json"
@@ -111,12 +112,12 @@ def _canonical(description: Mapping[str, Any]) -> bytes:
 
 def save_network(network: Network, directory: Path) -> None:
     """Write a network into a new directory; raises ``FileError`` where it exists already."""
-    directory = new_directory(Path(directory), "network directory")
     description = _describe(network)
     data = pack_arrays(_arrays(network), {"description_sha256": sha256(_canonical(description))})
     stamped = {**description, "arrays_sha256": sha256(data)}
-    write_atomic(directory / ARRAYS_FILE, data)
-    write_atomic(directory / NETWORK_FILE, json.dumps(stamped, indent=1).encode())
+    with whole_directory(Path(directory), "network directory") as new:
+        write_atomic(new / ARRAYS_FILE, data)
+        write_atomic(new / NETWORK_FILE, json.dumps(stamped, indent=1).encode())
 
 
 def load_network(directory: Path) -> Network:
@@ -127,7 +128,7 @@ def load_network(directory: Path) -> Network:
     directory = Path(directory)
     path = directory / NETWORK_FILE
     try:
-        description = json.loads(read_bytes(path, "network"))
+        description = parse_json(read_bytes(path, "network", LARGEST_TEXT))
         digest = str(description.pop("arrays_sha256"))
         schema = description["schema"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -147,11 +148,19 @@ def load_network(directory: Path) -> Network:
         )
     try:
         return _rebuild(description, arrays)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise StorageError(
             f"{path} and {ARRAYS_FILE} lack a part of a network, or hold one of the wrong type "
             f"({error!r}). Export the network anew."
         ) from error
+
+
+def _table(description: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """A part of a description that is a table; raises ``TypeError`` where it is none."""
+    found = description[key]
+    if not isinstance(found, dict):
+        raise TypeError(f"{key} is {found!r}, no table")
+    return found
 
 
 def _rebuild(description: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Network:
@@ -176,7 +185,7 @@ def _rebuild(description: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Ne
         populations=tuple(populations),
         projections=tuple(projections),
         readout=Readout(**description["readout"]),
-        origin=description["origin"],
+        origin=_table(description, "origin"),
         cells=description["cells"],
     )
 

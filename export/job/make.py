@@ -25,16 +25,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.description.storage import ARRAYS_FILE, NETWORK_FILE, load_network
-from export.job.results import SCHEMA, inputs_digest, network_digest
+from export.job.results import inputs_digest, network_digest
 from export.samples.inputs import check_samples
 from export.verification.contract import versions
-from snn_ssm.files import new_directory, read_bytes, sha256, write_atomic
+from snn_ssm.files import read_bytes, sha256, whole_directory, write_atomic
 
 if TYPE_CHECKING:
     from snn_ssm.tasks import Samples
 
 _ROOT = Path(__file__).resolve().parents[2]  # of the three packages
 _TEMPLATE = Path(__file__).resolve().parent / "template"
+_SCHEMA = 1  # of the manifest
 _START = "export.job.runner"
 _PAYLOAD_CHARACTERS = 4_000_000  # in one module: git hosts and editors still take it
 
@@ -65,10 +66,10 @@ def make_job(directory: Path, samples: Samples, out: Path) -> str:
     files["SHA256SUMS"] = digests.encode()
     files |= _payload({n: data for n, data in files.items() if not n.endswith(".py")})
     manifest = _manifest(files, samples, network_digest(directory))
-    out = new_directory(Path(out), "job directory")
-    for name, data in [*files.items(), ("manifest.py", manifest)]:
-        (out / name).parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(out / name, data)
+    with whole_directory(Path(out), "job directory") as directory:
+        for name, data in [*files.items(), ("manifest.py", manifest)]:
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(directory / name, data)
     return sha256(manifest)
 
 
@@ -92,7 +93,7 @@ def _zip(files: Mapping[str, bytes]) -> bytes:
 
 def _manifest(files: Mapping[str, bytes], samples: Samples, network: str) -> bytes:
     manifest = {
-        "schema": SCHEMA,
+        "schema": _SCHEMA,
         "snn_ssm": versions().get("snn-ssm", "unknown"),
         "samples": len(samples),
         "network_sha256": network,
@@ -123,6 +124,7 @@ def code() -> dict[str, bytes]:
     when they are loaded (what they import inside functions is the trainer's); ``pynn_models`` as a
     whole, with its C++ files. The ``__init__`` of a package is there as it is where a module takes
     a name from it, such as a registry; else, since it would load more, an empty one stands for it.
+    ``pynn_models.jit`` is one that keeps no compiled code.
     """
     wanted, reached = [_START], {_START}
     while wanted:
@@ -135,6 +137,7 @@ def code() -> dict[str, bytes]:
         for path in sorted((_ROOT / "pynn_models").rglob("*"))
         if path.is_file() and path.parent.name != "__pycache__"
     }
+    files["pynn_models/jit.py"] = read_bytes(_TEMPLATE / "jit.py", "job template")
     for name in reached:
         packages = name.split(".")[:-1]
         for depth in range(1, len(packages) + 1):

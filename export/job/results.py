@@ -1,8 +1,9 @@
 """What a board job leaves behind: chunks of samples, and their comparison with the reference.
 
-A chunk is two files, ``samples-START-STOP.mat`` (Neo, see :mod:`export.samples.neo_files`) and,
-written after it, ``samples-START-STOP.json``, a :class:`Chunk` with the SHA-256 of the
-first. One without the other, or one that is not the one that was hashed, is no result.
+A chunk is two files, ``samples-START-STOP.safetensors`` (an ``export.Recording``) and, written
+after it, ``samples-START-STOP.json``, a :class:`Chunk` with the SHA-256 of the first and of its own
+content. One without the other, or one that is not the one that was hashed, is no result. What
+follows from the spikes is computed from the spikes again: a chunk's own counts are not believed.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +22,16 @@ from numpy.typing import NDArray
 
 from export.description.network import FloatArray, Network
 from export.description.storage import NETWORK_FILE
-from export.samples.neo_files import from_block, load_block
+from export.samples.readout import logits
 from export.samples.recording import Recording
 from export.verification.contract import Runner, Verification, samples_at_once
 from pynn_models.errors import SnnSsmError
 from snn_ssm.files import read_bytes, sha256
+from snn_ssm.reading import LARGEST_TEXT, parse_json
 
-SCHEMA = 1
+SCHEMA = 2
 SIMULATORS = {"spiNNaker": "spinnaker", "nest": "nest", "software": "software"}
+_SEAL = "json_sha256"
 
 
 class JobError(SnnSsmError):
@@ -45,7 +49,6 @@ class Chunk:
     samples: int
     start: int
     stop: int
-    file: str
     sha256: str
     correct: int
     predictions: list[int]
@@ -53,9 +56,65 @@ class Chunk:
     seconds: float
 
     @property
-    def identity(self) -> tuple[str, str, str]:
+    def identity(self) -> tuple[str, str, str, int]:
         """What all chunks of one run share."""
-        return self.simulator, self.network_sha256, self.inputs_sha256
+        return self.simulator, self.network_sha256, self.inputs_sha256, self.samples
+
+    @property
+    def name(self) -> str:
+        """What the names of its files begin with."""
+        return f"samples-{self.start:06d}-{self.stop:06d}"
+
+    @property
+    def file(self) -> str:
+        """The name of the file with its spikes."""
+        return f"{self.name}.safetensors"
+
+    def packed(self) -> bytes:
+        """The content of its JSON file."""
+        content = asdict(self)
+        return json.dumps(content | {_SEAL: _seal(content)}, indent=1).encode()
+
+
+def _seal(content: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(content, sort_keys=True).encode())
+
+
+def _unpacked(data: bytes, stem: str) -> Chunk:
+    """The chunk of a JSON file of that name; raises ``ValueError`` or ``TypeError``."""
+    content = parse_json(data)
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        schema = content.get("schema") if isinstance(content, dict) else None
+        raise ValueError(f"schema {schema!r}, expected {SCHEMA}")
+    if content.pop(_SEAL, None) != _seal(content):
+        raise ValueError("it was altered: its SHA-256 is not the one that it was written with")
+    chunk = Chunk(**content)
+    counts = (chunk.samples, chunk.start, chunk.stop, chunk.correct)
+    words = (chunk.network_sha256, chunk.inputs_sha256, chunk.sha256)
+    if not all(map(_is_count, counts)) or not all(isinstance(word, str) for word in words):
+        raise ValueError(f"samples, start, stop and correct are {counts}, the SHA-256 {words}")
+    if chunk.simulator not in tuple(SIMULATORS):
+        raise ValueError(f"simulator {chunk.simulator!r}")
+    size = chunk.stop - chunk.start
+    if not 0 <= chunk.start < chunk.stop <= chunk.samples or stem != chunk.name:
+        raise ValueError(
+            f"samples {chunk.start} to {chunk.stop} of {chunk.samples} are not those of its name"
+        )
+    if chunk.correct > size or not _are_counts(chunk.predictions, size):
+        raise ValueError(f"{chunk.correct} correct, or predictions, are not of {size} samples")
+    if not isinstance(chunk.spikes, dict) or not all(map(_is_count, chunk.spikes.values())):
+        raise ValueError("spikes are no counts by layer")
+    if not isinstance(chunk.seconds, float) or not 0 <= chunk.seconds < math.inf:
+        raise ValueError(f"seconds are {chunk.seconds!r}")
+    return chunk
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _are_counts(values: Any, size: int) -> bool:
+    return isinstance(values, list) and len(values) == size and all(map(_is_count, values))
 
 
 def network_digest(directory: Path) -> str:
@@ -79,9 +138,7 @@ def read_chunks(results: Path) -> tuple[list[Chunk], dict[Path, str]]:
     broken = {}
     for path in sorted(Path(results).glob("samples-*.json")):
         try:
-            chunk = Chunk(**json.loads(read_bytes(path, "result")))
-            if chunk.schema != SCHEMA or chunk.simulator not in SIMULATORS:
-                raise ValueError(f"schema {chunk.schema!r}, simulator {chunk.simulator!r}")
+            chunk = _unpacked(read_bytes(path, "result", LARGEST_TEXT), path.stem)
             found = sha256(read_bytes(path.with_name(chunk.file), "result"))
         except (ValueError, TypeError, SnnSsmError) as error:
             broken[path] = str(error)
@@ -96,6 +153,40 @@ def read_chunks(results: Path) -> tuple[list[Chunk], dict[Path, str]]:
             )
         chunks.append(chunk)
     return chunks, broken
+
+
+def recorded(results: Path, chunk: Chunk, network: Network) -> Recording:
+    """The recording of a chunk, if it is one of this network; raises :class:`JobError`.
+
+    Of a network whose classes the spikes do not give it holds the logits, (B, classes).
+    """
+    path = Path(results) / chunk.file
+    recording = Recording.load(path)
+    size = chunk.stop - chunk.start
+    expected = {p.name: (size, network.steps, p.size) for p in network.layers}
+    found = {name: spikes.shape for name, spikes in recording.spikes.items()}
+    if found != expected or recording.timestep != network.timestep:
+        raise JobError(
+            f"{path} has spikes of {found} at {recording.timestep} ms; the network has {expected} "
+            f"at {network.timestep} ms. Run the job again."
+        )
+    if network.linear_readout:
+        return recording
+    classes = network.population(network.readout.population).size
+    scores = recording.logits
+    if scores is None or scores.shape != (size, classes) or not np.isfinite(scores).all():
+        raise JobError(
+            f"{path} has no logits of {size} samples and {classes} classes, which the spikes of "
+            "this network do not give. Run the job again."
+        )
+    return recording
+
+
+def classes_of(network: Network, inputs: NDArray[Any], recording: Recording) -> NDArray[np.int64]:
+    """The classes (B,) that a job's recording of ``inputs`` (B, C, L) stands for."""
+    given = None if network.linear_readout else recording.logits
+    scores = logits(network, inputs, recording) if given is None else given
+    return scores.argmax(axis=1)
 
 
 def gaps(chunks: Sequence[Chunk], samples: int) -> list[tuple[int, int]]:
@@ -161,15 +252,11 @@ def verify_results(
     order: list[int] = []
     size = samples_at_once(network)
     for chunk in chunks:
-        recording = from_block(load_block(Path(results) / chunk.file))
+        recording = recorded(results, chunk, network)
         for at in range(chunk.start, chunk.stop, size):
             stop = min(at + size, chunk.stop)
-            part = {
-                layer: spikes[at - chunk.start : stop - chunk.start]
-                for layer, spikes in recording.spikes.items()
-            }
-            scores = _scores(network, chunk, slice(at - chunk.start, stop - chunk.start))
-            replay.recording = Recording(name, recording.timestep, part, logits=scores)
+            part = slice(at - chunk.start, stop - chunk.start)
+            replay.recording = _part(name, network, recording, part)
             verification.add(inputs[at:stop], labels[at:stop])
             order += range(at, stop)
             progress(stop - at)
@@ -183,21 +270,13 @@ def verify_results(
     return result
 
 
-def _scores(network: Network, chunk: Chunk, part: slice) -> FloatArray | None:
-    """The classes that a job of a gated network found, as scores, (B, classes); else None.
-
-    Spikes alone do not give them then, and a block holds no membranes. Raises :class:`JobError`.
-    """
-    if network.linear_readout:
-        return None
-    classes = network.population(network.readout.population).size
-    found = np.array(chunk.predictions)
-    if found.shape != (chunk.stop - chunk.start,) or not np.isin(found, np.arange(classes)).all():
-        raise JobError(
-            f"the predictions beside {chunk.file} are not one class of {classes} a sample. Copy "
-            "the results again, or run the job again."
-        )
-    return np.eye(classes)[found[part].astype(np.int64)]
+def _part(name: str, network: Network, recording: Recording, part: slice) -> Recording:
+    """Some samples of what a job recorded, as a run of the backend ``name``."""
+    spikes = {layer: values[part] for layer, values in recording.spikes.items()}
+    scores: FloatArray | None = None
+    if not network.linear_readout and recording.logits is not None:
+        scores = recording.logits[part]
+    return Recording(name, recording.timestep, spikes, logits=scores)
 
 
 def _check(chunk: Chunk, directory: Path, inputs: NDArray[Any], results: Path) -> None:

@@ -1,8 +1,9 @@
 """Runs a board job: chunk by chunk, each chunk's result whole on disk before the next begins.
 
 Called by a job's ``run.py`` after it has checked the files. In ``out`` stand, for the samples
-``start`` to ``stop``, ``samples-START-STOP.mat`` (Neo, see :mod:`export.samples.neo_files`) and,
-written after it, ``samples-START-STOP.json`` with its SHA-256 (see :mod:`export.job.results`);
+``start`` to ``stop``, ``samples-START-STOP.safetensors`` and, written after it,
+``samples-START-STOP.json`` with its SHA-256 (see :mod:`export.job.results`), and beside them, where
+Neo is installed, ``samples-START-STOP.mat`` for the user (see :mod:`export.samples.neo_files`).
 ``summary.json`` adds the chunks up.
 """
 
@@ -17,7 +18,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,24 @@ from numpy.typing import NDArray
 from export.description.network import Network
 from export.description.storage import load_network
 from export.job.board import configured
-from export.job.results import SCHEMA, SIMULATORS, Chunk, JobError, gaps, read_chunks, simulator
+from export.job.results import (
+    SCHEMA,
+    SIMULATORS,
+    Chunk,
+    JobError,
+    classes_of,
+    gaps,
+    read_chunks,
+    recorded,
+    simulator,
+)
 from export.samples.neo_files import block_bytes, to_block
 from export.samples.readout import logits, needed_membranes
 from export.samples.recording import Recording
 from export.verification.contract import versions
-from pynn_models.errors import SnnSsmError
-from snn_ssm.files import FileError, sha256, write_atomic
+from pynn_models.errors import SnnSsmError, printable
+from snn_ssm.files import FileError, remove_leftovers, sha256, write_atomic
+from snn_ssm.npz import read_arrays
 
 SUMMARY_FILE = "summary.json"
 _CHUNK = 50
@@ -51,21 +63,15 @@ class Job:
 
     def run(self, size: int) -> int:
         """Run what is missing, ``size`` samples at a time; returns how many were run."""
-        _require_writers()
         network = load_network(self.bundle / "network")
-        with np.load(self.bundle / "inputs.npz", allow_pickle=False) as stored:
-            inputs, labels = stored["inputs"], stored["labels"]
+        inputs, labels = self._samples()
         self._prepare()
-        chunks, broken = read_chunks(self.out)
-        for path, reason in broken.items():
-            print(f"not whole, runs again: {path.name}: {reason}", flush=True)
-            path.unlink()  # else it would be found again beside what replaces it
-        for chunk in chunks[:1]:
-            self._check_same_job(chunk)
+        has_neo = _has_neo()
+        chunks = self._whole_chunks(network, inputs, labels)
         missing = gaps(chunks, len(inputs))
         for start, stop in _pieces(missing, size):
             part = slice(start, stop)
-            chunk = self._run_chunk(network, inputs[part], labels[part], start)
+            chunk = self._run_chunk(network, inputs[part], labels[part], start, has_neo)
             chunks.append(chunk)
             self._summarise(chunks)
             print(
@@ -76,9 +82,45 @@ class Job:
         self._summarise(chunks)
         return sum(stop - start for start, stop in missing)
 
+    def _samples(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        path = self.bundle / "inputs.npz"
+        try:
+            stored = read_arrays(path, ("inputs", "labels"))
+        except (OSError, ValueError) as error:
+            raise JobError(f"{path} cannot be read ({error}). Make the job anew.") from error
+        inputs, labels = stored["inputs"], stored["labels"]
+        if labels.shape != inputs.shape[:1] or labels.dtype.kind not in "iu":
+            raise JobError(
+                f"{path} has inputs of shape {inputs.shape} and labels of {labels.dtype} and "
+                f"shape {labels.shape}. Make the job anew."
+            )
+        return inputs, labels.astype(np.int64)
+
+    def _whole_chunks(
+        self, network: Network, inputs: NDArray[Any], labels: NDArray[np.int64]
+    ) -> list[Chunk]:
+        """The chunks that need not be run again, what they count counted anew."""
+        chunks, broken = read_chunks(self.out)
+        for chunk in chunks[:1]:
+            self._check_same_job(chunk)
+        whole = []
+        for chunk in chunks:
+            part = slice(chunk.start, chunk.stop)
+            try:
+                recording = recorded(self.out, chunk, network)
+            except SnnSsmError as error:
+                broken[self.out / f"{chunk.name}.json"] = str(error)
+                continue
+            whole.append(replace(chunk, **_counts(network, inputs[part], labels[part], recording)))
+        for path, reason in broken.items():
+            print(printable(f"not whole, runs again: {path.name}: {reason}"), flush=True)
+            path.unlink()  # else it would be found again beside what replaces it
+        return whole
+
     def _prepare(self) -> None:
         try:
             self.out.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(self.out)
             with tempfile.TemporaryFile(dir=self.out):
                 pass
         except OSError as error:
@@ -88,8 +130,9 @@ class Job:
             ) from error
 
     def _check_same_job(self, chunk: Chunk) -> None:
-        mine = (self.simulator, self.manifest["network_sha256"], self.manifest["inputs_sha256"])
-        whats = ("simulator", "network (SHA-256)", "inputs (SHA-256)")
+        keys = ("network_sha256", "inputs_sha256", "samples")
+        mine = (self.simulator, *(self.manifest[key] for key in keys))
+        whats = ("simulator", "network (SHA-256)", "inputs (SHA-256)", "number of samples")
         for what, found, expected in zip(whats, chunk.identity, mine, strict=True):
             if found != expected:
                 raise JobError(
@@ -98,17 +141,21 @@ class Job:
                 )
 
     def _run_chunk(
-        self, network: Network, inputs: NDArray[Any], labels: NDArray[np.int64], start: int
+        self,
+        network: Network,
+        inputs: NDArray[Any],
+        labels: NDArray[np.int64],
+        start: int,
+        has_neo: bool,
     ) -> Chunk:
         begun = time.perf_counter()
         recording = _execute(self, network, inputs)
         seconds = time.perf_counter() - begun
-        predictions = logits(network, inputs, recording).argmax(axis=1)
+        scores = None if network.linear_readout else logits(network, inputs, recording)
+        kept = Recording(recording.backend, recording.timestep, recording.spikes, logits=scores)
+        data = kept.packed()
         stop = start + len(inputs)
-        name = f"samples-{start:06d}-{stop:06d}"
         digests = {key: self.manifest[key] for key in ("network_sha256", "inputs_sha256")}
-        block = to_block(recording, start=start, stop=stop, **digests)
-        data = block_bytes(block)
         chunk = Chunk(
             schema=SCHEMA,
             simulator=self.simulator,
@@ -116,15 +163,15 @@ class Job:
             samples=self.manifest["samples"],
             start=start,
             stop=stop,
-            file=f"{name}.mat",
             sha256=sha256(data),
-            correct=int((predictions == labels).sum()),
-            predictions=predictions.tolist(),
-            spikes={layer: int(s.sum()) for layer, s in recording.spikes.items()},
             seconds=seconds,
+            **_counts(network, inputs, labels, kept),
         )
         self._write(chunk.file, data)
-        self._write(f"{name}.json", json.dumps(asdict(chunk), indent=1).encode())
+        if has_neo:
+            block = to_block(kept, start=start, stop=stop, **digests)
+            self._write(f"{chunk.name}.mat", block_bytes(block))
+        self._write(f"{chunk.name}.json", chunk.packed())
         return chunk
 
     def _write(self, name: str, data: bytes) -> None:
@@ -168,16 +215,27 @@ def _pieces(ranges: Sequence[tuple[int, int]], size: int) -> Iterator[tuple[int,
             yield at, min(at + size, stop)
 
 
-def _require_writers() -> None:
-    """Before hours of running: can the results be written at all?"""
+def _counts(
+    network: Network, inputs: NDArray[Any], labels: NDArray[np.int64], recording: Recording
+) -> dict[str, Any]:
+    """What of a :class:`Chunk` follows from what was recorded."""
+    predictions = classes_of(network, inputs, recording)
+    return {
+        "correct": int((predictions == labels).sum()),
+        "predictions": predictions.tolist(),
+        "spikes": {layer: int(s.sum()) for layer, s in recording.spikes.items()},
+    }
+
+
+def _has_neo() -> bool:
+    """Whether Neo's files can be written, too; says so where they cannot."""
     for name in ("neo", "scipy"):
         try:
             __import__(name)
         except ImportError as error:
-            raise JobError(
-                f"{name} cannot be imported ({error}); it writes the results. Install what "
-                f"requirements.txt lists: {_INSTALL}"
-            ) from error
+            print(f"run.py: no .mat files for Neo: {error}. The results need none.", flush=True)
+            return False
+    return True
 
 
 def _execute(job: Job, network: Network, inputs: NDArray[Any]) -> Recording:
@@ -217,7 +275,7 @@ def main(bundle: Path, manifest: Mapping[str, Any], arguments: Sequence[str]) ->
         out = args.out.absolute() if args.out else bundle / "results" / name
         count = Job(bundle, manifest, name, out).run(args.chunk)
     except SnnSsmError as error:
-        print(f"run.py: {type(error).__name__}: {error}", file=sys.stderr)
+        print(printable(f"run.py: {type(error).__name__}: {error}"), file=sys.stderr)
         return 2
     except ImportError as error:
         print(f"run.py: {name} needs what is not installed: {error}. {_INSTALL}", file=sys.stderr)

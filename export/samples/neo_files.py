@@ -1,4 +1,7 @@
-"""Recordings as Neo files: MATLAB's MAT format, Neo's ``NeoMatlabIO``; no pickle.
+"""Recordings as Neo files, for the user: MATLAB's MAT format, Neo's ``NeoMatlabIO``; no pickle.
+
+Written and never read here: Neo has the units of a file evaluated, and SciPy's reader of this
+format is not made for a stranger's bytes. What is compared stands in files of our own format.
 
 A block holds one segment and a spike train a neuron, named by its annotations ``population`` and
 ``source_index``. The samples stand back to back, as a simulator ran them: sample b of the segment
@@ -13,11 +16,11 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from export.samples.recording import Recording, RecordingError
+from export.samples.recording import Recording
 
 if TYPE_CHECKING:
     import neo
@@ -53,32 +56,6 @@ def to_block(recording: Recording, **annotations: str | int | float) -> neo.Bloc
     return block
 
 
-def from_block(block: neo.Block) -> Recording:
-    """The recording that :func:`to_block` wrote; raises ``RecordingError``."""
-    try:
-        timestep = float(block.annotations["timestep"])
-        steps, samples = (int(block.annotations[key]) for key in ("steps", "samples"))
-        found: dict[str, dict[int, Any]] = {}
-        for train in block.segments[0].spiketrains:
-            neurons = found.setdefault(str(train.annotations["population"]), {})
-            at = np.rint(train.rescale("ms").magnitude / timestep).astype(np.int64) - 1
-            if (at < 0).any():
-                raise ValueError("a spike before the end of the first step")
-            neurons[int(train.annotations["source_index"])] = at
-        spikes = {}
-        for name, neurons in found.items():
-            stream = np.zeros((samples * steps, len(neurons)), np.bool_)
-            for h, at in neurons.items():
-                stream[at, h] = True
-            spikes[name] = stream.reshape(samples, steps, len(neurons))
-    except (KeyError, ValueError, TypeError, IndexError) as error:
-        raise RecordingError(
-            f"the Neo block {block.name!r} is no recording of samples back to back ({error!r}). "
-            "Read the files that a job's run.py wrote."
-        ) from error
-    return Recording(str(block.name), timestep, spikes)
-
-
 def block_bytes(block: neo.Block) -> bytes:
     """The content of a block's MAT file."""
     import neo
@@ -87,16 +64,3 @@ def block_bytes(block: neo.Block) -> bytes:
         path = Path(scratch) / "block.mat"
         neo.io.NeoMatlabIO(str(path)).write_block(block)
         return path.read_bytes()
-
-
-def load_block(path: Path) -> neo.Block:
-    """Read a block from a MAT file; raises ``RecordingError``."""
-    import neo
-
-    try:
-        return neo.io.NeoMatlabIO(str(path)).read_block()
-    except Exception as error:  # SciPy's reader has many for a broken file
-        raise RecordingError(
-            f"{path} cannot be read as a Neo block in a MAT file ({error!r}). Copy it again, or "
-            "run the job again."
-        ) from error

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,13 @@ from numpy.typing import NDArray
 
 from export.description.network import FloatArray
 from pynn_models.errors import SnnSsmError
-from snn_ssm.files import pack_arrays, read_arrays, write_atomic
+from snn_ssm.files import FileError, read_arrays, read_sealed, seal_arrays, write_atomic
 
 if TYPE_CHECKING:
     import neo
+
+_LOGITS = "logits"
+_REMEDY = "Copy the file again, or make the recording anew."
 
 
 class RecordingError(SnnSsmError):
@@ -72,7 +76,14 @@ class Recording:
         return block
 
     def save(self, path: Path) -> None:
-        """Write as safetensors: ``spikes.NAME`` as packed bits, ``membranes.NAME`` float64."""
+        """Write as safetensors with a SHA-256 inside.
+
+        ``spikes.NAME`` as packed bits, ``membranes.NAME`` and ``logits`` float64.
+        """
+        write_atomic(Path(path), self.packed())
+
+    def packed(self) -> bytes:
+        """The content of the file that :meth:`save` writes."""
         arrays: dict[str, Any] = {}
         metadata = {"backend": self.backend, "timestep": repr(self.timestep)}
         for name, spikes in self.spikes.items():
@@ -80,7 +91,9 @@ class Recording:
             metadata[f"size.{name}"] = str(spikes.shape[-1])
         for name, trace in self.membranes.items():
             arrays[f"membranes.{name}"] = trace
-        write_atomic(Path(path), pack_arrays(arrays, metadata))
+        if self.logits is not None:
+            arrays[_LOGITS] = self.logits
+        return seal_arrays(arrays, metadata)
 
     @classmethod
     def load(cls, path: Path) -> Recording:
@@ -88,25 +101,43 @@ class Recording:
         arrays, metadata = read_arrays(Path(path), "recording")
         if "backend" not in metadata:
             raise RecordingError(f"{path} is no recording. Make one with 'snn-ssm run --out'.")
-        spikes, membranes = {}, {}
         try:
-            timestep = float(metadata["timestep"])
-            for key, array in arrays.items():
-                kind, name = key.split(".", 1)
-                if kind == "spikes":
-                    count = int(metadata[f"size.{name}"])
-                    packed = array.astype(np.uint8)
-                    spikes[name] = np.unpackbits(packed, axis=-1, count=count).astype(np.bool_)
-                elif kind == "membranes":
-                    membranes[name] = array.astype(np.float64)
-                else:
-                    raise ValueError(f"array {key!r}")
-        except (KeyError, ValueError) as error:
+            arrays, metadata = read_sealed(Path(path), "recording", _REMEDY)
+            return _unpacked(arrays, metadata)
+        except (KeyError, ValueError, OverflowError, FileError) as error:
             raise RecordingError(
-                f"{path} was altered, or is of another version ({error!r}). Make the recording "
-                "anew with 'snn-ssm run --out'."
+                f"{path} was altered, or is of another version ({error!r}). {_REMEDY}"
             ) from error
-        return cls(metadata["backend"], timestep, spikes, membranes)
+
+
+def _unpacked(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> Recording:
+    """The recording in a file; raises ``KeyError`` or ``ValueError`` for what is none."""
+    timestep = float(metadata["timestep"])
+    if not 0 < timestep < math.inf:
+        raise ValueError(f"a timestep of {timestep} ms")
+    spikes, membranes, scores = {}, {}, None
+    for key, array in arrays.items():
+        kind, _, name = key.partition(".")
+        if kind == "spikes" and name:
+            spikes[name] = _unpacked_spikes(key, array, int(metadata[f"size.{name}"]))
+        elif kind == "membranes" and name and array.dtype == np.float64 and array.ndim == 3:
+            membranes[name] = array
+        elif key == _LOGITS and array.dtype == np.float64 and array.ndim == 2:
+            scores = array
+        else:
+            raise ValueError(f"array {key!r} of {array.dtype} and shape {array.shape}")
+    if len({s.shape[:2] for s in spikes.values()}) > 1:
+        raise ValueError("its populations have different samples or steps")
+    parts = [*spikes.values(), *membranes.values(), *([] if scores is None else [scores])]
+    if len({len(part) for part in parts}) > 1:
+        raise ValueError("its arrays are of different numbers of samples")
+    return Recording(metadata["backend"], timestep, spikes, membranes, scores)
+
+
+def _unpacked_spikes(key: str, array: NDArray[Any], size: int) -> NDArray[np.bool_]:
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != -(-size // 8):
+        raise ValueError(f"array {key!r} of {array.dtype} and shape {array.shape}, size {size}")
+    return np.unpackbits(array, axis=-1, count=size).astype(np.bool_)
 
 
 def concatenate(parts: Sequence[Recording]) -> Recording:

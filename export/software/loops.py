@@ -9,16 +9,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-import numba
+from pynn_models.jit import njit
 
 
 @functools.cache
 def compiled(loop: Callable[..., None]) -> Callable[..., None]:
     """A kind's loop as machine code, which needs no lock; compiled at its first call."""
-    return numba.njit(nogil=True, cache=True)(loop)
+    compiled_loop: Callable[..., None] = njit(nogil=True)(loop)
+    return compiled_loop
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def add_product(u, emitted, weights):  # type: ignore[no-untyped-def]
     """``u[b, k] += sum_i emitted[b, k, i] weights[i]``, i ascending, silent sources passed over."""
     samples, steps, size = u.shape

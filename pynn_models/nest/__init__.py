@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pynn_models.nest.build import (
     GRADED_SYNAPSE_NAME,
     MODEL_NAME,
+    CacheNotPrivateError,
     CacheNotWritableError,
     CompilationError,
     CompilerNotFoundError,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = [
     "GRADED_SYNAPSE_NAME",
     "MODEL_NAME",
+    "CacheNotPrivateError",
     "CacheNotWritableError",
     "CompilationError",
     "CompilerNotFoundError",

@@ -3,11 +3,13 @@
     file = cache / ("snn_ssm-" + hash(sources, flags, NEST, headers, compiler, machine) + ".so")
 
 A change to anything that goes into the hash asks for another file, so a stale module is never
-loaded. Works on the headers that the PyPI wheel of nest-simulator ships.
+loaded; nor is one that another user can have put there. Works on the headers that the PyPI wheel of
+nest-simulator ships.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import fcntl
@@ -22,12 +24,14 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pynn_models.errors import SnnSsmError
+from pynn_models.private import UncachedWarning, is_private
 
 MODEL_NAME = "snn_ssm_state_space"
 GRADED_SYNAPSE_NAME = "snn_ssm_graded"
@@ -57,6 +61,7 @@ _FLAGS = (
     "-fno-builtin-sin",
 )
 _COMPILER_LINES_SHOWN = 20
+_VARIABLE = "SNN_SSM_CACHE"
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +84,10 @@ class CompilationError(NestError):
 
 class CacheNotWritableError(NestError):
     """The compiled module cannot be stored."""
+
+
+class CacheNotPrivateError(NestError):
+    """Another user can have put what lies in the cache."""
 
 
 class ModuleLoadError(NestError):
@@ -109,29 +118,60 @@ class _Toolchain:
 def build_module() -> Path:
     """The compiled module's path; compiles (some 10 s) if the cache does not hold it.
 
-    Several processes may call this at once: one compiles, the others wait for its result.
+    Several processes may call this at once: one compiles, the others wait for its result. Where the
+    user has no place for a cache and named none, a temporary one serves this process.
 
     Raises: `NestNotInstalledError`, `CompilerNotFoundError`, `CompilationError`,
-    `CacheNotWritableError`.
+    `CacheNotWritableError`, `CacheNotPrivateError`.
     """
     toolchain = _find_toolchain()
-    directory = cache_directory()
-    module = directory / f"snn_ssm-{_cache_key(toolchain)}.so"
-    if module.exists():
-        return module
+    name = f"snn_ssm-{_cache_key(toolchain)}.so"
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with _locked(module.with_suffix(".lock")):
-            if not module.exists():
-                _log.info("compiling the NEST model into %s", module)
-                _compile(toolchain, module)
+        return _build(toolchain, cache_directory() / name)
+    except CacheNotWritableError as error:
+        if os.environ.get(_VARIABLE):
+            raise
+        warnings.warn(
+            f"{error} It is compiled for this process alone.", UncachedWarning, stacklevel=2
+        )
+        return _build(toolchain, _temporary_directory() / name)
+
+
+def _build(toolchain: _Toolchain, module: Path) -> Path:
+    directory = module.parent
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _require_private(directory)
+        if not module.exists():
+            with _locked(module.with_suffix(".lock")):
+                if not module.exists():
+                    _log.info("compiling the NEST model into %s", module)
+                    _compile(toolchain, module)
     except OSError as error:
         raise CacheNotWritableError(
             f"the compiled NEST model cannot be stored in {directory}: {error.strerror or error}. "
             "Expected a directory this user may write to. Set the environment variable "
-            "SNN_SSM_CACHE to one (or free some space)."
+            f"{_VARIABLE} to one (or free some space)."
         ) from error
+    _require_private(module)
     return module
+
+
+def _require_private(path: Path) -> None:
+    if not is_private(path):
+        raise CacheNotPrivateError(
+            f"{path} can have been put there by another user: it, or a directory above, is not "
+            "this user's, or others may write to it. Code is not loaded from there. Set the "
+            f"environment variable {_VARIABLE} to a directory that is yours alone (chmod 700)."
+        )
+
+
+@functools.cache
+def _temporary_directory() -> Path:
+    """A directory that lasts as long as this process."""
+    directory = tempfile.mkdtemp(prefix="snn-ssm-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return Path(directory)
 
 
 def install() -> None:
@@ -159,8 +199,8 @@ def install() -> None:
     except Exception as error:  # NEST's errors have no class of their own in common
         raise ModuleLoadError(
             f"NEST did not load {module}: {error}. The dynamic linker says: "
-            f"{_linker_message(module)}. Expected a module made for the installed NEST "
-            f"{nest.__version__}. Delete the file to have it compiled anew; if that does not "
+            f"{_linker_message(module)}.{_noexec(module)} Expected a module made for the installed "
+            f"NEST {nest.__version__}. Delete the file to have it compiled anew; if that does not "
             "help, reinstall nest-simulator from PyPI."
         ) from error
 
@@ -170,7 +210,7 @@ def cache_directory() -> Path:
 
     Raises: `CacheNotWritableError` if the user has no home directory.
     """
-    chosen = os.environ.get("SNN_SSM_CACHE")
+    chosen = os.environ.get(_VARIABLE)
     if chosen:
         return Path(chosen).expanduser().absolute()
     # The XDG specification has relative paths ignored.
@@ -277,6 +317,8 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _compile(toolchain: _Toolchain, module: Path) -> None:
+    for left in module.parent.glob(f"{module.stem}*.tmp"):
+        left.unlink()  # of a compilation that was killed: the lock is held
     descriptor, name = tempfile.mkstemp(prefix=module.stem, suffix=".tmp", dir=module.parent)
     os.close(descriptor)
     temporary = Path(name)
@@ -296,6 +338,16 @@ def _compile(toolchain: _Toolchain, module: Path) -> None:
         os.replace(temporary, module)  # atomic: no process ever sees half a module
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _noexec(module: Path) -> str:
+    """What to do where the file system lets nothing be loaded from it."""
+    if not os.statvfs(module).f_flag & os.ST_NOEXEC:
+        return ""
+    return (
+        f" {module.parent} is on a file system mounted noexec: set the environment variable "
+        f"{_VARIABLE} to a directory on another one."
+    )
 
 
 def _linker_message(module: Path) -> str:

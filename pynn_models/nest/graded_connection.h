@@ -2,13 +2,16 @@
 //
 // NEST sends a secondary event once a slice of min_delay steps; it carries the values of all of
 // them. PyNN labels its connections, hence SUPPORTS_LBL, which NEST's own
-// rate_connection_delayed lacks.
+// rate_connection_delayed lacks. The buffers of these events are laid out when the kernel is
+// prepared: a connection made later, until it is cleaned up, would write past them.
 
 #ifndef SNN_SSM_GRADED_CONNECTION_H
 #define SNN_SSM_GRADED_CONNECTION_H
 
 #include "connection.h"
 #include "event.h"
+#include "exceptions.h"
+#include "kernel_manager.h"
 
 #include <memory>
 
@@ -37,6 +40,11 @@ public:
     size_t receptor,
     const CommonPropertiesType& )
   {
+    if ( nest::kernel().simulation_manager.has_been_prepared() )
+    {
+      throw nest::IllegalConnection( "snn_ssm_graded: the kernel has been prepared; expected graded "
+                                     "connections before the first run, or after Cleanup" );
+    }
     nest::DelayedRateConnectionEvent event;
     source.sends_secondary_event( event );
     event.set_sender( source );

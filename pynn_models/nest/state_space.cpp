@@ -140,6 +140,7 @@ private:
   Gates& gates();
   void note_connection( size_t receptor );
   void set_branches( size_t count );
+  void compute_propagators();
   double read_input( long lag );
   double read_branch( size_t p, long lag );
   double advance( double u );
@@ -194,6 +195,7 @@ StateSpaceNeuron::StateSpaceNeuron( const StateSpaceNeuron& other )
   , logger_( *this )
 {
   set_branches( other.n_branches() );
+  compute_propagators();
 }
 
 size_t
@@ -358,6 +360,7 @@ StateSpaceNeuron::set_status( const Dictionary& dict )
   set_branches( parameters.value_bias.size() );
   parameters_ = parameters;
   state_ = state;
+  compute_propagators();
 }
 
 void
@@ -400,7 +403,14 @@ StateSpaceNeuron::pre_run_hook()
   // Kept from run to run: one may end, and the next begin, within a slice.
   membranes_.resize( nest::kernel().connection_manager.get_min_delay(), 0.0 );
   sends_graded_.reset();
-  // Here, not in set_status: the resolution may have changed since.
+  compute_propagators(); // again: the resolution may have changed since they were set
+}
+
+// Buffers and propagators for the parameters as they are. Called wherever these change, also
+// between the runs of a prepared kernel, which calls no hook then.
+void
+StateSpaceNeuron::compute_propagators()
+{
   const double h = nest::Time::get_resolution().get_ms();
   const size_t n_modes = parameters_.tau.size();
   const bool complex_modes = not parameters_.omega.empty();

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from pynn_models.jit import njit
 
-@numba.njit(nogil=True, cache=True)
+
+@njit(nogil=True)
 def _add_weighted(total, spikes, weights):  # type: ignore[no-untyped-def]
     samples, steps, size = total.shape
     sources = weights.shape[0]

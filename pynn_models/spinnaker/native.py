@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from pynn_models.jit import njit
 from pynn_models.spinnaker.fixed_point import FixedPointError
 from pynn_models.spinnaker.native_parameters import Int32Array, NativeParameters
 
@@ -40,7 +40,7 @@ _HALF32 = np.int64(1 << 31)
 _LIMIT = np.int64(1 << 62)  # a sum in [-2^62, 2^62) gives a state of 32 bits
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _run_sample(  # type: ignore[no-untyped-def]
     u, tick, first, period, rotating, ar, ai, cr, ci, d, theta, bias, xr, xi,
     spikes, membrane, overflow,
@@ -98,7 +98,7 @@ def _run_sample(  # type: ignore[no-untyped-def]
                 overflow[0] += 1
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _run(  # type: ignore[no-untyped-def]
     u, tick, first, period, rotating, ar, ai, cr, ci, d, theta, bias, xr, xi,
     spikes, membrane, overflow,

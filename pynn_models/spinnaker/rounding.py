@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from pynn_models.jit import njit
 from pynn_models.spinnaker.fixed_point import INT32_MAX, FixedPointError, to_q031
 
 
@@ -25,7 +25,7 @@ class RoundingError(NamedTuple):
     peak: float
 
 
-@numba.njit(cache=True)
+@njit()
 def _follow(a_re, a_im, drive, skip, free, half):  # type: ignore[no-untyped-def]
     xr, xi = np.int64(0), np.int64(0)
     er, ei = 0.0, 0.0  # the exact state, float64

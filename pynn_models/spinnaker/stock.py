@@ -9,6 +9,7 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pynn_models.jit import njit
 from pynn_models.spinnaker.fixed_point import (
     INT32_MAX,
     UINT32_MAX,
@@ -142,7 +143,7 @@ def _wrap(n):  # type: ignore[no-untyped-def]
     return np.int64(np.int32(n))
 
 
-@numba.njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _run(  # type: ignore[no-untyped-def]
     exc, inh, current, shift,
     c_r, tc, tref, dec, init, rest, reset, thresh, offset, v0,

@@ -25,7 +25,7 @@ from snn_ssm.checkpoint import Checkpoint, expected_shapes, save_checkpoint
 from snn_ssm.config import ModelConfig
 from snn_ssm.convert.names import Names, load_map
 from snn_ssm.convert.source import read_state
-from snn_ssm.files import new_directory
+from snn_ssm.files import whole_directory
 
 Shape = tuple[int, ...]
 
@@ -61,8 +61,8 @@ def convert(source: Path, out: Path, mapping: Path) -> Placement:
     """
     config, names = load_map(mapping)
     placement = place(read_state(source, names.key), config.model, names, str(source))
-    directory = new_directory(out, "checkpoint")
-    save_checkpoint(directory, Checkpoint(config, placement.arrays))
+    with whole_directory(out, "checkpoint") as directory:
+        save_checkpoint(directory, Checkpoint(config, placement.arrays))
     return placement
 
 

@@ -20,9 +20,10 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from pynn_models.jit import njit
 
 _TURNS = 32  # that are tried before a path is given up
 _TRIES = 5  # of a distracting path, before the picture does without
@@ -62,7 +63,7 @@ class Scene:
     label: int
 
 
-@numba.njit(cache=True)
+@njit()
 def _distance(x: float, y: float, paddle: NDArray[np.float64]) -> float:
     """From a point to the nearest of a paddle, which may have no length."""
     across, down = paddle[2] - paddle[0], paddle[3] - paddle[1]
@@ -72,7 +73,7 @@ def _distance(x: float, y: float, paddle: NDArray[np.float64]) -> float:
     return math.hypot(x - paddle[0] - along * across, y - paddle[1] - along * down)
 
 
-@numba.njit(cache=True)
+@njit()
 def _fits(
     drawing: Drawing, margin: int, paddles: NDArray[np.float64], count: int, last: int
 ) -> bool:
@@ -94,14 +95,14 @@ def _fits(
     return True
 
 
-@numba.njit(cache=True)
+@njit()
 def _put(drawing: Drawing, paddle: NDArray[np.float64], x: float, y: float, angle: float) -> None:
     paddle[0], paddle[1] = x, y
     paddle[2] = x + drawing.length * math.cos(angle)
     paddle[3] = y + drawing.length * math.sin(angle)
 
 
-@numba.njit(cache=True)
+@njit()
 def _turn(rng: np.random.Generator, continuity: float) -> float:
     """A turn of density proportional to cos^2(continuity turn), by rejection."""
     while True:
@@ -110,7 +111,7 @@ def _turn(rng: np.random.Generator, continuity: float) -> float:
             return float(phase / continuity)
 
 
-@numba.njit(cache=True)
+@njit()
 def _extend(
     rng: np.random.Generator,
     drawing: Drawing,
@@ -132,7 +133,7 @@ def _extend(
     return False
 
 
-@numba.njit(cache=True)
+@njit()
 def _long_paths(
     rng: np.random.Generator, drawing: Drawing, margin: int, paddles: NDArray[np.float64]
 ) -> bool:
@@ -155,7 +156,7 @@ def _long_paths(
     return True
 
 
-@numba.njit(cache=True)
+@njit()
 def _short_path(
     rng: np.random.Generator,
     drawing: Drawing,
@@ -174,7 +175,7 @@ def _short_path(
     return True
 
 
-@numba.njit(cache=True)
+@njit()
 def _place(
     rng: np.random.Generator, drawing: Drawing, margin: int, paddles: NDArray[np.float64]
 ) -> int:
@@ -190,7 +191,7 @@ def _place(
     return count
 
 
-@numba.njit(cache=True)
+@njit()
 def _cover(image: NDArray[np.uint8], shape: NDArray[np.float64], radius: float) -> None:
     """Brighten the pixels within ``radius`` of a paddle; its edge is a pixel wide."""
     reach = radius + 1.0
@@ -205,7 +206,7 @@ def _cover(image: NDArray[np.uint8], shape: NDArray[np.float64], radius: float) 
             image[row, column] = max(image[row, column], level)
 
 
-@numba.njit(cache=True)
+@njit()
 def _paint(
     image: NDArray[np.uint8],
     drawing: Drawing,

@@ -19,9 +19,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from snn_ssm.checkpoint import MODEL_FILE, load_checkpoint, save_checkpoint
+from snn_ssm.checkpoint import MODEL_FILE, check_size, load_checkpoint, save_checkpoint
 from snn_ssm.config import Config
-from snn_ssm.files import new_directory, read_bytes, sha256, write_atomic
+from snn_ssm.files import (
+    read_bytes,
+    remove_leftovers,
+    sha256,
+    was_cut_short,
+    whole_directory,
+    write_atomic,
+)
 from snn_ssm.model.network import build_network
 from snn_ssm.model.restore import load_network, load_weights, require_same_model, to_checkpoint
 from snn_ssm.model.sequence import Output
@@ -76,6 +83,7 @@ class Run:
         self, config: Config, out: Path, world: World, compile_step: bool = False
     ) -> None:
         check_penalty(config.model, config.training)
+        check_size(config.model)
         self.config, self.out, self.world = config, out, world
         torch.manual_seed(config.training.seed + world.rank)
         self.network = build_network(config.model, config.training.seed).to(world.device)
@@ -109,8 +117,14 @@ class Run:
             require_same_model(self.config.model, init, checkpoint.config.model)
             load_weights(self.network, checkpoint)
             self.progress.init = sha256(read_bytes(init / MODEL_FILE, "checkpoint"))
-        self.world.first_does(lambda: new_directory(self.out, "output directory"))
-        self.save_state()
+        random = self.world.gather(random_state(self.world.device))
+        self.world.first_does(lambda: self._first_state(random))
+
+    def _first_state(self, random: list[dict[str, Tensor]]) -> None:
+        with whole_directory(self.out, "output directory") as directory:
+            save_state(
+                directory, self.config, self.progress, self.network, self.optimiser, random
+            )
 
     def save_state(self) -> None:
         """Write all that a resumed run needs, in one file."""
@@ -126,7 +140,14 @@ class Run:
         self.progress, stored = load_state(
             self.out, self.config, self.network, self.optimiser, random, data
         )
-        set_random_state(stored[self.world.rank], self.world.device)
+        try:
+            set_random_state(stored[self.world.rank], self.world.device)
+        except RuntimeError as error:
+            raise TrainingError(
+                f"the random state in {self.out / STATE_FILE} is none that a generator can have "
+                f"({error}). Restore the file, or train into a new directory."
+            ) from error
+        self.world.first_does(lambda: remove_leftovers(self.out))
 
     def forward(self, p: Tensor) -> Output:
         """The network on inputs (B, C, L); with ``precision = "bf16"`` matrices multiply in it.
@@ -307,7 +328,8 @@ def train(
 ) -> dict[str, Any]:
     """Train a network into the directory ``out`` and return its metrics.
 
-    ``init``: a checkpoint to start from; a resumed run goes on from its own state instead. The
+    ``init``: a checkpoint to start from; a resumed run goes on from its own state instead, and
+    starts where it was killed before it had one. The
     test samples are only reported on, never selected by: the checkpoint is that of the last
     epoch. Started by ``torchrun``, every process trains on its share of each batch and the first
     one writes. Raises ``FileError`` where ``out`` exists and ``resume`` is not set, ``StartError``
@@ -322,7 +344,7 @@ def train(
     for samples, use in ((train_samples, "those to train on"), (test_samples, "those to test on")):
         check_samples(samples, config.model, use)
     data = {"train": train_samples.digest(), "test": test_samples.digest()}
-    if resume:
+    if resume and not run.world.first(was_cut_short(run.out)):
         run.load_state(data)
     else:
         run.start(init, data)

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from pynn_models.errors import SnnSsmError
 from snn_ssm import config as configuration
 from snn_ssm.config import Config
-from snn_ssm.files import FileError, pack_arrays, read_arrays, sha256, write_atomic
+from snn_ssm.files import FileError, read_sealed, seal_arrays, write_atomic
+from snn_ssm.reading import parse_json
 
 STATE_FILE = "state.safetensors"
 
@@ -85,25 +86,7 @@ def save_state(
         "progress": json.dumps(asdict(progress)),
         "random": json.dumps([sorted(states) for states in random]),
     }
-    write_atomic(directory / STATE_FILE, sealed(arrays, metadata))
-
-
-def sealed(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
-    """A state's file: arrays and metadata with the SHA-256 of the file as it is without that."""
-    bare = dict(metadata)
-    return pack_arrays(arrays, bare | {"sha256": sha256(pack_arrays(arrays, bare))})
-
-
-def _unsealed(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    """What was sealed; raises ``FileError`` where it was altered since."""
-    arrays, metadata = read_arrays(path, "training state")
-    digest = metadata.pop("sha256", None)
-    if digest != sha256(pack_arrays(arrays, metadata)):
-        raise FileError(
-            f"training state {path} was altered: its SHA-256 is not the one that it was written "
-            "with. Restore the file, or train into a new directory."
-        )
-    return arrays, metadata
+    write_atomic(directory / STATE_FILE, seal_arrays(arrays, metadata))
 
 
 def load_state(
@@ -126,7 +109,9 @@ def load_state(
         raise FileError(
             f"nothing to resume in {directory}: it has no {STATE_FILE}. Train without --resume."
         )
-    arrays, metadata = _unsealed(path)
+    arrays, metadata = read_sealed(
+        path, "training state", "Restore the file, or train into a new directory."
+    )
     if configuration.loads(metadata.get("config", ""), str(path)) != config:
         raise TrainingError(
             f"{directory} was trained with another configuration. Resume with the same "
@@ -140,10 +125,13 @@ def load_state(
             "of the same kind, or train into a new directory."
         )
     try:
-        progress = Progress(**json.loads(metadata["progress"]))
+        progress = _progress(parse_json(metadata["progress"]))
         network.load_state_dict(_tensors(arrays, "model."))
         _load_optimiser(optimiser, _tensors(arrays, "optimiser."))
-    except (RuntimeError, KeyError, TypeError, ValueError) as error:
+        stored = [_tensors(arrays, f"random.{process}.") for process in range(len(random))]
+        for states, present in zip(stored, random, strict=True):
+            _check_random(states, present)
+    except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise TrainingError(
             f"{path} was altered, or written by another version of snn-ssm "
             f"({type(error).__name__}: {error}). Resume with that version, or train into a new "
@@ -155,7 +143,34 @@ def load_state(
             f"{directory} has other {' and '.join(other)} samples than those given (their SHA-256 "
             "differ). Resume with the same --data, or train into a new directory."
         )
-    return progress, [_tensors(arrays, f"random.{process}.") for process in range(len(random))]
+    return progress, stored
+
+
+def _progress(stored: Any) -> Progress:
+    """A run's progress from JSON; raises ``TypeError`` or ``ValueError``."""
+    progress = Progress(**stored)
+    defaults = Progress()
+    for name, value in asdict(progress).items():
+        kind = str if name == "init" else type(getattr(defaults, name))
+        absent = name == "init" and value is None
+        if not absent and (not isinstance(value, kind) or isinstance(value, bool)):
+            raise TypeError(f"progress.{name} is {value!r}")
+    if min(progress.epoch, progress.batch, progress.correct, progress.seen) < 0:
+        raise ValueError("a number of epochs, batches or samples is negative")
+    if not all(isinstance(rate, float) for rate in progress.rates):
+        raise TypeError(f"progress.rates is {progress.rates!r}")
+    return progress
+
+
+def _check_random(states: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> None:
+    """Raise ``ValueError`` for states that generators of this kind cannot have."""
+    for name, state in present.items():
+        found = states[name]
+        if found.shape != state.shape or found.dtype != state.dtype:
+            raise ValueError(
+                f"random state {name!r} of {found.dtype} and shape {tuple(found.shape)}, "
+                f"not {state.dtype} and {tuple(state.shape)}"
+            )
 
 
 def _load_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
@@ -164,6 +179,18 @@ def _load_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tens
         index, key = name.split(".")
         state.setdefault(int(index), {})[key] = tensor
     groups = optimiser.state_dict()["param_groups"]
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    for number, found in state.items():
+        shape = parameters[number].shape if 0 <= number < len(parameters) else None
+        expected = {"step": torch.Size(()), "exp_avg": shape, "exp_avg_sq": shape}
+        for key in expected:
+            if found[key].shape != expected[key] or not found[key].is_floating_point():
+                raise ValueError(
+                    f"optimiser.{number}.{key} is of {found[key].dtype} and shape "
+                    f"{tuple(found[key].shape)}"
+                )
+        if found.keys() != expected.keys():
+            raise ValueError(f"optimiser.{number} has {', '.join(sorted(found))}")
     optimiser.load_state_dict({"state": state, "param_groups": groups})
 
 

@@ -13,12 +13,21 @@ import zipfile
 import numpy as np
 import pytest
 from support.files import ROOT
-from support.job_runs import CHECKPOINT, SAMPLES, manifest_of, run_here, run_there, start, verify
+from support.job_runs import (
+    CHECKPOINT,
+    SAMPLES,
+    manifest_of,
+    rewrite,
+    run_here,
+    run_there,
+    start,
+    verify,
+)
 from support.random_networks import samples_of
 
 from export.job import make as job
 from export.job import runner as job_runner
-from export.samples import neo_files
+from export.samples.recording import Recording
 from snn_ssm.tasks import Samples
 
 # The bundle.
@@ -50,7 +59,7 @@ def test_the_code_is_what_a_run_needs(made_job):
         "export/pynn/built.py", "export/software/simulation.py", "pynn_models/nest/neuron.py"
     } <= set(found)
     assert {n for n in found if n.startswith("snn_ssm")} == {
-        "snn_ssm/__init__.py", "snn_ssm/files.py",
+        "snn_ssm/__init__.py", "snn_ssm/files.py", "snn_ssm/npz.py", "snn_ssm/reading.py",
     }
     for room in ("command", "lowering", "pages"):
         assert (ROOT / "export" / room / "__init__.py").is_file()
@@ -116,7 +125,10 @@ def test_it_runs_moved_from_elsewhere_with_only_its_python_files(job_files, tmp_
     assert summary["complete"] and summary["samples_done"] == 8 and summary["missing"] == []
     assert summary["simulator"] == simulator and summary["versions"]["numpy"]
     assert set(summary["spikes"]) == {"layer0", "layer1"} and sum(summary["spikes"].values()) > 0
-    assert sorted(p.name for p in results.glob("*.mat")) == sorted(summary["files"])
+    assert sorted(p.name for p in results.glob("*.safetensors")) == sorted(summary["files"])
+    assert [p.stem for p in sorted(results.glob("*.mat"))] == [
+        name.removesuffix(".safetensors") for name in sorted(summary["files"])
+    ]
     assert not list(elsewhere.glob("samples*"))
     assert verify(job_files, results, "--json", tmp_path / "v.json") == 0
     result = json.loads((tmp_path / "v.json").read_text())
@@ -171,11 +183,11 @@ def test_an_interrupted_run_says_what_is_missing(job_files, capsys, monkeypatch)
     assert verify(job_files, results) == 0
 
 
-@pytest.mark.parametrize("damage", ["truncated", "no json", "half a json", "no mat"])
+@pytest.mark.parametrize("damage", ["truncated", "no json", "half a json", "no spikes"])
 def test_a_result_that_is_not_whole_is_run_again(job_files, capsys, damage):
     assert run_here(job_files / "job", "software", "--chunk", 4) == 0
     results = job_files / "job" / "results" / "software"
-    spikes, chunk = (results / f"samples-000004-000008.{end}" for end in ("mat", "json"))
+    spikes, chunk = (results / f"samples-000004-000008.{end}" for end in ("safetensors", "json"))
     if damage == "truncated":
         spikes.write_bytes(spikes.read_bytes()[:-100])
     elif damage == "half a json":
@@ -195,13 +207,11 @@ def test_a_result_that_is_not_whole_is_run_again(job_files, capsys, damage):
 def test_a_spike_that_differs_is_found(job_files, tmp_path, capsys):
     assert run_here(job_files / "job", "software", "--chunk", 5) == 0
     results = job_files / "job" / "results" / "software"
-    path = results / "samples-000005-000008.mat"
-    recording = neo_files.from_block(neo_files.load_block(path))
+    path = results / "samples-000005-000008.safetensors"
+    recording = Recording.load(path)
     recording.spikes["layer1"][1, 7, 2] ^= True
-    path.write_bytes(neo_files.block_bytes(neo_files.to_block(recording)))
-    chunk = json.loads(path.with_suffix(".json").read_text())
-    chunk["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    path.with_suffix(".json").write_text(json.dumps(chunk))
+    recording.save(path)
+    rewrite(path.with_suffix(".json"), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     assert verify(job_files, results, "--json", tmp_path / "v.json") == 1
     found = json.loads((tmp_path / "v.json").read_text())["backends"]["recording"]
     assert found["mismatched_spikes"] == 1

@@ -1,5 +1,6 @@
 """Board jobs of gated networks: their classes come from the readout's membrane, not from spikes."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -9,11 +10,12 @@ import sys
 import numpy as np
 import pytest
 from support.gated_networks import lowered
-from support.job_runs import make, run_here, verify
+from support.job_runs import make, rewrite, run_here, verify
 
 from export.job import results as job_results
 from export.job.results import JobError
 from export.samples.readout import logits
+from export.samples.recording import Recording
 from export.software import simulation as software
 from snn_ssm.tasks import Samples
 
@@ -67,22 +69,28 @@ def test_the_classes_stand_beside_the_spikes(job_files):
     assert predictions == expected_classes().tolist()
 
 
-@pytest.mark.parametrize("predictions", [[0, 1], [0, 1, 2, 3], [0, 1, 2, -1], [0.5, 0, 0, 0], []])
-def test_classes_that_are_none(job_files, predictions):
+@pytest.mark.parametrize(
+    "logits", [None, np.zeros((3, 3)), np.zeros((4, 2)), np.full((4, 3), np.nan)]
+)
+def test_classes_that_are_none(job_files, logits):
     assert run_here(job_files / "job", "software", "--chunk", 4) == 0
     results = job_files / "job" / "results" / "software"
-    path = results / "samples-000000-000004.json"
-    chunk = json.loads(path.read_text()) | {"predictions": predictions}
-    path.write_text(json.dumps(chunk))
+    path = results / "samples-000000-000004.safetensors"
+    recording = Recording.load(path)
+    spikes = recording.spikes
+    if logits is not None and len(logits) == 3:
+        spikes = {name: values[:3] for name, values in spikes.items()}
+    Recording("software", recording.timestep, spikes, logits=logits).save(path)
+    rewrite(path.with_suffix(".json"), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     runners = {"software": lambda samples, names: software.run(NETWORK, samples, membranes=names)}
-    with pytest.raises(JobError) as caught:
+    with pytest.raises(JobError, match=r"Run the job again\.$") as caught:
         job_results.verify_results(
             job_files / "network", NETWORK, INPUTS, LABELS, results, runners
         )
-    assert str(caught.value) == (
-        "the predictions beside samples-000000-000004.mat are not one class of 3 a sample. Copy "
-        "the results again, or run the job again."
-    )
+    assert str(path) in str(caught.value)
+    # Started again, the job runs these samples anew.
+    assert run_here(job_files / "job", "software", "--chunk", 4) == 0
+    assert verify(job_files, results) == 0
 
 
 def test_the_job_of_a_linear_network_needs_no_membranes(made_job, tmp_path, monkeypatch):

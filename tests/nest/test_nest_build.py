@@ -1,6 +1,7 @@
 """Building the NEST module: the cache, two builders at once, and what is said when it fails."""
 
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import nest
 from pynn_models import SnnSsmError
 from pynn_models import nest as backend
 from pynn_models.nest import (
+    CacheNotPrivateError,
     CacheNotWritableError,
     CompilationError,
     CompilerNotFoundError,
@@ -24,6 +26,7 @@ from pynn_models.nest import (
     cache_directory,
     install,
 )
+from pynn_models.private import UncachedWarning
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -171,6 +174,85 @@ def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
     message = str(caught.value)
     assert str(file / "cache") in message and "Not a directory" in message
     assert "SNN_SSM_CACHE" in message
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o757])
+def test_a_cache_that_others_may_write_to_is_refused(cache, quick_compiler, mode):
+    module = build_module()
+    assert stat.S_IMODE(cache.stat().st_mode) == 0o700
+    cache.chmod(mode)
+    with pytest.raises(CacheNotPrivateError) as caught:
+        build_module()
+    message = str(caught.value)
+    assert f"{cache} can have been put there by another user" in message
+    assert "SNN_SSM_CACHE" in message and "chmod 700" in message
+    cache.chmod(0o700)
+    assert build_module() == module
+    module.chmod(0o666)
+    with pytest.raises(CacheNotPrivateError, match=r"\.so can have been put there"):
+        build_module()
+
+
+def test_a_module_of_another_user_is_not_loaded(cache, quick_compiler, monkeypatch):
+    module = build_module()
+    look = os.stat
+
+    def given_away(path, **options):
+        found = look(path, **options)
+        if os.fspath(path) != os.fspath(module):
+            return found
+        return os.stat_result([*found[:4], 12345, *found[5:10]])
+
+    monkeypatch.setattr(os, "stat", given_away)
+    monkeypatch.setattr(Path, "stat", lambda self, **o: given_away(self, **o))
+    with pytest.raises(CacheNotPrivateError, match="Code is not loaded from there"):
+        build_module()
+
+
+def test_a_link_to_anothers_module_is_not_loaded(cache, quick_compiler, tmp_path):
+    module = build_module()
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o777)
+    planted = tmp_path / "shared" / "planted.so"
+    module.replace(planted)
+    module.symlink_to(planted)
+    with pytest.raises(CacheNotPrivateError):
+        build_module()
+
+
+def test_what_a_killed_compilation_left_is_removed(cache, quick_compiler):
+    module = build_module()
+    module.unlink()
+    left = module.with_name(f"{module.stem}abc.tmp")
+    left.write_text("")
+    assert build_module() == module and not left.exists()
+
+
+def test_without_a_place_of_its_own_a_temporary_one_serves(tmp_path, monkeypatch, quick_compiler):
+    file = tmp_path / "a file"
+    file.write_text("")
+    monkeypatch.delenv("SNN_SSM_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(file))
+    build._temporary_directory.cache_clear()
+    with pytest.warns(UncachedWarning, match=r"Not a directory.*compiled for this process alone"):
+        module = build_module()
+    assert module.read_text() == "made\n" and stat.S_IMODE(module.parent.stat().st_mode) == 0o700
+    with pytest.warns(UncachedWarning):
+        assert build_module() == module
+    assert len(quick_compiler()) == 1
+
+
+def test_a_cache_from_which_nothing_may_be_loaded(cache, quick_compiler, monkeypatch):
+    class Noexec:
+        f_flag = os.ST_NOEXEC
+
+    monkeypatch.setattr(build.os, "statvfs", lambda path: Noexec)
+    nest.ResetKernel()
+    with pytest.raises(ModuleLoadError) as caught:
+        install()
+    message = str(caught.value)
+    assert f"{cache} is on a file system mounted noexec" in message
+    assert "set the environment variable SNN_SSM_CACHE to a directory on another one" in message
 
 
 def test_where_the_cache_is(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from support.gated_networks import KINDS, lowered
 from export.samples.recording import Recording, RecordingError, concatenate
 from export.software import simulation as software
 from pynn_models import SnnSsmError
-from snn_ssm.files import FileError, pack_arrays
+from snn_ssm.files import FileError, pack_arrays, seal_arrays
 
 
 def recording_of(seed=0, timestep=0.5, samples=2, steps=7, sizes=(3, 9)):
@@ -135,3 +135,44 @@ def test_joined_recordings_hold_the_samples_in_order():
                 assert (getattr(whole, kind)[name][start:stop] == values).all()
         start = stop
     assert len(whole.spikes["layer0"]) == start
+
+
+def test_one_flipped_bit_anywhere_is_refused(tmp_path):
+    path = tmp_path / "r"
+    original = recording_of(samples=1, steps=3, sizes=(3,))
+    with_logits = Recording(
+        original.backend, original.timestep, original.spikes, {}, np.array([[0.25, -1.0]])
+    )
+    with_logits.save(path)
+    whole = path.read_bytes()
+    for bit in range(8 * len(whole)):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        with pytest.raises((FileError, RecordingError)):
+            Recording.load(path)
+    path.write_bytes(whole)
+    found = Recording.load(path)
+    assert_same(found, with_logits)
+    assert (found.logits == with_logits.logits).all()
+
+
+@pytest.mark.parametrize(("arrays", "metadata"), [
+    ({"spikes.a": np.ones((2, 3), np.uint8)}, {"size.a": "3"}),
+    ({"spikes.a": np.ones((2, 3, 1), np.uint8)}, {"size.a": "9"}),
+    ({"spikes.a": np.ones((2, 3, 1), np.uint8)}, {"size.a": "-1"}),
+    ({"spikes.a": np.ones((2, 3, 1), np.uint8)}, {"size.a": "9" * 5000}),
+    ({"spikes.a": np.ones((2, 3, 1), np.int64)}, {"size.a": "3"}),
+    ({"spikes.a": np.ones((2, 3, 1), np.uint8), "spikes.b": np.ones((2, 4, 1), np.uint8)},
+     {"size.a": "3", "size.b": "3"}),
+    ({"membranes.a": np.ones((2, 3, 1), np.float32)}, {}),
+    ({"membranes.a": np.ones((2, 3, 1)), "logits": np.ones((1, 3))}, {}),
+    ({"logits": np.ones(3)}, {}),
+    ({}, {"timestep": "nan"}),
+    ({}, {"timestep": "-1"}),
+])
+def test_a_sealed_file_with_arrays_that_do_not_go_together(tmp_path, arrays, metadata):
+    path = tmp_path / "spoiled"
+    path.write_bytes(seal_arrays(arrays, {"backend": "nest", "timestep": "1.0"} | metadata))
+    with pytest.raises(RecordingError, match="spoiled was altered, or is of another version"):
+        Recording.load(path)

@@ -135,24 +135,73 @@ def test_saving_again_replaces_the_checkpoint(saved):
     assert_same(load_checkpoint(str(directory)), other)
 
 
-def test_an_interrupted_save_leaves_no_checkpoint_that_could_be_mistaken(saved, monkeypatch):
+class _KilledError(BaseException):
+    """Stands for a kill: what was renamed before it stays."""
+
+
+@pytest.mark.parametrize("call", [1, 2])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_save_killed_at_any_rename_leaves_files_that_fit(saved, monkeypatch, call, first):
+    old, directory = saved
+    if not first:  # another save before, so that there is a model and an earlier one
+        old = checkpoint_of(seed=4)
+        save_checkpoint(directory, old)
+    replace, calls = files.os.replace, []
+
+    def some(source, target):
+        calls.append(target)
+        if len(calls) == call:
+            raise _KilledError
+        replace(source, target)
+
+    monkeypatch.setattr(files.os, "replace", some)
+    with pytest.raises(_KilledError):
+        save_checkpoint(directory, checkpoint_of(seed=5))
+    monkeypatch.undo()
+    assert_same(load_checkpoint(directory), old)
+    save_checkpoint(directory, checkpoint_of(seed=5))
+    assert_same(load_checkpoint(directory), checkpoint_of(seed=5))
+    assert sorted(p.name for p in directory.iterdir()) == [CONFIG_FILE, MODEL_FILE]
+
+
+def test_a_save_done_again_after_its_last_step_changes_nothing(saved):
+    _, directory = saved
+    save_checkpoint(directory, checkpoint_of(seed=5))
+    before = {p.name: p.read_bytes() for p in directory.iterdir()}
+    save_checkpoint(directory, checkpoint_of(seed=5))
+    assert {p.name: p.read_bytes() for p in directory.iterdir()} == before
+
+
+@pytest.mark.parametrize("call", [1, 2])
+def test_a_killed_save_of_another_configuration_leaves_no_mixture(saved, monkeypatch, call):
     _, directory = saved
     replace, calls = files.os.replace, []
 
-    def once(source, target):
+    def some(source, target):
         calls.append(target)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
+        if len(calls) == call:
+            raise _KilledError
         replace(source, target)
 
-    monkeypatch.setattr(files.os, "replace", once)
-    with pytest.raises(KeyboardInterrupt):
-        save_checkpoint(directory, checkpoint_of(seed=5))
+    monkeypatch.setattr(files.os, "replace", some)
+    with pytest.raises(_KilledError):
+        save_checkpoint(directory, checkpoint_of(seed=5, dropout=0.25))
     monkeypatch.undo()
-    # The new model and the old configuration: refused, not mixed.
+    with pytest.raises(FileError, match=r"cannot read checkpoint .*model\.safetensors: No such"):
+        load_checkpoint(directory)
+    other = checkpoint_of(seed=5, dropout=0.25)
+    save_checkpoint(directory, other)
+    assert_same(load_checkpoint(directory), other)
+
+
+def test_a_model_of_an_earlier_save_but_one_is_refused(saved):
+    _, directory = saved
+    oldest = (directory / MODEL_FILE).read_bytes()
+    for seed in (4, 5):
+        save_checkpoint(directory, checkpoint_of(seed=seed))
+    (directory / MODEL_FILE).write_bytes(oldest)
     with pytest.raises(FileError, match="was truncated or altered"):
         load_checkpoint(directory)
-    assert sorted(p.name for p in directory.iterdir()) == [CONFIG_FILE, MODEL_FILE]
 
 
 @pytest.mark.parametrize("cut", [1, 1000])

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from snn_ssm.config import Config  # noqa: E402
-from snn_ssm.files import FileError, read_arrays  # noqa: E402
+from snn_ssm.files import FileError, read_arrays, seal_arrays  # noqa: E402
 from snn_ssm.training.run_state import (  # noqa: E402
     STATE_FILE,
     Progress,
@@ -16,7 +16,6 @@ from snn_ssm.training.run_state import (  # noqa: E402
     load_state,
     random_state,
     save_state,
-    sealed,
 )
 
 RANDOM = [random_state(torch.device("cpu"))]
@@ -65,7 +64,7 @@ def rewrite(directory, change):
     arrays, metadata = read_arrays(directory / STATE_FILE, "training state")
     del metadata["sha256"]
     change(arrays, metadata)
-    (directory / STATE_FILE).write_bytes(sealed(arrays, metadata))
+    (directory / STATE_FILE).write_bytes(seal_arrays(arrays, metadata))
 
 
 def test_a_state_there_and_back(run):
