@@ -11,10 +11,12 @@ from tqdm import tqdm
 
 from export.boards.config import Board
 from export.description.network import Network
-from export.lowering.mixing import NEGATIVE
+from export.lowering.cells import NEGATIVE
+from export.lowering.network import margins
 from export.samples.recording import Recording
 from export.verification.contract import Runner, verify
 from pynn_models.errors import SnnSsmError
+from snn_ssm.checkpoint import load_checkpoint
 
 if TYPE_CHECKING:
     from snn_ssm.tasks import Samples
@@ -76,8 +78,6 @@ def torch_runner(checkpoint: Path, network: Network, method: str = "steps") -> R
             f"the backend torch cannot be imported ({error}). "
             "Install it: pip install 'snn-ssm[train]'."
         ) from error
-    from snn_ssm.checkpoint import load_checkpoint
-
     trained = load_checkpoint(checkpoint)
     names = [p.name for p in network.layers if not p.name.endswith(NEGATIVE)]
 
@@ -107,6 +107,7 @@ def verify_backends(
 ) -> dict[str, Any]:
     """:func:`export.verification.verify` with the backends of these names, and a progress bar."""
     compared, convolution = runners(names, network, checkpoint)
+    known = None if checkpoint is None else margins(load_checkpoint(checkpoint))
     with tqdm(total=len(samples), desc="verify") as bar:
         return verify(
             network,
@@ -114,6 +115,7 @@ def verify_backends(
             samples.labels,
             compared,
             convolution=convolution,
+            margins=known,
             progress=bar.update,
         )
 
