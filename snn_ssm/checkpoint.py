@@ -48,8 +48,9 @@ stored **before rounding**, and whoever uses it rounds it, in float64 and half t
 - ``weight_bits = B``: W of every mixing (neither b nor T(G), which is that of the stored matrix) is
   ``q rint(W / q)`` with ``q = max|W| / (2^(B-1) - 1)``, the maximum over the whole array; a W of
   zeros is left alone.
-- ``quantise_decays``: the pole abar of a native mode is ``clip(rint(2^31 abar), -2^31, 2^31 - 1)
-  / 2^31``, real and imaginary part each; the input weight bbar is that of the pole before rounding.
+- ``quantise_decays``: the pole abar of a native mode is ``n / 2^31`` with ``n = rint(2^31 abar)``,
+  real and imaginary part each, and, where |n| > 2^31 - 1, ``trunc(n (2^31 - 1) / |n|)``, so that
+  it leaks; the input weight bbar is that of the pole before rounding.
 
 A transformer has ``encoder``, ``decoder`` and, in block i, with ``norm`` as above:
 

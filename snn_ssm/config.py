@@ -28,6 +28,7 @@ DISCRETISATIONS = ("zoh", "bilinear")
 ENCODERS = ("linear", "embedding")
 NORMS = ("batch", "layer", "none")
 SPIKES = ("heaviside", "ternary", "ternary-constant", "bernoulli")
+SPIKING = ("heaviside", "bernoulli", "ternary-constant")  # bernoulli: y > 0 in evaluation
 ACTIVATIONS = (*SPIKES, "sigmoid", "tanh", "hard-sigmoid", "relu", "gelu", "identity")
 SURROGATES = ("fast-sigmoid", "arctan", "triangle", "multi-gaussian")
 MIXINGS = ("linear", "glu", "gsu")

@@ -9,3 +9,4 @@ DECAY_GRID = 2.0**15  # SpiNNaker computes a stock synapse's decay from an s16.1
 # constant much below an eighth of a step is one that simulators refuse.
 SLOWEST_DECAY, FASTEST_DECAY = 66, 2**18
 POLE_GRID = 2.0**31  # SpiNNaker's native cell holds a pole in Q0.31, real and imaginary part each
+POLE_RADIUS = POLE_GRID - 1  # the largest |abar| in its units: inside of the unit circle

@@ -177,6 +177,8 @@ def verification_table(result: Mapping[str, Any]) -> str:
             f"   training's float32 convolution: {found['mismatched_spikes']:,} mismatched "
             f"spikes, the same class on {found['same_class']:.2%}"
         )
+    if result.get("ties"):
+        lines.append(_ties(result["ties"]))
     for name, found in result["backends"].items():
         first = found["first_divergence"]
         if first:
@@ -186,3 +188,10 @@ def verification_table(result: Mapping[str, Any]) -> str:
                 f"{first['reference']}, here {first['value']}, margin {first['margin']}"
             )
     return "\n".join(lines)
+
+
+def _ties(found: Mapping[str, Any]) -> str:
+    """How many membranes are at their threshold, and what became of them."""
+    differ = ", ".join(f"{n:,} of {name}" for name, n in found["mismatched_spikes"].items() if n)
+    among = f"; mismatched spikes among them: {differ}" if differ else ""
+    return f"ties: {found['membranes']:,} membranes are at their threshold but for rounding{among}"

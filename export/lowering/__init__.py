@@ -4,10 +4,11 @@ In comes a checkpoint; norms are folded, delays scheduled and cells chosen; out 
 :class:`export.description.Network`, which :mod:`export.software` and :mod:`export.pynn` run.
 """
 
-from export.lowering.cells import LoweringError
-from export.lowering.network import lower
+from export.lowering.errors import LoweringError
+from export.lowering.network import lower, margins
 
 __all__ = [
     "LoweringError",
     "lower",
+    "margins",
 ]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from export.description.encodings import ENCODINGS
 from export.description.network import Source
-from export.lowering.cells import LoweringError
-from snn_ssm.config import ModelConfig
+from export.lowering.errors import LoweringError
+from snn_ssm.config import SPIKING, ModelConfig
 
 INPUT = "input"
-_SPIKING = ("heaviside", "bernoulli", "ternary-constant")  # bernoulli: y > 0 in evaluation
 
 
 def check_lowers(model: ModelConfig, cells: str | None) -> None:
@@ -42,7 +41,7 @@ def check_lowers(model: ModelConfig, cells: str | None) -> None:
             "blocks.0: the activation 'ternary' compares with the largest membrane of the step, "
             "which no neuron knows. Train with model.activation = \"ternary-constant\"."
         )
-    if model.activation not in _SPIKING:
+    if model.activation not in SPIKING:
         raise LoweringError(
             f"blocks.0: the activation {model.activation!r} is not a spike. "
             "Train with model.activation = \"heaviside\"."

@@ -15,26 +15,29 @@ population of H silent neurons then gathers the stream, and sends it to the read
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from export.description.network import Network, Population, Projection, Readout, Source
-from export.lowering.affine import Affine, on_grid, projections
-from export.lowering.cells import (
-    LoweringError,
-    accumulator,
-    leaky_cell,
-    memoryless,
-    native_cell,
-    negated,
-    stock_cell,
+from export.description.network import (
+    FloatArray,
+    Network,
+    Population,
+    Projection,
+    Readout,
+    Source,
 )
+from export.lowering.affine import Affine, on_grid, projections
+from export.lowering.cells import CELLS, Lowered, Setting, negative
+from export.lowering.cells.readout import accumulator, memoryless
+from export.lowering.errors import LoweringError
+from export.lowering.layer import Arrays, Layer, dense
 from export.lowering.lowerable import INPUT, check_lowers, input_source
-from export.lowering.mixing import NEGATIVE, Arrays, batch_norm, dense, is_ternary, output
+from export.lowering.mixing import MIXINGS
 from export.lowering.stream import Stream
 from pynn_models.cells import LeakyCell, StateSpaceCell
 from snn_ssm.checkpoint import Checkpoint, check_arrays
 from snn_ssm.config import ModelConfig, to_dict
+from snn_ssm.levels import levels
 
 STREAM = "stream"
 READOUT = "readout"
@@ -54,12 +57,12 @@ class _Parts:
         self.projections += before.projections(name, self.latency)
 
 
-def _latencies(model: ModelConfig, delay: int) -> dict[str, int]:
+def _latencies(layers: Sequence[Layer], gated: bool, delay: int) -> dict[str, int]:
     """Steps behind the input: l + 1 delays for layer l, then the stream's, then the readout's."""
-    names = [f"layer{i}" for i in range(model.depth)]
-    chain = [*names, *([] if model.mixing == "linear" else [STREAM]), READOUT]
+    names = [layer.name for layer in layers]
+    chain = [*names, *([STREAM] if gated else []), READOUT]
     latency = {INPUT: 0} | {name: (i + 1) * delay for i, name in enumerate(chain)}
-    return latency | {name + NEGATIVE: latency[name] for name in names}
+    return latency | {negative(name): latency[name] for name in names}
 
 
 def _encoded(arrays: Arrays, model: ModelConfig) -> Stream:
@@ -69,36 +72,21 @@ def _encoded(arrays: Arrays, model: ModelConfig) -> Stream:
     return Stream(Affine({INPUT: matrix}, bias))
 
 
-def _layer(
-    stream: Stream, arrays: Arrays, model: ModelConfig, layer: int, source: Source, timestep: float
-) -> tuple[Stream, StateSpaceCell | LeakyCell]:
-    """A layer's input, on its grid, and its cell."""
-    if model.cells == "stock":
-        cell, sign = stock_cell(arrays, layer, timestep)
-        return stream.scaled(sign).on_grid(source), cell
-    norm = batch_norm(arrays, f"blocks.{layer}.norm")
-    before = stream.scaled(*norm) if norm and model.prenorm else stream
-    before = before.on_grid(source)
-    if model.cells == "lif":
-        return before, leaky_cell(arrays, layer, before.affine.constant, timestep)
-    return before, native_cell(arrays, model, layer, before, timestep)
+def _layers(checkpoint: Checkpoint) -> list[Layer]:
+    model, arrays = checkpoint.config.model, checkpoint.arrays
+    check_arrays(arrays, model, "checkpoint")
+    return [Layer(arrays, model, i, level) for i, level in enumerate(levels(checkpoint))]
 
 
-def _add_layers(
-    parts: _Parts, stream: Stream, arrays: Arrays, model: ModelConfig, source: Source,
-    timestep: float,
-) -> Stream:
-    """Every layer's populations; returns the stream behind the last one."""
-    for i in range(model.depth):
-        before, cell = _layer(stream, arrays, model, i, source, timestep)
-        parts.add(f"layer{i}", cell, before)
-        if is_ternary(model) and isinstance(cell, StateSpaceCell):
-            parts.add(f"layer{i}{NEGATIVE}", negated(cell), before)
-        stream = stream.plus(output(arrays, model, i))
-        norm = batch_norm(arrays, f"blocks.{i}.norm")
-        if norm and model.cells != "stock" and not model.prenorm:
-            stream = stream.scaled(*norm)
-    return stream
+def _lowered(
+    layers: Sequence[Layer], stream: Stream, setting: Setting
+) -> tuple[list[Lowered], Stream]:
+    """Every layer's populations, and the stream behind the last one."""
+    found = []
+    for layer in layers:
+        found.append(CELLS[layer.model.cells](layer, stream, setting))
+        stream = layer.after(stream.plus(MIXINGS[layer.model.mixing](layer)))
+    return found, stream
 
 
 def _add_readout(
@@ -133,7 +121,7 @@ def lower(
         u_l = E_l p + sum_{i<l} scale_{l,i} v_i sigmoid(g_i) + beta_l         GLU
         u_l = E_l p + sum_{i<l} scale_{l,i} GELU(n_i v_i g_i + t_i) + beta_l  GSU
 
-    with v_i and g_i as :func:`export.lowering.mixing.output` has them.
+    with v_i and g_i as :mod:`export.lowering.mixing` has them.
 
     ``cells``: ``native`` or ``stock`` (None: what the model was trained for); ``encoding``:
     ``bits``, ``current``, ``token`` or ``spikes`` (None: ``token`` for an embedding, else ``bits``,
@@ -146,12 +134,14 @@ def lower(
     """
     model, arrays = checkpoint.config.model, checkpoint.arrays
     check_lowers(model, cells)
-    check_arrays(arrays, model, "checkpoint")
-    timestep = _positive(timestep)
+    layers, timestep = _layers(checkpoint), _positive(timestep)
     source = input_source(model, encoding)
     steps = checkpoint.config.task.steps
-    parts = _Parts(_latencies(model, delay))
-    stream = _add_layers(parts, _encoded(arrays, model), arrays, model, source, timestep)
+    lowered, stream = _lowered(layers, _encoded(arrays, model), Setting(source, timestep))
+    parts = _Parts(_latencies(layers, bool(stream.branches), delay))
+    for one in lowered:
+        for name, cell in one.cells.items():
+            parts.add(name, cell, one.before)
     _add_readout(parts, stream, arrays, model, source, steps)
     return Network(
         timestep=timestep,
@@ -163,6 +153,19 @@ def lower(
         origin={"task": to_dict(checkpoint.config.task), "parameters": _count(checkpoint)},
         cells=cells or model.cells,
     )
+
+
+def margins(checkpoint: Checkpoint) -> dict[str, FloatArray]:
+    """How far thresholds are above the trained ones, (H,) by the name of a population.
+
+    In the units of its membranes: what is at a trained threshold but for rounding, is within this
+    of it (:mod:`snn_ssm.levels`). Raises as :func:`lower`.
+    """
+    model = checkpoint.config.model
+    check_lowers(model, None)
+    setting = Setting(input_source(model, None), 1.0)
+    lowered, _ = _lowered(_layers(checkpoint), _encoded(checkpoint.arrays, model), setting)
+    return {name: one.margin for one in lowered for name in one.cells}
 
 
 def _positive(timestep: float) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,13 +20,15 @@ from pynn_models.cells import Branches
 
 @dataclass(frozen=True, eq=False)
 class Branch:
-    """One layer's output: ``v sigmoid(g)`` (glu), or ``gain GELU(v g + shift)`` (gsu).
+    """One layer's output: a product of ``value`` v and ``gate`` g, what of, its subclass says.
 
-    ``value`` v and ``gate`` g are affine in the layer's spikes; the gate of gsu is linear in its
-    membrane. ``shift`` and ``gain`` (H,), 0 and 1 for glu.
+    v is affine in the layer's spikes, g in its spikes or, ``graded``, in its membrane. ``shift``
+    and ``gain`` (H,).
     """
 
-    kind: str
+    kind: ClassVar[str]
+    graded: ClassVar[bool]
+
     value: Affine
     gate: Affine
     shift: FloatArray
@@ -33,13 +36,11 @@ class Branch:
 
     def scaled(self, scale: FloatArray) -> Branch:
         """``scale * self``, a value a channel."""
-        if self.kind == "glu":
-            return replace(self, value=self.value.scaled(scale))
         return replace(self, gain=scale * self.gain)
 
     def on_grid(self, source: Source) -> Branch:
         """What spikes carry is put on its receptor's grid; sums of membranes are on none."""
-        gate = on_grid(self.gate, source) if self.kind == "glu" else self.gate
+        gate = self.gate if self.graded else on_grid(self.gate, source)
         return replace(self, value=on_grid(self.value, source), gate=gate)
 
 
@@ -50,11 +51,9 @@ class Stream:
     affine: Affine
     branches: tuple[Branch, ...] = ()
 
-    def plus(self, output: Affine | Branch) -> Stream:
-        """``self + output``."""
-        if isinstance(output, Branch):
-            return Stream(self.affine, (*self.branches, output))
-        return Stream(self.affine.plus(output), self.branches)
+    def plus(self, output: Stream) -> Stream:
+        """``self + output``, of sources that have no part in ``self`` yet."""
+        return Stream(self.affine.plus(output.affine), (*self.branches, *output.branches))
 
     def scaled(self, scale: FloatArray, shift: FloatArray | float = 0.0) -> Stream:
         """``scale * self + shift``, a value a channel each."""
@@ -82,7 +81,6 @@ class Stream:
         """All that ``target`` receives, at its input and at a value and a gate a branch."""
         found = projections(self.affine, target, latency)
         for p, branch in enumerate(self.branches):
-            graded = branch.kind == "gsu"
             found += projections(branch.value, target, latency, value_receptor(p))
-            found += projections(branch.gate, target, latency, gate_receptor(p), graded)
+            found += projections(branch.gate, target, latency, gate_receptor(p), branch.graded)
         return found

@@ -8,10 +8,10 @@ bit. Delays shift a simulator's steps and nothing else; here they are already ta
 
 A population's input is added up in this order, which a simulator must keep::
 
-    u = ((input spikes and currents) + bias) + b_0 + b_1 + ...
+    u = ((spikes + currents) + bias) + b_0 + b_1 + ...
 
-one branch after another. What a graded projection brings is a sum of real values, source 0 first:
-on no grid, so that another order changes the last bits.
+one branch after another. Currents of real values and what a graded projection brings are sums of
+real values, source 0 first: on no grid, so that another order changes the last bits.
 """
 
 from __future__ import annotations
@@ -154,14 +154,18 @@ def _input(network: Network, population: Population, sent: _Sent) -> FloatArray:
 
 
 def _sum(network: Network, population: Population, receptor: str, sent: _Sent) -> FloatArray:
-    """What arrives at a receptor, (B, L, H)."""
+    """What arrives at a receptor, (B, L, H): what spikes bring, and to that the sum of currents."""
     samples, steps = sent.emitted[network.source.name].shape[:2]
     total = np.zeros((samples, steps, population.size))
+    currents = np.zeros_like(total) if network.source.encoding == "current" else total
 
     def part(at: slice) -> None:
         for projection in network.incoming(population.name, receptor):
             values = sent.traces if projection.graded else sent.emitted
-            add_product(total[at], values[projection.source][at], projection.weights)
+            into = currents if projection.source == network.source.name else total
+            add_product(into[at], values[projection.source][at], projection.weights)
+        if currents is not total:
+            total[at] += currents[at]
 
     _in_threads(part, samples)
     return total

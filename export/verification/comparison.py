@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from export.description.network import FloatArray
 from export.samples.recording import Recording
 from pynn_models.errors import SnnSsmError
 
@@ -66,3 +68,15 @@ def mismatches(a: Recording, b: Recording) -> int:
             )
         total += int((spikes != other).sum())
     return total
+
+
+def at_threshold(
+    membrane: FloatArray, theta: FloatArray, margin: FloatArray
+) -> NDArray[np.bool_]:
+    """Ties: ``|y - (theta - margin)| <= margin``, y (B, L, H).
+
+    ``theta`` (H,) a network's thresholds, which are its trained ones and ``margin`` (H,), the
+    bound on what rounding makes of a membrane. Decides nothing: a spike that differs is a
+    mismatch, at a tie or not.
+    """
+    return (membrane <= theta) & (membrane >= theta - 2 * margin)

@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.description.network import Network
+from export.description.network import FloatArray, Network
 from export.samples.readout import logits, needed_membranes
 from export.samples.recording import Recording
 from export.verification.comparison import (
     Divergence,
     VerificationError,
+    at_threshold,
     first_difference,
     mismatches,
 )
@@ -35,6 +36,7 @@ CONTRACT = {
     "E4": ("spinnaker-software", "spinnaker"),
 }
 SAME_CLASS = 0.999  # E5
+MEMBRANES = "software"  # whose membranes cost nothing, and give margins and ties
 _CHUNK = 50  # samples in one run: many enough to stream back to back
 _VALUES = 2**26  # membranes of all layers at once: 512 MiB
 _PACKAGES = ("snn-ssm", "numpy", "torch", "nest-simulator", "PyNN", "numba")
@@ -86,6 +88,7 @@ class _Tally:
 
     mismatched_spikes: int = 0
     first_divergence: Divergence | None = None
+    at_ties: int = 0
     correct: int = 0
     seconds: float = 0.0
 
@@ -97,6 +100,7 @@ class _Layer:
     slots: int = 0
     spikes: int = 0
     smallest_margin: float = np.inf
+    ties: int = 0
 
 
 def samples_at_once(network: Network) -> int:
@@ -109,15 +113,21 @@ class Verification:
     """A comparison that grows chunk by chunk, so that memory does not grow with the samples.
 
     The first of ``runners`` is the reference. ``convolution``, where given, is the trainer's
-    float32 pass (row E5).
+    float32 pass (row E5); ``margins`` those of :func:`export.lowering.margins`, by which ties are
+    told.
     """
 
     def __init__(
-        self, network: Network, runners: Mapping[str, Runner], convolution: Runner | None = None
+        self,
+        network: Network,
+        runners: Mapping[str, Runner],
+        convolution: Runner | None = None,
+        margins: Mapping[str, FloatArray] | None = None,
     ) -> None:
         if not runners:
             raise VerificationError("no backend to run; name at least one, such as software.")
         self.network, self.runners, self.convolution = network, runners, convolution
+        self.margins = margins or {}
         self.reference = next(iter(runners))
         self.samples = 0
         self.tallies = {name: _Tally() for name in runners}
@@ -140,6 +150,7 @@ class Verification:
             self.rows[row] = ((a, b), total)
         for recording in recordings.values():
             self._margins(recording)
+            self._ties(recording, recordings)
         for name, spikes in reference.spikes.items():
             self.layers[name].slots += spikes.size
             self.layers[name].spikes += int(spikes.sum())
@@ -153,8 +164,7 @@ class Verification:
 
     def _run(self, name: str, samples: NDArray[Any], labels: NDArray[np.int64]) -> Recording:
         tally = self.tallies[name]
-        # Only software's membranes come at no cost; they give the margins.
-        margins = list(self.layers) if name == "software" else []
+        margins = list(self.layers) if name == MEMBRANES else []
         membranes = [*margins, *needed_membranes(self.network)]
         begun = time.perf_counter()
         recording = self.runners[name](samples, membranes)
@@ -181,11 +191,34 @@ class Verification:
             distance = np.abs(trace - self.network.population(name).cell.theta)
             layer.smallest_margin = min(layer.smallest_margin, float(distance.min()))
 
+    def _ties(self, recording: Recording, recordings: Mapping[str, Recording]) -> None:
+        """Count the ties of a recording with membranes, and the spikes that differ at them."""
+        reference = recordings[self.reference]
+        for name, margin in self.margins.items():
+            if name not in recording.membranes or name not in self.layers:
+                continue
+            theta = self.network.population(name).cell.theta
+            ties = at_threshold(recording.membranes[name], theta, margin)
+            self.layers[name].ties += int(ties.sum())
+            for backend, other in recordings.items():
+                differs = reference.spikes[name] != other.spikes[name]
+                self.tallies[backend].at_ties += int((differs & ties).sum())
+
+    def _count_ties(self) -> dict[str, Any] | None:
+        """None where nobody knows the margins or the membranes."""
+        if not self.margins or MEMBRANES not in self.runners:
+            return None
+        return {
+            "membranes": sum(layer.ties for layer in self.layers.values()),
+            "mismatched_spikes": {name: tally.at_ties for name, tally in self.tallies.items()},
+        }
+
     def result(self) -> dict[str, Any]:
         """What ``verify --json`` writes."""
         spikes = sum(layer.spikes for layer in self.layers.values())
         slots = sum(layer.slots for layer in self.layers.values())
         contract = {row: count == 0 for row, (_, count) in self.rows.items()}
+        ties = self._count_ties()
         result: dict[str, Any] = {
             "samples": self.samples,
             "spikes": spikes,
@@ -209,9 +242,11 @@ class Verification:
                     "smallest_margin": (
                         layer.smallest_margin if np.isfinite(layer.smallest_margin) else None
                     ),
+                    "ties": layer.ties if ties else None,
                 }
                 for name, layer in self.layers.items()
             },
+            "ties": ties,
             "predictions": self.predictions,
             "versions": versions(),
         }
@@ -236,6 +271,7 @@ def verify(
     runners: Mapping[str, Runner],
     *,
     convolution: Runner | None = None,
+    margins: Mapping[str, FloatArray] | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, Any]:
     """Run ``samples`` (B, C, L) on every backend and compare with the first one, the reference.
@@ -244,7 +280,10 @@ def verify(
     ``spike_rate``, ``backends`` = {name: {``mismatched_spikes``, ``accuracy``, ``seconds``,
     ``first_divergence``}}, ``contract`` = {row: holds}, ``layers`` (spike rate and smallest
     distance of a membrane from its threshold), ``predictions``, ``versions``, and with
-    ``convolution`` also ``E5``. ``progress`` is told how many samples were added.
+    ``convolution`` also ``E5``. With ``margins``, of :func:`export.lowering.margins`, ``ties``
+    = {``membranes``: how many of ``software`` are at their trained threshold but for rounding,
+    ``mismatched_spikes`` = {name: those at ties, which are mismatches all the same}}, else None.
+    ``progress`` is told how many samples were added.
     Raises :class:`VerificationError` for no samples, no backend or labels of another number.
     """
     if len(labels) != len(samples) or len(samples) == 0:
@@ -252,7 +291,7 @@ def verify(
             f"{len(samples)} samples and {len(labels)} labels; expected one label a sample, and "
             "at least one sample. Give a larger --samples or other data."
         )
-    verification = Verification(network, runners, convolution)
+    verification = Verification(network, runners, convolution, margins)
     chunk = samples_at_once(network)
     for start in range(0, len(samples), chunk):
         part = samples[start : start + chunk]

@@ -76,15 +76,23 @@ class Block(nn.Module):
             return spiking.step_threshold(y)
         return torch.exp(self.log_threshold)[:, None]
 
-    def activate(self, y: Tensor) -> Tensor:
-        """The layer's output s from its membrane, (B, H, L)."""
+    def activate(self, y: Tensor, level: Tensor | None = None) -> Tensor:
+        """The layer's output s from its membrane, (B, H, L).
+
+        ``level`` (H,): what a spiking layer's membrane must exceed, in place of its threshold.
+        """
         if self.activation in _CONTINUOUS:
             return _CONTINUOUS[self.activation](y)
         if self.activation.startswith("ternary"):
-            return spiking.ternary(y, self.threshold(y), self.surrogate, self.slope)
+            delta = self.threshold(y) if level is None else level[:, None]
+            return spiking.ternary(y, delta, self.surrogate, self.slope)
         if self.activation == "bernoulli" and self.training:
             return spiking.bernoulli(y)
-        return spiking.heaviside(y - self.theta if self.theta else y, self.surrogate, self.slope)
+        if level is not None:
+            y = y - level[:, None]
+        elif self.theta:
+            y = y - self.theta
+        return spiking.heaviside(y, self.surrogate, self.slope)
 
     def after(self, h: Tensor, y: Tensor, s: Tensor) -> Tensor:
         """The residual stream after the layer of membrane y and output s, (B, H, L)."""

@@ -80,8 +80,12 @@ class Layer(nn.Module):
     """A map of the input u to the membrane y, (B, H, L) -> (B, H, L), run in several ways."""
 
     @abstractmethod
-    def recurrence(self) -> Recurrence:
-        """The layer one step at a time; raises ``ModeError`` where it looks ahead, too."""
+    def recurrence(self, level: Tensor | None = None) -> Recurrence:
+        """The layer one step at a time; raises ``ModeError`` where it looks ahead, too.
+
+        ``level`` (H,): of a layer that a spike resets, what its membrane must exceed for that, in
+        place of its threshold.
+        """
 
 
 class ModeLayer(Layer):
@@ -95,7 +99,7 @@ class ModeLayer(Layer):
         """The membrane of ``u`` by convolution, (B, H, L) -> (B, H, L)."""
         return self.discrete().convolve(u)
 
-    def recurrence(self) -> Recurrence:
+    def recurrence(self, level: Tensor | None = None) -> Recurrence:
         return self.discrete().recurrence()
 
 

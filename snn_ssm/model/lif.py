@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from snn_ssm.config import ModelConfig
+from snn_ssm.levels import LEAKY_THRESHOLD
 from snn_ssm.model import modes
 from snn_ssm.model.layers import Layer
 
-THRESHOLD = 1.0  # of every neuron: norm and weights scale the input to it
+THRESHOLD = LEAKY_THRESHOLD  # of every neuron: norm and weights scale the input to it
 
 
 class _LeakyReset(torch.autograd.Function):
@@ -45,19 +46,21 @@ class _LeakyReset(torch.autograd.Function):
 
 
 class LeakyRecurrence(NamedTuple):
-    """``v[k] = beta x[k-1] + u[k]``, ``x[k] = 0 if v[k] > 1 else v[k]``, in the dtype of ``beta``.
+    """``v[k] = beta x[k-1] + u[k]``, ``x[k] = 0 if v[k] > level else v[k]``.
 
-    ``beta`` (H,); states x are (B, H), membranes after the reset.
+    In the dtype of ``beta`` (H,); ``level`` (H,), or one for all. States x are (B, H), membranes
+    after the reset. A scan is training's, whose level is 1.
     """
 
     beta: Tensor
+    level: Tensor | float = THRESHOLD
 
     def initial(self, u: Tensor) -> Tensor:
         return torch.zeros_like(u[..., 0])  # (B, H)
 
     def step(self, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         v = x * self.beta + u  # (B, H)
-        return v.masked_fill(v > THRESHOLD, 0.0), v
+        return v.masked_fill(v > self.level, 0.0), v
 
     def scan(self, u: Tensor) -> Tensor:
         time_first = u.permute(2, 0, 1).contiguous()  # (L, B, H)
@@ -80,8 +83,9 @@ class LifLayer(Layer):
         rate = modes.init_log_dt(config.channels, config.dt_min, config.dt_max, generator)
         self.a = nn.Parameter(rate.float())
 
-    def recurrence(self) -> LeakyRecurrence:
-        return LeakyRecurrence(torch.exp(-torch.exp(self.a.double())).to(self.a.dtype))
+    def recurrence(self, level: Tensor | None = None) -> LeakyRecurrence:
+        beta = torch.exp(-torch.exp(self.a.double())).to(self.a.dtype)
+        return LeakyRecurrence(beta, THRESHOLD if level is None else level)
 
     def forward(self, u: Tensor) -> Tensor:
         """The membrane of ``u``, (B, H, L) -> (B, H, L)."""

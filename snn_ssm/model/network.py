@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -42,13 +42,17 @@ class Network(SequenceModel):
         return Output(self.pool(h), membranes, outputs)
 
     @torch.no_grad()
-    def steps(self, p: Tensor) -> Output:
+    def steps(self, p: Tensor, levels: Sequence[Tensor] | None = None) -> Output:
         """The network one step at a time, the way a simulator runs it (inference).
 
         Within a step the layers follow one another; all states advance before the next step.
+        ``levels``, (H,) a layer: what membranes must exceed to spike, in place of the thresholds.
         """
         blocks: list[Block] = list(self.blocks)
-        recurrences = [block.ssm.recurrence() for block in blocks]
+        above: Sequence[Tensor | None] = levels or [None] * len(blocks)
+        recurrences = [
+            block.ssm.recurrence(level) for block, level in zip(blocks, above, strict=True)
+        ]
         encoded = self.encode(p)  # (B, H, L)
         states = [recurrence.initial(encoded) for recurrence in recurrences]
         shape = encoded.shape
@@ -61,7 +65,7 @@ class Network(SequenceModel):
                 u = block.before(h)[..., 0]  # (B, H)
                 states[i], y = recurrences[i].step(states[i], u)
                 y = block.membrane(y[..., None])  # (B, H, 1)
-                s = block.activate(y)
+                s = block.activate(y, above[i])
                 h = block.after(h, y, s)
                 membranes[i][..., k : k + 1] = y
                 outputs[i][..., k : k + 1] = s

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snn_ssm.grids import DECAY_GRID, FASTEST_DECAY, POLE_GRID, SLOWEST_DECAY
+from snn_ssm.grids import DECAY_GRID, FASTEST_DECAY, POLE_GRID, POLE_RADIUS, SLOWEST_DECAY
 
 
 class _RoundThrough(torch.autograd.Function):
@@ -46,16 +46,25 @@ def quantise_weights(weight: Tensor, bits: int) -> Tensor:
 
 
 def quantise_poles(abar: Tensor) -> Tensor:
-    """``clip(rint(2^31 abar), -2^31, 2^31 - 1) / 2^31``: real and imaginary part in Q0.31.
+    """Real and imaginary part in Q0.31, inside of the unit circle::
 
-    Any shape, float64 or complex128, which is what the result is of. The clip passes the gradient
-    through too. The state-space cell of SpiNNaker holds its poles so.
+        n = rint(2^31 abar)               real and imaginary part each
+        n = trunc(n (2^31 - 1) / |n|)     where |n| > 2^31 - 1: towards zero, so that it leaks
+        abar = n / 2^31
+
+    Any shape, float64 or complex128, which is what the result is of. The gradient passes straight
+    through. The state-space cell of SpiNNaker holds its poles so, and a time constant is that of
+    |abar| < 1: rounded to the nearest, a slow pole that rotates would grow. Lowering rounds alike
+    (:func:`snn_ssm.poles.rounded_pole`).
     """
-    parts = torch.view_as_real(abar) if abar.is_complex() else abar
+    parts = torch.view_as_real(abar) if abar.is_complex() else abar[..., None]  # (..., 1 or 2)
     units = round_through(parts * POLE_GRID)
-    excess = units.detach() - units.detach().clamp(-POLE_GRID, POLE_GRID - 1)
+    nearest = units.detach()
+    radius = (nearest * nearest).sum(-1, keepdim=True).sqrt()
+    inside = torch.trunc(nearest * POLE_RADIUS / torch.where(radius > 0, radius, 1.0))
+    excess = nearest - torch.where(radius > POLE_RADIUS, inside, nearest)
     rounded = (units - excess) / POLE_GRID
-    return torch.view_as_complex(rounded) if abar.is_complex() else rounded
+    return torch.view_as_complex(rounded) if abar.is_complex() else rounded[..., 0]
 
 
 def grid_decays(rate: Tensor) -> Tensor:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from snn_ssm.checkpoint import Checkpoint
+from snn_ssm.config import SPIKING
+from snn_ssm.levels import levels
 from snn_ssm.model.restore import load_network
 from snn_ssm.model.sequence import ModelError
 
@@ -18,8 +20,8 @@ class Reference(NamedTuple):
     """What each layer does, (B, L, H), and the logits (B, classes).
 
     ``spikes``: where a layer's output is above 0; of a ternary layer its positive spikes, where
-    y > delta. ``negative``: a ternary layer's negative spikes, where -y > delta, which a second
-    population, of membrane -y, emits; None for a layer whose spikes have no sign.
+    y is above its level. ``negative``: a ternary layer's negative spikes, where -y is, which a
+    second population, of membrane -y, emits; None for a layer whose spikes have no sign.
     ``membranes``: y; of LIF neurons before the reset.
     """
 
@@ -33,14 +35,24 @@ def _time_major(x: Tensor) -> NDArray[Any]:
     return x.transpose(1, 2).numpy()  # (B, L, H)
 
 
+def _levels(checkpoint: Checkpoint) -> list[Tensor] | None:
+    """What membranes must exceed, (H,) a layer; None for a model that has no spiking form."""
+    model = checkpoint.config.model
+    if model.norm == "layer" or model.activation not in SPIKING:
+        return None
+    return [torch.from_numpy(level.value) for level in levels(checkpoint)]
+
+
 @torch.no_grad()
 def run_reference(
     checkpoint: Checkpoint, samples: NDArray[Any], *, method: str = "steps"
 ) -> Reference:
     """The trained network on ``samples`` (B, C, L).
 
-    ``steps``: the recurrence, one step at a time in float64 (E2's side of the contract);
-    ``convolution``: the float32 convolution (LIF: steps, too) that training used (E5's).
+    ``steps``: the recurrence, one step at a time in float64 (E2's side of the contract), of the
+    model as it was trained, nothing folded; a membrane spikes above its level
+    (:mod:`snn_ssm.levels`), which is clear of ties. ``convolution``: the float32 convolution (LIF:
+    steps, too) that training used, and its thresholds (E5's).
     Raises ``ModelError`` for a transformer, which has neither spikes nor steps.
     """
     model = checkpoint.config.model
@@ -51,7 +63,7 @@ def run_reference(
         )
     network = load_network(checkpoint)
     p = torch.from_numpy(np.array(samples))  # a copy: torch wants to own a writable array
-    out = network.double().steps(p) if method == "steps" else network(p)
+    out = network.double().steps(p, _levels(checkpoint)) if method == "steps" else network(p)
     signed = model.activation.startswith("ternary")
     return Reference(
         [_time_major(s > 0) for s in out.outputs],

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.random_networks import NORMS, checkpoint_of, samples_of, with_array
 
-from export.lowering.cells import discretise
 from export.lowering.network import INPUT, READOUT, lower
 from export.samples.readout import accumulated_logits, logits
 from export.software import simulation as software
 from pynn_models import propagator
+from snn_ssm.levels import levels
+from snn_ssm.poles import discretise
 
 COMBINATIONS = list(
     itertools.product(
@@ -187,7 +188,8 @@ def test_tau_and_omega_give_the_pole_back(discretisation, timestep):
     b, c = (arrays[f"blocks.0.ssm.{leaf}"].astype(float) for leaf in ("b", "c"))
     g = 2 * (c[0] @ [1, 1j]) * (b @ [1, 1j]) * bbar
     assert cell.c_re + 1j * cell.c_im == pytest.approx(g, rel=1e-13)
-    assert (cell.d == arrays["blocks.0.ssm.d"]).all() and (cell.theta == 0).all()
+    assert (cell.d == arrays["blocks.0.ssm.d"]).all()
+    assert (cell.theta == levels(checkpoint)[0].value).all()
     if discretisation == "zoh":  # exact integration: tau and omega are the continuous mode's
         assert cell.tau == pytest.approx(-timestep / (lam.real * dt[:, None]), rel=1e-12)
 

@@ -15,6 +15,7 @@ from export.lowering.network import lower
 from export.samples.readout import accumulated_logits
 from export.software import simulation as software
 from pynn_models.cells import propagator
+from snn_ssm.levels import levels
 
 STATE_SPACE = [kind for kind in KINDS if "lif" not in kind]
 GATED = [kind for kind in KINDS if "glu" in kind or "gsu" in kind]
@@ -149,8 +150,7 @@ def test_the_twin_of_a_ternary_layer(kind):
         assert (b.c_re == -a.c_re).all() and (b.c_im == -a.c_im).all() and (b.d == -a.d).all()
         for leaf in ("tau", "omega", "theta", "bias"):
             assert (getattr(a, leaf) == getattr(b, leaf)).all()
-        threshold = np.exp(checkpoint.arrays[f"blocks.{i}.log_threshold"].astype(float))
-        assert (a.theta == threshold).all()
+        assert (a.theta == levels(checkpoint)[i].value).all()
         into = [
             {(p.source, p.receptor): p.weights for p in network.incoming(name)}
             for name in (one.name, other.name)

@@ -4,6 +4,7 @@ import math
 import random
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.random_networks import NORMS, checkpoint_of, with_array
@@ -103,17 +104,66 @@ def test_a_layer_that_receives_nothing_needs_no_grid():
     assert not any(p.weights.any() for p in network.incoming("layer0"))
 
 
-def test_the_grid_is_the_one_that_is_stated():
+def largest_sums(network, name):
+    """What can arrive in a step at most, a neuron each."""
+    weights = [np.abs(p.weights).sum(0) for p in network.incoming(name)]
+    return np.abs(network.population(name).cell.bias) + sum(weights)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-17, 1e17])
+def test_every_neuron_has_the_grid_that_is_stated_and_no_other(scale):
+    """A channel of another scale has another grid, and its neighbours keep theirs."""
+    def change(array):
+        array[2] *= scale
+
+    checkpoint = checkpoint_of()
+    for leaf in ("weight", "bias"):
+        checkpoint = with_array(checkpoint, f"blocks.1.norm.{leaf}", change)
+    network = lower(checkpoint)
+    assert network.source.bits == 4
     for name in ("layer0", "layer1"):
-        network = lower(checkpoint_of())
-        coefficients = np.concatenate(
-            [p.weights.ravel() for p in network.incoming(name)]
-            + [network.population(name).cell.bias]
-        )
-        bits = network.source.bits
-        sums = np.abs(network.population(name).cell.bias) + sum(
-            np.abs(p.weights).sum(0) for p in network.incoming(name)
-        )
-        top = 2.0 ** math.ceil(math.log2(sums.max()))
-        assert grid_of(coefficients) >= top / 2**52
-        assert bits == 4
+        for h, top in enumerate(largest_sums(network, name)):
+            row = [network.population(name).cell.bias[h]]
+            row += [v for p in network.incoming(name) for v in p.weights[:, h]]
+            grid = 2.0 ** math.ceil(math.log2(top)) / 2**52
+            assert grid <= grid_of(row) <= 2.0**20 * grid  # all of some 20 rows' last bits are 0
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-17, 1e-30, 1e12])
+def test_a_channel_of_another_scale_keeps_its_precision(scale):
+    """Each of its coefficients is what it is at scale 1, times the scale, but for the grid."""
+    def change(array):
+        array[2] *= scale
+
+    checkpoint = checkpoint_of()
+    plain = lower(checkpoint)
+    for leaf in ("weight", "bias"):
+        checkpoint = with_array(checkpoint, f"blocks.1.norm.{leaf}", change)
+    network = lower(checkpoint)
+    exact = float(np.float32(scale))
+    for one, other in zip(network.incoming("layer1"), plain.incoming("layer1"), strict=True):
+        relative = one.weights[:, 2] / (other.weights[:, 2] * exact)
+        assert np.abs(relative - 1).max() < 1e-6  # float32 rounds the scaled array
+        assert (np.delete(one.weights, 2, 1) == np.delete(other.weights, 2, 1)).all()
+
+
+@pytest.mark.parametrize("input_scale", [1.0, 2.0**-31])
+def test_coefficients_of_real_values_are_not_rounded(input_scale):
+    checkpoint = checkpoint_of(inputs=2, input_bits=0, input_scale=input_scale, norm="none")
+    network = lower(checkpoint)
+    found = next(p.weights for p in network.incoming("layer0") if p.source == INPUT)
+    weight = checkpoint.arrays["encoder.weight"].astype(float)
+    assert (weight * input_scale == found.T).all()
+    other = next(p.weights for p in network.incoming("layer1") if p.source == "layer0")
+    assert grid_of(other[:, 0]) >= 2.0**-60  # what spikes bring is on a grid all the same
+
+
+def test_a_layer_of_the_smallest_numbers_has_a_grid():
+    """Below the smallest float64 there is none to round to."""
+    checkpoint = checkpoint_of(norm="none", depth=1, input_scale=1e-300)
+    for name in ("encoder.weight", "encoder.bias"):
+        checkpoint = with_array(checkpoint, name, lambda array: array.__imul__(np.float32(1e-40)))
+    checkpoint = with_array(checkpoint, "encoder.bias", lambda array: array.fill(0))
+    network = lower(checkpoint)
+    for projection in network.incoming("layer0"):
+        assert np.isfinite(projection.weights).all()

@@ -14,6 +14,7 @@ from support.trained_model import assert_is_the_trained_model
 from export.lowering.network import LoweringError, lower
 from pynn_models.cells import LeakyCell, propagator
 from snn_ssm.checkpoint import Checkpoint
+from snn_ssm.levels import levels
 
 
 @pytest.mark.parametrize(("kind", "norm", "pooling", "depth"), list(itertools.product(
@@ -67,7 +68,7 @@ def test_the_cells(timestep):
     assert [p.name for p in network.populations] == ["layer0", "layer1", "readout"]
     for i in range(2):
         cell = network.population(f"layer{i}").cell
-        assert isinstance(cell, LeakyCell) and (cell.theta == 1.0).all()
+        assert isinstance(cell, LeakyCell) and (cell.theta == levels(checkpoint)[i].value).all()
         rate = np.exp(checkpoint.arrays[f"blocks.{i}.ssm.a"].astype(float))
         assert cell.tau == pytest.approx(timestep / rate, rel=1e-15)
         decay, _ = propagator(cell.tau, None, timestep)

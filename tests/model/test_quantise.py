@@ -1,6 +1,7 @@
 """Quantisation-aware training: the grids, their ends, and gradients that pass straight through."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from snn_ssm.model.quantise import (  # noqa: E402
     quantise_weights,
     round_through,
 )
+from snn_ssm.poles import rounded_pole  # noqa: E402
 
 entries = st.integers(-(10**6), 10**6).map(lambda n: n / 1000)
 matrices = st.lists(entries, min_size=1, max_size=12)
@@ -89,15 +91,49 @@ def test_poles_are_q0_31_part_by_part(parts, rotates):
     values = parts.view(np.complex128) if rotates else parts
     found = quantise_poles(torch.from_numpy(values.copy())).numpy()
     assert found.dtype == values.dtype and found.shape == values.shape
-    expected = np.clip(np.rint(parts * 2.0**31), -(2.0**31), 2.0**31 - 1) / 2.0**31
-    assert (found.view(np.float64) == expected).all()
+    units = np.rint(parts * 2.0**31)
+    nearest = (units / 2.0**31).view(values.dtype)
+    inside = np.abs(nearest) < 1 - 2.0**-31
+    assert (found[inside] == nearest[inside]).all()
+    assert (np.abs(found) < 1).all()
+    assert (np.rint(found.view(np.float64) * 2.0**31) == found.view(np.float64) * 2.0**31).all()
 
 
-def test_poles_end_where_the_format_does():
+def test_poles_end_inside_of_the_unit_circle():
     largest = (2**31 - 1) / 2**31
-    ends = tensor([1.0, largest, 1 - 2.0**-33, -1.0, -1.0 - 2.0**-40, 2.0, -2.0])
-    expected = [largest, largest, largest, -1.0, -1.0, largest, -1.0]
+    ends = tensor([1.0, largest, 1 - 2.0**-33, -1.0, -1.0 - 2.0**-40, 2.0, -2.0, 0.0])
+    expected = [largest, largest, largest, -largest, -largest, largest, -largest, 0.0]
     assert quantise_poles(ends).tolist() == expected
+
+
+slow = st.floats(-60, -2)  # log of what a pole leaks in a step
+
+
+@given(
+    leaks=st.lists(slow, min_size=1, max_size=20),
+    rotates=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_slow_poles_keep_leaking_and_lowering_has_the_same(leaks, rotates, seed):
+    """Rounded to the nearest, a slow pole that rotates can be outside of the unit circle."""
+    rate = np.exp(np.array(leaks))
+    angle = np.random.default_rng(seed).uniform(-np.pi, np.pi, len(rate)) if rotates else 0.0
+    abar = np.exp(-rate + 1j * angle)
+    found = quantise_poles(torch.from_numpy(abar if rotates else abar.real.copy())).numpy()
+    for pole in np.atleast_1d(found):
+        re, im = (Fraction(float(v)) for v in (pole.real, pole.imag))
+        assert re * re + im * im < 1  # exactly
+    assert (np.abs(found - abar) <= 3 * 2.0**-31).all()  # to the circle, and towards zero
+    lowered, log_magnitude = rounded_pole(abar)
+    assert (lowered == found).all()
+    assert (log_magnitude < 0).all()
+
+
+def test_the_nearest_pole_of_that_kind_can_grow():
+    """Guards the test above."""
+    angle = np.linspace(-np.pi, np.pi, 1001)
+    units = np.rint(np.cos(angle) * 2.0**31) ** 2 + np.rint(np.sin(angle) * 2.0**31) ** 2
+    assert (units > 2.0**62).mean() > 0.3
 
 
 @pytest.mark.parametrize("kind", [torch.float64, torch.complex128])

@@ -10,7 +10,8 @@ import pytest
 from support.gated_networks import KINDS, lowered
 from support.random_networks import checkpoint_of, samples_of
 
-from export.lowering.network import lower
+from export.description.inspection import verification_table
+from export.lowering.network import lower, margins
 from export.samples.readout import ReadoutError
 from export.samples.recording import Recording
 from export.software import simulation as software
@@ -18,6 +19,7 @@ from export.verification.backends import UnknownBackendError, runner, runners, t
 from export.verification.comparison import VerificationError, first_difference, mismatches
 from export.verification.contract import SAME_CLASS, holds, samples_at_once, verify, versions
 from snn_ssm.checkpoint import save_checkpoint
+from snn_ssm.levels import levels
 from snn_ssm.model.reference import run_reference
 
 CHECKPOINT = checkpoint_of(3, steps=30)
@@ -80,10 +82,11 @@ def test_one_flipped_spike_is_found_described_and_fails_the_row(monkeypatch, chu
     first = result["backends"]["nest"]["first_divergence"]
     trace = exact(SAMPLES, ["layer1"])
     membrane = trace.membranes["layer1"][4, 17, 2]
+    theta = NETWORK.population("layer1").cell.theta[2]
     assert first == {
         "sample": 4, "layer": "layer1", "neuron": 2, "step": 17,
         "spike": bool(trace.spikes["layer1"][4, 17, 2]),
-        "reference": membrane, "value": membrane, "margin": abs(membrane),
+        "reference": membrane, "value": membrane, "margin": abs(membrane - theta),
     }
 
 
@@ -291,3 +294,76 @@ def test_versions_are_of_what_is_installed(monkeypatch):
     assert {"python", "numpy", "torch", "numba"} <= set(versions())
     monkeypatch.setattr("export.verification.contract._PACKAGES", ("numpy", "no-such-package"))
     assert set(versions()) == {"python", "numpy"}
+
+
+# --- ties -------------------------------------------------------------------------------------
+
+
+def beside(distance):
+    """A network whose neuron 2 of layer1 has its level so far above one of its membranes.
+
+    Returns the network, the margins, and the sample and step of that membrane.
+    """
+    trace = exact(SAMPLES, ["layer1"]).membranes["layer1"][..., 2]
+    sample, step = (int(v) for v in np.argwhere(trace > 0.1)[0])
+    layer = NETWORK.population("layer1")
+    theta, margin = layer.cell.theta.copy(), np.full(layer.size, 1e-9)
+    theta[2] = trace[sample, step] + distance
+    cell = dataclasses.replace(layer.cell, theta=theta)
+    populations = tuple(
+        dataclasses.replace(p, cell=cell) if p.name == "layer1" else p for p in NETWORK.populations
+    )
+    return dataclasses.replace(NETWORK, populations=populations), {"layer1": margin}, sample, step
+
+
+@pytest.mark.parametrize(("distance", "tie"), [
+    (-1e-12, False), (0.0, True), (1e-9, True), (1.9999e-9, True), (2.0001e-9, False),
+])
+def test_a_tie_is_within_the_margin_of_its_trained_threshold_and_never_passes(distance, tie):
+    """The trained threshold is a margin below the network's; a mismatch fails on either side."""
+    network, margins, sample, step = beside(distance)
+
+    def software_run(samples, membranes):
+        return software.run(network, samples, membranes=membranes)
+
+    def wrong(samples, membranes):
+        recording = software_run(samples, membranes)
+        recording.spikes["layer1"][sample, step, 2] ^= True
+        return recording
+
+    compared = {"torch": wrong, "software": software_run, "nest": software_run}
+    result = verify(network, SAMPLES, LABELS, compared, margins=margins)
+    assert result["ties"] == {
+        "membranes": int(tie),
+        "mismatched_spikes": {"torch": 0, "software": int(tie), "nest": int(tie)},
+    }
+    assert result["layers"]["layer1"]["ties"] == int(tie)
+    assert result["backends"]["software"]["mismatched_spikes"] == 1
+    assert result["contract"] == {"E2": False, "E3": True} and not holds(result)
+    text = verification_table(result)
+    assert (f"ties: {int(tie)} membranes are at their threshold but for rounding" in text)
+    assert ("mismatched spikes among them: 1 of software, 1 of nest" in text) == tie
+
+
+def test_ties_are_not_told_where_nobody_knows_them():
+    result = verify(NETWORK, SAMPLES, LABELS, {"nest": exact}, margins={"layer1": np.ones(6)})
+    assert result["ties"] is None
+    result = verify(NETWORK, SAMPLES, LABELS, {"software": exact})
+    assert result["ties"] is None and "ties:" not in verification_table(result)
+    assert result["layers"]["layer1"]["ties"] is None
+
+
+def test_margins_are_the_checkpoints(tmp_path):
+    """A constant channel is at its threshold at every step, and is told so."""
+    stock = checkpoint_of(3, steps=30, cells="stock", mode_init="s4d-real", modes=1)
+    for checkpoint in (CHECKPOINT, stock):
+        found = margins(checkpoint)
+        for name, level in zip(found, levels(checkpoint), strict=True):
+            scale = 1.0
+            if checkpoint is stock:
+                i = name.removeprefix("layer")
+                arrays = checkpoint.arrays
+                scale = np.abs(arrays[f"blocks.{i}.norm.weight"].astype(float)) / np.sqrt(
+                    arrays[f"blocks.{i}.norm.running_var"].astype(float) + 1e-5
+                )
+            assert found[name] == pytest.approx(level.margin / scale, rel=1e-14)

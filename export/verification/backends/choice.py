@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from export.description.network import Network
+from export.lowering.network import margins
 from export.verification.backends.kind import Options, UnknownBackendError
 from export.verification.backends.registry import BACKENDS
 from export.verification.backends.torch import TORCH, torch_runner
 from export.verification.comparison import VerificationError
 from export.verification.contract import Runner, verify
+from snn_ssm.checkpoint import load_checkpoint
 
 if TYPE_CHECKING:
     from snn_ssm.tasks import Samples
@@ -48,6 +50,7 @@ def verify_backends(
             f"only {', '.join(compared)} would run, and nothing would be compared; expected at "
             "least two runs. Name another backend, for example --backends software,nest."
         )
+    known = None if checkpoint is None else margins(load_checkpoint(checkpoint))
     with tqdm(total=len(samples), desc="verify") as bar:
         return verify(
             network,
@@ -55,6 +58,7 @@ def verify_backends(
             samples.labels,
             compared,
             convolution=convolution,
+            margins=known,
             progress=bar.update,
         )
 

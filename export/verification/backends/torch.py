@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from export.description.network import Network
-from export.lowering.mixing import NEGATIVE
+from export.lowering.cells import NEGATIVE
 from export.samples.recording import Recording
 from export.verification.backends.kind import Options, RunBackend, UnknownBackendError
 from export.verification.contract import Runner

@@ -1,0 +1,189 @@
+"""A checkpoint in extended precision: its own reading of the arrays, in np.longdouble.
+
+Nothing is folded and nothing rounded to a grid: norms, mixings and modes are computed as the
+documentation of a checkpoint states them (snn_ssm/checkpoint.py), step by step, with some 64 bits
+of mantissa. It shares no code with training, lowering, ``software`` or NEST; only where a neuron
+spikes, above the level of the contract, is given to it, and it tells how many membranes lay
+between threshold and level.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+REAL, COMPLEX = np.longdouble, np.clongdouble
+TWO_OVER_ROOT_PI = 2 / np.sqrt(REAL(4) * np.arctan(REAL(1)))
+
+
+class Result(NamedTuple):
+    """Spikes by population name, (B, L, H); ties: membranes above theta and not above its level."""
+
+    spikes: dict
+    ties: int
+    closest: float  # of all membranes to their level, relative to the layer's largest
+
+
+def erf(z):
+    """``2/sqrt(pi) exp(-z^2) sum_n 2^n z^(2n+1) / (2n+1)!!``; beyond 7 the sign."""
+    inside = np.clip(z, -7, 7)
+    term = inside.copy()
+    total = term.copy()
+    for n in range(1, 200):
+        term = term * (2 * inside * inside / (2 * n + 1))
+        total = total + term
+    return np.where(np.abs(z) < 7, TWO_OVER_ROOT_PI * np.exp(-inside * inside) * total, np.sign(z))
+
+
+def gelu(z):
+    return z / 2 * (1 + erf(z / np.sqrt(REAL(2))))
+
+
+class Model:
+    """The arrays of a checkpoint, and what each layer does at a step."""
+
+    def __init__(self, checkpoint):
+        self.model = checkpoint.config.model
+        self.arrays = checkpoint.arrays
+
+    def get(self, name):
+        return np.asarray(self.arrays[name], dtype=REAL)
+
+    def has(self, name):
+        return name in self.arrays
+
+    def norm(self, prefix, x):
+        """Of x (B, H), where the checkpoint has such a norm."""
+        if not self.has(f"{prefix}.weight"):
+            return x
+        mean, var = self.get(f"{prefix}.running_mean"), self.get(f"{prefix}.running_var")
+        eps = REAL(1e-5)
+        return (x - mean) / np.sqrt(var + eps) * self.get(f"{prefix}.weight") + self.get(
+            f"{prefix}.bias"
+        )
+
+    def encode(self, p):
+        """(B, C, L) -> (B, L, H)."""
+        weight = self.get("encoder.weight")
+        if self.model.encoder == "embedding":
+            return weight[p[:, 0].astype(int)]
+        h = np.einsum("hc,bcl->blh", weight * REAL(self.model.input_scale), p.astype(REAL))
+        return h + self.get("encoder.bias") if self.has("encoder.bias") else h
+
+    def modes(self, i):
+        """``abar`` and ``c bbar b`` (times 2 if complex), (H, N), and d."""
+        m, ssm = self.model, f"blocks.{i}.ssm"
+        if m.cells == "stock":
+            n = np.clip(np.rint(np.exp(self.get(f"{ssm}.a")) * 2**15), 66, 2**18)
+            return np.exp(-n / 2**15)[:, None], np.ones((len(n), 1), REAL), np.zeros(len(n), REAL)
+        sets = np.arange(m.channels) % (m.n_ssm or m.channels)
+        lam = -np.exp(self.get(f"{ssm}.a"))[sets]
+        b, c = self.get(f"{ssm}.b")[sets], self.get(f"{ssm}.c")[0]
+        if m.complex_modes:
+            lam = lam + COMPLEX(1j) * self.get(f"{ssm}.omega")[sets]
+            b = b[..., 0] + COMPLEX(1j) * b[..., 1]
+            c = 2 * (c[..., 0] + COMPLEX(1j) * c[..., 1])
+        dt = np.exp(self.get(f"{ssm}.log_dt"))[:, None]
+        if m.discretisation == "zoh":
+            abar, share = np.exp(lam * dt), np.expm1(lam * dt) / lam
+        else:
+            abar, share = (1 + lam * dt / 2) / (1 - lam * dt / 2), dt / (1 - lam * dt / 2)
+        if m.quantise_decays:
+            abar = self.rounded(abar)
+        return abar, c * share * b, self.get(f"{ssm}.d")
+
+    @staticmethod
+    def rounded(abar):
+        unit = REAL(2) ** 31
+        re, im = np.rint(abar.real * unit), np.rint(abar.imag * unit)
+        radius = np.sqrt(re * re + im * im)
+        factor = np.where(radius > unit - 1, (unit - 1) / np.where(radius > 0, radius, 1), 1)
+        re, im = (np.where(factor < 1, np.trunc(v * factor), v) / unit for v in (re, im))
+        return re + COMPLEX(1j) * im if np.iscomplexobj(abar) else re
+
+    def weights(self, i):
+        """W of the mixing as ``weight_bits`` rounds it: in float64, as a checkpoint states."""
+        weight = np.asarray(self.arrays[f"blocks.{i}.mixing.weight"], dtype=np.float64)
+        bits, largest = self.model.weight_bits, np.abs(weight).max()
+        if bits and largest > 0:
+            q = largest / (2 ** (bits - 1) - 1)
+            weight = np.rint(weight / q) * q
+        return weight.astype(REAL)
+
+    def mix(self, i, y, s):
+        """What layer i adds to the stream, (B, H), of its membranes and spikes -1, 0 or 1."""
+        prefix, m = f"blocks.{i}.mixing", self.model
+        o = s.astype(REAL) @ self.weights(i).T
+        if self.has(f"{prefix}.bias"):
+            o = o + self.get(f"{prefix}.bias")
+        if m.mixing == "linear":
+            return o
+        if m.mixing == "glu":
+            return o[:, : m.channels] / (1 + np.exp(-o[:, m.channels :]))
+        gates = self.get(f"{prefix}.gate_weight" if m.gsu_weights == 2 else f"{prefix}.weight")
+        t = 0.15 * np.abs(gates).max().astype(np.float64)
+        ternary = (gates > t).astype(REAL) - (gates < -t).astype(REAL)
+        return gelu(self.norm(f"{prefix}.norm", o * (y @ ternary.T)))
+
+
+class Layer:
+    """The state of one layer; ``theta`` and ``level`` (H,)."""
+
+    def __init__(self, model, i, batch, theta, level):
+        self.m, self.i, self.theta, self.level = model, i, theta.astype(REAL), level.astype(REAL)
+        self.cells = model.model.cells
+        h = model.model.channels
+        if self.cells == "lif":
+            self.beta = np.exp(-np.exp(model.get(f"blocks.{i}.ssm.a")))
+            self.v = np.zeros((batch, h), REAL)
+        else:
+            self.abar, self.g, self.d = model.modes(i)
+            self.x = np.zeros((batch, *self.abar.shape), np.result_type(self.abar, REAL))
+
+    def step(self, u):
+        """Membrane (B, H) and spikes -1, 0 or 1."""
+        if self.cells == "lif":
+            y = self.beta * self.v + u
+        else:
+            self.x = self.abar * self.x + u[..., None]
+            y = (self.g * self.x).real.sum(-1) + self.d * u
+        if self.cells == "stock":
+            y = self.m.norm(f"blocks.{self.i}.norm", y)
+        s = (y > self.level).astype(int)
+        if self.m.model.activation == "ternary-constant":
+            s = s - (-y > self.level)
+        if self.cells == "lif":
+            self.v = np.where(s > 0, 0, y)
+        return y, s
+
+
+def simulate(checkpoint, samples, levels):
+    """The network on ``samples`` (B, C, L); ``levels``: theta and level, (H,), of each layer."""
+    model, m = Model(checkpoint), checkpoint.config.model
+    batch, steps = len(samples), samples.shape[-1]
+    layers = [Layer(model, i, batch, *levels[i]) for i in range(m.depth)]
+    encoded = model.encode(samples)
+    ternary = m.activation == "ternary-constant"
+    shape = (m.depth, batch, steps, m.channels)
+    membranes, spikes = np.empty(shape, REAL), np.empty(shape, int)
+    pre, post = m.prenorm and m.cells != "stock", not m.prenorm and m.cells != "stock"
+    for k in range(steps):
+        h = encoded[:, k]
+        for i, layer in enumerate(layers):
+            norm = f"blocks.{i}.norm"
+            y, s = layer.step(model.norm(norm, h) if pre else h)
+            h = h + model.mix(i, y, s)
+            h = model.norm(norm, h) if post else h
+            membranes[i, :, k], spikes[i, :, k] = y, s
+    found, ties, closest = {}, 0, np.inf
+    for i, layer in enumerate(layers):
+        found[f"layer{i}"] = spikes[i] > 0
+        signs = [1, -1] if ternary else [1]
+        if ternary:
+            found[f"layer{i}_negative"] = spikes[i] < 0
+        for sign in signs:
+            y = sign * membranes[i]
+            ties += int(((y > layer.theta) & (y <= layer.level)).sum())
+            scale = np.maximum(np.abs(y).max((0, 1)), np.abs(layer.theta))
+            distance = np.abs(y - layer.level)[:, :, scale > 0] / scale[scale > 0]
+            closest = min(closest, float(distance.min())) if distance.size else closest
+    return Result(found, ties, closest)
