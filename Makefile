@@ -1,4 +1,5 @@
-# 'make demo' runs the main job, 'make test' the tests; each makes .venv and installs what it needs.
+# 'make demo' runs the main job, 'make test' the tests, 'make docs' writes the documentation to site/;
+# each makes .venv and installs what it needs.
 PYTHON ?= python3
 VENV ?= .venv
 # PyPI's own Linux build of torch brings gigabytes of CUDA; this index has the CPU build.
@@ -8,7 +9,7 @@ BIN := $(VENV)/bin
 # NEST and BLAS threads that wait by spinning take the cores from each other.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow lint docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/snn-ssm demo
@@ -25,8 +26,11 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+docs: $(VENV)/.docs
+	PATH="$(abspath $(BIN)):$$PATH" NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo site
 
 $(VENV)/.venv:
 	@command -v g++ >/dev/null || command -v "$${CXX:-g++}" >/dev/null || { \
@@ -45,4 +49,8 @@ $(VENV)/.demo: $(VENV)/.venv setup.cfg
 
 $(VENV)/.test: $(VENV)/.demo
 	$(BIN)/pip install --quiet --editable '.[train,nest,spinnaker,dev]'
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.demo
+	$(BIN)/pip install --quiet --editable '.[train,nest,spinnaker,docs]'
 	touch $@

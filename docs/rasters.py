@@ -7,16 +7,15 @@ import sys
 from pathlib import Path
 
 from export.lowering.network import lower
-from export.pages.demo import CHECKPOINT, SAMPLES
 from export.pages.figures import plot_input_and_rasters
 from export.pynn.built import run
-from snn_ssm import load_checkpoint
+from snn_ssm import load_checkpoint, shipped
 from snn_ssm.tasks import read_samples
 
 
 def main(out: Path) -> None:
-    network = lower(load_checkpoint(CHECKPOINT))
-    samples = read_samples(SAMPLES).head(1)
+    network = lower(load_checkpoint(shipped.checkpoint()))
+    samples = read_samples(shipped.images()).head(1)
     recording = run("nest", network, samples.inputs)
     plot_input_and_rasters(network, samples.inputs[0], recording).savefig(out, dpi=110)
 

@@ -1,4 +1,5 @@
 """Starts the command line: ``python -m snn_ssm``, and the console script ``snn-ssm``."""
+# PYTHON_ARGCOMPLETE_OK
 
 from __future__ import annotations
 

@@ -83,6 +83,26 @@ def train(args: argparse.Namespace) -> int:
     return 0
 
 
+def config(args: argparse.Namespace) -> int:
+    """``snn-ssm config``: a task's own configuration, or a shipped one by its name."""
+    from snn_ssm import config as configuration
+    from snn_ssm import shipped
+    from snn_ssm.config_comments import commented
+    from snn_ssm.tasks import TASKS
+
+    files = shipped.configurations()
+    if args.task in TASKS:
+        print(commented(TASKS[args.task].config()), end="")
+    elif args.task in files:
+        print(commented(configuration.load(files[args.task])), end="")
+    else:
+        raise UsageError(
+            f"there is no configuration {args.task!r}; expected a task ({', '.join(TASKS)}) or "
+            f"one that is shipped ({', '.join(files)})."
+        )
+    return 0
+
+
 def evaluate(args: argparse.Namespace) -> int:
     """``snn-ssm evaluate``: the trained model by convolution, and what it costs."""
     from export.samples.scores import evaluation_table

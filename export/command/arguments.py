@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import warnings
@@ -16,7 +17,8 @@ from snn_ssm import __version__
 from snn_ssm.tasks import TASKS
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of every command, from which their page in the documentation is made, too."""
     parser = argparse.ArgumentParser(
         prog="snn-ssm",
         description="Train state-space spiking networks, run them as PyNN networks, and prove "
@@ -55,6 +57,11 @@ def _parser() -> argparse.ArgumentParser:
         "--compile", action="store_true", help="compile the training step (needs a C++ compiler)"
     )
     command.add_argument("--resume", action="store_true", help="continue a killed run in --out")
+
+    command = add("config", commands.config, "print a configuration to start from")
+    command.add_argument(
+        "task", metavar="TASK", help="a task, or the name of a shipped configuration"
+    )
 
     command = add("evaluate", commands.evaluate, "accuracy, spike rate and cost of a checkpoint")
     command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
@@ -168,9 +175,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _complete(parser: argparse.ArgumentParser) -> None:
+    """Answer a shell that asks for completions; needs ``argcomplete``, which is optional."""
+    if "_ARGCOMPLETE" in os.environ:
+        with contextlib.suppress(ImportError):
+            import argcomplete
+
+            argcomplete.autocomplete(parser)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 done, 1 a comparison failed, 2 refused (the reason on stderr)."""
-    args = _parser().parse_args(argv)
+    parser = make_parser()
+    _complete(parser)
+    args = parser.parse_args(argv)
     os.environ.setdefault("PYNEST_QUIET", "1")
     # PyNN calls parts of NEST that NEST calls deprecated; a user can do nothing about it.
     warnings.filterwarnings("ignore", module=r"(nest|pyNN)\.")

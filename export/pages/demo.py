@@ -19,6 +19,7 @@ from export.pages.report import write_report
 from export.verification.backends import runners, verify_backends
 from export.verification.contract import holds
 from pynn_models.errors import SnnSsmError
+from snn_ssm import shipped
 from snn_ssm.checkpoint import load_checkpoint
 from snn_ssm.files import write_atomic
 from snn_ssm.tasks import read_samples
@@ -26,14 +27,11 @@ from snn_ssm.tasks import read_samples
 if TYPE_CHECKING:
     from snn_ssm.tasks import Samples
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-CHECKPOINT = EXAMPLES / "checkpoints" / "smnist-binary-s4d"
-SAMPLES = EXAMPLES / "data" / "mnist-test-200.npz"
 BACKENDS = ("torch", "software", "nest")
 
 
 class DemoError(SnnSsmError):
-    """The shipped checkpoint or data are not there, or the output directory is not a demo's."""
+    """A number of images that the demo does not have."""
 
 
 def write_page(
@@ -75,28 +73,23 @@ def run_demo(out: Path, count: int) -> int:
 
     Returns 0 if every row of the contract holds, else 1. Writes ``network/``, ``verify.json`` and
     ``report.html`` into ``out``, in place of those of an earlier demo.
-    Raises :class:`DemoError`.
+    Raises :class:`DemoError`, and ``ShippedError`` where the shipped files are missing.
     """
-    for path in (CHECKPOINT, SAMPLES):
-        if not path.exists():
-            raise DemoError(
-                f"{path} is not there: the demo needs the examples/ folder of a clone. "
-                "Clone the repository and install it with pip install --editable."
-            )
     begun = time.perf_counter()
-    samples = read_samples(SAMPLES)
+    trained = shipped.checkpoint()
+    samples = read_samples(shipped.images())
     if not 1 <= count <= len(samples):
         raise DemoError(f"--samples is {count}; the demo ships {len(samples)} images.")
     samples = samples.head(count)
     folder = out / "network"
     if (folder / NETWORK_FILE).is_file():
         shutil.rmtree(folder)
-    save_network(lower(load_checkpoint(CHECKPOINT)), folder)
+    save_network(lower(load_checkpoint(trained)), folder)
     network = load_network(folder)
     print(describe(network), end="\n\n")
-    result = verify_backends(BACKENDS, network, CHECKPOINT, samples)
+    result = verify_backends(BACKENDS, network, trained, samples)
     write_atomic(out / "verify.json", json.dumps(result, indent=1).encode())
-    write_page(out / "report.html", network, CHECKPOINT, samples, BACKENDS, result)
+    write_page(out / "report.html", network, trained, samples, BACKENDS, result)
     print("\n" + verification_table(result))
     print(f"\nfigures: {out / 'report.html'}; {time.perf_counter() - begun:.0f} s in all")
     return 0 if holds(result) else 1

@@ -51,7 +51,7 @@ def capacity(modes: int, is_complex: bool, delay: int) -> int:
 
 
 class SpinnakerNative(SpinnakerBackend):
-    """Native cells: a binary that the user builds; see ``docs/spinnaker.md``.
+    """Native cells: a binary that the user builds; see ``docs/how-to/spinnaker.md``.
 
     Samples stream: a population zeroes its modes at its first step and every ``steps`` after.
     Weights, shifts and parameters are those of :mod:`export.fixed_point.native`. The readout's

@@ -59,8 +59,8 @@ def require_binary() -> None:
         raise MissingBinaryError(
             f"{BINARY}, the program of the native cell, is not in "
             f"{folder or 'a folder that sPyNNaker searches'}; expected it there, since sPyNNaker "
-            "ships stock cells only. Build it (docs/spinnaker.md) and name its folder in the "
-            f"environment variable {BINARY_FOLDER}; or use the virtual board, or a network of "
+            "ships stock cells only. Build it (docs/how-to/spinnaker.md) and name its folder in "
+            f"the environment variable {BINARY_FOLDER}; or use the virtual board, or a network of "
             "stock cells."
         ) from error
 

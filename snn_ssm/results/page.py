@@ -53,8 +53,8 @@ nothing is selected by it. The published accuracy is that of the model named bef
 of the size and after the training of its paper; brackets after the task name our data where they
 are not the paper's. Synaptic operations are those of one sample, zero weights and zero signals left
 out, of how many there would be with them; the neurons' own multiplications are not among them
-(`snn_ssm/metrics.py` says what is counted). Minutes are those of the training steps, on a machine
-that may have had other work.
+(`snn_ssm/results/metrics.py` says what is counted). Minutes are those of the training steps, on a
+machine that may have had other work.
 """
 
 

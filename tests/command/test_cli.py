@@ -12,6 +12,7 @@ from export.command.arguments import main
 from export.description import storage
 from export.samples.recording import Recording
 from snn_ssm.checkpoint import save_checkpoint
+from snn_ssm.config import loads
 
 CHECKPOINT = checkpoint_of(5, steps=20)
 
@@ -232,3 +233,16 @@ def test_a_config_of_another_task_is_refused(files, capsys):
     config.write_text("[task]\nname = 'psmnist'\n")
     message = refusal(capsys, "train", "smnist", "--config", config)
     assert "for task 'psmnist', not 'smnist'" in message
+
+
+@pytest.mark.parametrize(("name", "task"), [("text", "text"), ("paper-image-gsu", "image")])
+def test_config_prints_what_train_takes(capsys, name, task):
+    assert main(["config", name]) == 0
+    assert loads(capsys.readouterr().out).task.name == task
+
+
+def test_config_of_what_is_not_there(capsys):
+    assert main(["config", "imagenet"]) == 2
+    error = capsys.readouterr().err
+    assert "no configuration 'imagenet'" in error
+    assert "smnist, psmnist" in error and "paper-text-gsu" in error

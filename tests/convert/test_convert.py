@@ -30,7 +30,7 @@ from snn_ssm.convert.names import LAYOUTS, MapError, Names, load_map  # noqa: E4
 from snn_ssm.files import pack_arrays  # noqa: E402
 from snn_ssm.model.network import build_network  # noqa: E402
 
-DOCUMENT = (ROOT / "docs" / "convert.md").read_text(encoding="utf-8")
+DOCUMENT = (ROOT / "docs" / "how-to" / "convert.md").read_text(encoding="utf-8")
 S4D_NAMES = Names("s4d", LAYOUTS["s4d"])
 KINDS = {
     "linear, pre": ({}, {}),

@@ -48,7 +48,7 @@ def test_the_commands_of_the_readme(clone, capsys):
 def test_make_knows_the_readmes_targets():
     makefile = (ROOT / "Makefile").read_text()
     targets = re.findall(r"^make (\S+)", "".join(blocks("sh")), re.MULTILINE)
-    assert targets == ["demo", "test"]
+    assert targets == ["demo", "test", "docs"]
     for target in targets:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
 

@@ -1,0 +1,61 @@
+"""What MkDocs does not do by itself: the page of the command line, and the figures of concepts.
+
+Both are made when the site is built, from the parser and from the project's own functions, so that
+they cannot be out of date.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import figures
+import matplotlib
+
+from export.command.arguments import make_parser
+
+MARK = "<!-- the commands -->"
+
+
+def command_line(parser: argparse.ArgumentParser) -> str:
+    """Markdown: a section a command with its usage and a table of its arguments."""
+    [commands] = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    sections = []
+    for name, command in commands.choices.items():
+        rows = []
+        for action in command._actions:
+            if isinstance(action, argparse._HelpAction):
+                continue
+            flags = ", ".join(action.option_strings) or action.metavar or action.dest
+            value = f" {action.metavar}" if action.option_strings and action.metavar else ""
+            if action.choices:
+                value = " " + "|".join(map(str, action.choices))
+            # Help may refer to the default, as %(default)s.
+            text = (action.help or "") % {**vars(action), "prog": command.prog}
+            rows.append(f"| `{(flags + value).replace('|', chr(92) + '|')}` | {text} |")
+        usage = " ".join(command.format_usage().removeprefix("usage: ").split())
+        table = "\n".join(["| argument | |", "|---|---|", *rows])
+        sections.append(f"## {name}\n\n{command.description}\n\n```\n{usage}\n```\n\n{table}\n")
+    return "\n".join(sections)
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Put the commands where their mark stands."""
+    return markdown.replace(MARK, command_line(make_parser())) if MARK in markdown else markdown
+
+
+def on_files(files: Any, config: Any, **_: Any) -> Any:
+    """Add the figures of the concepts as SVG."""
+    from mkdocs.structure.files import File
+
+    for name, draw in figures.FIGURES.items():
+        stream = io.BytesIO()
+        with matplotlib.rc_context({"svg.hashsalt": "snn-ssm"}):
+            draw().savefig(stream, format="svg", metadata={"Date": None})
+        files.append(File.generated(config, f"concepts/{name}.svg", content=stream.getvalue()))
+    return files

@@ -1,0 +1,90 @@
+"""A configuration as a file to start from: every key, its default, and what it means. No torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import textwrap
+
+import tomli_w
+
+from snn_ssm import config as keys
+from snn_ssm.config import Config, to_dict
+
+_TASK = {
+    "name": "the task, as the command line names it",
+    "steps": "length of a sample in steps",
+    "permutation": "step k reads element permutation[k]; empty: the natural order",
+    "train_samples": "the first so many training samples; 0: all",
+}
+_MODEL = {
+    "architecture": " or ".join(keys.ARCHITECTURES) + ", a baseline",
+    "inputs": "channels of the input, or number of symbols (embedding)",
+    "classes": "number of classes",
+    "encoder": "linear (of values) or embedding (of symbols)",
+    "input_bits": "width of unsigned integer inputs, 1 to 16; 0: real values",
+    "input_scale": "what inputs are multiplied by before the encoder",
+    "pair": "a sample is two sequences of equal length, one after the other",
+    "channels": "neurons a layer, H",
+    "depth": "layers",
+    "heads": "heads of a transformer",
+    "cells": "native; stock: PyNN's IF_curr_exp suffices; lif: leaky integrate-and-fire",
+    "modes": "modes a channel, N; a complex one stands for a conjugate pair",
+    "n_ssm": "sets of modes that the channels share; 0: one set a channel",
+    "mode_init": ", ".join(keys.MODE_INITS),
+    "discretisation": " or ".join(keys.DISCRETISATIONS),
+    "dt_min": "smallest step Delta at the start of training",
+    "dt_max": "largest step Delta at the start of training",
+    "activation": ", ".join(keys.ACTIVATIONS) + f"; spikes are the first {len(keys.SPIKES)}",
+    "surrogate": "gradient of the spike: " + ", ".join(keys.SURROGATES),
+    "surrogate_slope": "its slope; larger is narrower",
+    "mixing": "between channels: " + ", ".join(keys.MIXINGS),
+    "gsu_weights": "matrices of a GSU; 1: value and gate share one",
+    "gsu_norm": "norm of a GSU's product: " + ", ".join(keys.NORMS) + "; batch is deployable",
+    "bidirectional": "read in both directions; does not export",
+    "norm": ", ".join(keys.NORMS) + "; layer does not export",
+    "prenorm": "the norm before the layer; false: after the residual sum",
+    "dropout": "share of values dropped in training",
+    "pooling": "what the decoder reads of all steps: " + " or ".join(keys.POOLINGS),
+    "quantise_decays": "train with modes that SpiNNaker represents",
+    "weight_bits": "train with mixing weights of so many bits, 2 to 16; 0: not rounded",
+}
+_TRAINING = {
+    "epochs": "passes over the training samples",
+    "batch_size": "samples a step, of all processes together",
+    "rate": "largest learning rate",
+    "mode_rate": "the same for the modes (a, omega, b, log_dt)",
+    "weight_decay": "AdamW's, not for modes",
+    "warmup": "share of all steps in which the rate rises",
+    "clip": "largest norm of the gradient",
+    "seed": "of the parameters, the order of samples and dropout",
+    "precision": " or ".join(keys.PRECISIONS) + " (matrix products only)",
+    "rate_penalty": "times the mean of max(0, spike rate - rate_target)^2, added to the loss",
+    "rate_target": "spikes a neuron and step that cost nothing",
+}
+MEANINGS = {"task": _TASK, "model": _MODEL, "training": _TRAINING}
+
+
+def commented(config: Config) -> str:
+    """TOML of a configuration, before each key a comment: what it means, and its default.
+
+    :func:`snn_ssm.config.loads` returns the same configuration.
+
+    >>> print(*commented(Config()).splitlines()[:3], sep="\\n")
+    [task]
+    # the task, as the command line names it (default: "smnist")
+    name = "smnist"
+    """
+    parts = []
+    for table in dataclasses.fields(config):
+        settings = getattr(config, table.name)
+        values = to_dict(settings)
+        lines = []
+        for key in dataclasses.fields(settings):
+            default = tomli_w.dumps({"": to_dict(key.default)}).partition("=")[2].strip()
+            meaning = f"{MEANINGS[table.name][key.name]} (default: {default})"
+            comment = textwrap.fill(
+                meaning, 100, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False
+            )
+            lines.append(f"{comment}\n{tomli_w.dumps({key.name: values[key.name]})}")
+        parts.append(f"[{table.name}]\n" + "\n".join(lines))
+    return "\n".join(parts)

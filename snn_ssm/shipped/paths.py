@@ -1,0 +1,57 @@
+"""Where the shipped files are: package data, read through :mod:`importlib.resources`."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from pynn_models.errors import SnnSsmError
+
+CHECKPOINTS = ("smnist-binary-s4d", "smnist-sparse", "smnist-stock")
+
+
+class ShippedError(SnnSsmError):
+    """A shipped file is not there, or there is none of that name."""
+
+
+def _path(*parts: str) -> Path:
+    found = resources.files(__package__).joinpath(*parts)
+    if not isinstance(found, Path) or not found.exists():
+        raise ShippedError(
+            f"{found} is not there: this installation lacks its data, or is a zip archive. "
+            "Install the wheel, unpacked, or use a clone."
+        )
+    return found
+
+
+def checkpoint(name: str = CHECKPOINTS[0]) -> Path:
+    """The directory of a shipped checkpoint, one of ``CHECKPOINTS``.
+
+    Raises :class:`ShippedError` for another name, or where the files are missing.
+
+    >>> checkpoint("smnist-sparse").name
+    'smnist-sparse'
+    """
+    if name not in CHECKPOINTS:
+        raise ShippedError(
+            f"no checkpoint {name!r} is shipped; expected one of {', '.join(CHECKPOINTS)}. "
+            "Give the directory of your own to load_checkpoint."
+        )
+    return _path("checkpoints", name)
+
+
+def images() -> Path:
+    """The first 200 test images of MNIST: ``inputs`` (200, 1, 784) uint8, ``labels`` (200,).
+
+    Raises :class:`ShippedError` where the file is missing.
+    """
+    return _path("data", "mnist-test-200.npz")
+
+
+def configurations() -> dict[str, Path]:
+    """Name -> TOML file of every shipped configuration, in the order of the names.
+
+    ``paper-...`` are those of Stan & Rhodes, arXiv 2401.00955; the others fit a small machine.
+    Raises :class:`ShippedError` where they are missing.
+    """
+    return {path.stem: path for path in sorted(_path("configs").glob("*.toml"))}
