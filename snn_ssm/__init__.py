@@ -7,13 +7,23 @@ without it. The names that need torch are loaded at first use.
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from snn_ssm.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig
+if TYPE_CHECKING:
+    from snn_ssm.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+    from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig
+    from snn_ssm.model import Network, Transformer, build_network
+    from snn_ssm.training import load_network, train
 
 __version__ = "0.1.0"
 _LAZY = {
+    "Checkpoint": "snn_ssm.checkpoint",
+    "load_checkpoint": "snn_ssm.checkpoint",
+    "save_checkpoint": "snn_ssm.checkpoint",
+    "Config": "snn_ssm.config",
+    "ModelConfig": "snn_ssm.config",
+    "TaskConfig": "snn_ssm.config",
+    "TrainingConfig": "snn_ssm.config",
     "Network": "snn_ssm.model",
     "Transformer": "snn_ssm.model",
     "build_network": "snn_ssm.model",

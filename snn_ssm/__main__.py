@@ -1,11 +1,13 @@
-"""Starts the command line: ``python -m snn_ssm``, and the console script ``snn-ssm``."""
-# PYTHON_ARGCOMPLETE_OK
+"""Starts the command line: ``python -m snn_ssm``, and the console script ``snn-ssm``.
+
+Nothing is imported before :func:`main` but Python's own: a user who interrupts a start that takes
+half a second is told so, and not where.
+"""
 
 from __future__ import annotations
 
-import importlib.util
+import os
 import sys
-from pathlib import Path
 
 
 def _load_export() -> None:
@@ -14,6 +16,9 @@ def _load_export() -> None:
     A user's own ``export.py`` comes first on the path where ``PYTHONPATH=.`` is set, or with
     ``python -m``; it would hide the package.
     """
+    import importlib.util
+    from pathlib import Path
+
     path = Path(__file__).resolve().parents[1] / "export" / "__init__.py"
     spec = importlib.util.spec_from_file_location("export", path)
     if "export" in sys.modules or spec is None or spec.loader is None:
@@ -23,12 +28,32 @@ def _load_export() -> None:
     spec.loader.exec_module(module)
 
 
+def _open_streams() -> None:
+    """Occupy what of the standard streams is closed (``2>&-``).
+
+    Else the next file that is opened would have that number, and what a library writes to standard
+    error would stand in it.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode))
+
+
 def main() -> int:
     """Run one command of ``snn-ssm``; returns its exit status."""
-    _load_export()
-    from export.command import main as run
+    try:
+        _open_streams()
+        _load_export()
+        from export.command import main as run
 
-    return run()
+        return run()
+    except KeyboardInterrupt:
+        print("snn-ssm: interrupted", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

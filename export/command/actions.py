@@ -6,15 +6,15 @@ Torch and the simulators are imported by the commands that need them.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tqdm import tqdm
 
+from export.command.output import Output, directory
 from pynn_models.errors import SnnSsmError
+from snn_ssm.progress import progress_bar
 
 if TYPE_CHECKING:
     from export.boards.config import Board
@@ -26,6 +26,15 @@ if TYPE_CHECKING:
 BACKENDS = "torch,software,nest"
 _RATES = 20  # samples that a spike rate is taken from
 CALIBRATION = 200  # samples that SpiNNaker's scalings are calibrated with
+
+
+# What the directories hold that a command replaces when it is told to.
+_CHECKPOINT = ("config.toml", "model*.safetensors")
+_NETWORK = ("network.json", "arrays.safetensors")
+_JOB = (
+    "run.py", "manifest.py", "payload_*.py", "code", "network", "inputs.npz", "requirements.txt",
+    "spynnaker.cfg.template", "SHA256SUMS",
+)
 
 
 class UsageError(SnnSsmError):
@@ -107,14 +116,12 @@ def evaluate(args: argparse.Namespace) -> int:
     """``snn-ssm evaluate``: the trained model by convolution, and what it costs."""
     from export.samples.scores import evaluation_table
     from snn_ssm.checkpoint import load_checkpoint
-    from snn_ssm.files import writable, write_atomic
     from snn_ssm.model.restore import load_network
     from snn_ssm.results.labels import model_name
     from snn_ssm.tasks import load_samples
     from snn_ssm.training import evaluation
 
-    if args.json:
-        writable(args.json)
+    output = Output(args)
     checkpoint = load_checkpoint(args.checkpoint)
     samples = load_samples(args.data, "test", checkpoint.config.task)
     batch_size = checkpoint.config.training.batch_size
@@ -124,9 +131,8 @@ def evaluate(args: argparse.Namespace) -> int:
         "model": model_name(checkpoint.config),
         **evaluation.report(checkpoint, samples, found),
     }
-    print(evaluation_table(result))
-    if args.json:
-        write_atomic(args.json, json.dumps(result, indent=1).encode())
+    output.say(evaluation_table(result))
+    output.result(result)
     return 0
 
 
@@ -134,7 +140,8 @@ def convert(args: argparse.Namespace) -> int:
     """``snn-ssm convert``."""
     from snn_ssm.convert.conversion import convert
 
-    placement = convert(args.source, args.checkpoint, args.map)
+    with directory(args.checkpoint, "checkpoint", _CHECKPOINT, args.force) as out:
+        placement = convert(args.source, out, args.map)
     print(f"{args.checkpoint}: {len(placement.arrays)} arrays")
     changes = placement.changes
     name = max(changes, key=lambda name: changes[name], default="")
@@ -152,34 +159,43 @@ def export(args: argparse.Namespace) -> int:
     from export.lowering.network import lower
     from snn_ssm.checkpoint import load_checkpoint
 
+    output = Output(args)
     checkpoint = load_checkpoint(args.checkpoint)
     network = lower(
         checkpoint, cells=args.cells, encoding=args.input, timestep=args.timestep
     )
-    save_network(network, args.network)
-    neurons = sum(p.size for p in network.populations)
-    synapses = sum(p.weights.size for p in network.projections)
-    print(f"{args.network}: {neurons} neurons, {synapses} synapses")
+    with directory(args.network, "network directory", _NETWORK, args.force) as out:
+        save_network(network, out)
+    found = {
+        "neurons": sum(p.size for p in network.populations),
+        "synapses": sum(p.weights.size for p in network.projections),
+    }
+    output.say(f"{args.network}: {found['neurons']} neurons, {found['synapses']} synapses")
+    output.result(found)
     return 0
 
 
 def inspect(args: argparse.Namespace) -> int:
     """``snn-ssm inspect``."""
-    from export.description.inspection import describe
+    from export.description.inspection import describe, summary
     from export.description.storage import load_network
 
+    output = Output(args)
     network = load_network(args.network)
     if args.board is not None:
         silence = np.zeros((1, network.source.channels, network.steps), np.uint16)
-        return _map(network, args, silence, {})
+        return _map(network, args, silence, {}, output)
     calibration = _calibration(network, args, args.spinnaker, args.samples)
     if args.spinnaker:
-        from export.fixed_point.report import describe_plan
+        from export.fixed_point.report import describe_plan, plan_rows
         from export.fixed_point.simulation import make_plan
 
-        print(describe_plan(network, make_plan(network, calibration)))
+        plan = make_plan(network, calibration)
+        output.say(describe_plan(network, plan))
+        output.result(plan_rows(network, plan))
         return 0
-    print(describe(network))
+    output.say(describe(network))
+    output.result(summary(network))
     return 0
 
 
@@ -236,7 +252,8 @@ def _board(args: argparse.Namespace) -> Board:
 
 
 def _map(
-    network: Network, args: argparse.Namespace, samples: Any, rates: dict[str, float]
+    network: Network, args: argparse.Namespace, samples: Any, rates: dict[str, float],
+    output: Output,
 ) -> int:
     """Map on the virtual board and print what sPyNNaker made of it."""
     from export.boards.execution import describe, execute
@@ -244,7 +261,9 @@ def _map(
     board = _board(args)
     if not board.is_virtual:
         raise UsageError("only the virtual board is inspected; use --board virtual.")
-    print(describe(network, board, execute(network, samples, board).report, rates))
+    report = execute(network, samples, board).report
+    output.say(describe(network, board, report, rates))
+    output.result(report)
     return 0
 
 
@@ -259,18 +278,16 @@ def run(args: argparse.Namespace) -> int:
     from export.samples.recording import concatenate
     from export.verification.backends import BACKENDS, Options, runner
     from export.verification.backends.spinnaker import SPINNAKER
-    from snn_ssm.files import writable
 
     _refuse_unused(args)
-    if args.out:
-        writable(args.out)
+    output = Output(args, "out")
     network = load_network(args.network)
     samples = _samples(network, args.data, args.samples)
     if args.backend == SPINNAKER.name and _board(args).is_virtual:
         from export.boards.execution import mean_rates
 
         rates = mean_rates(network, samples.head(_RATES).inputs)
-        return _map(network, args, samples.inputs, rates)
+        return _map(network, args, samples.inputs, rates, output)
     options = Options(_board(args), _calibration(network, args, True))
     execute = runner(args.backend, network, options)
     readout = network.readout.population
@@ -284,7 +301,7 @@ def run(args: argparse.Namespace) -> int:
         )
     correct = dict.fromkeys(ways, 0)
     recordings = []
-    with tqdm(total=len(samples), desc=args.backend) as bar:
+    with progress_bar(len(samples), desc=args.backend) as bar:
         for start in range(0, len(samples), args.batch):
             part = samples.inputs[start : start + args.batch]
             labels = samples.labels[start : start + args.batch]
@@ -294,10 +311,14 @@ def run(args: argparse.Namespace) -> int:
             if args.out:
                 recordings.append(recording)
             bar.update(len(part))
-    found = ", ".join(f"{count / len(samples):.2%} from {name}" for name, count in correct.items())
-    print(f"accuracy {found}, {len(samples)} samples")
+    accuracies = {name: count / len(samples) for name, count in correct.items()}
     if args.out:
         concatenate(recordings).save(args.out)
+    found = ", ".join(f"{accuracy:.2%} from {name}" for name, accuracy in accuracies.items())
+    output.say(f"accuracy {found}, {len(samples)} samples")
+    output.result(
+        {"backend": args.backend, "samples": len(samples), "accuracy": accuracies}
+    )
     return 0
 
 
@@ -316,7 +337,7 @@ def _verify_recording(network: Network, args: argparse.Namespace) -> dict[str, A
     names = (args.backends or reference(args.recording)).split(",")
     compared, _ = runners([name.strip() for name in names], network, args.checkpoint)
     samples = _samples(network, args.data, args.samples)
-    with tqdm(desc="verify") as bar:
+    with progress_bar(desc="verify") as bar:
         return verify_results(
             args.network,
             network,
@@ -333,17 +354,14 @@ def verify(args: argparse.Namespace) -> int:
     from export.description.inspection import verification_table
     from export.description.storage import load_network
     from export.verification.contract import holds
-    from snn_ssm.files import writable, write_atomic
 
-    if args.json:
-        writable(args.json)
+    output = Output(args)
     compare = _verify_recording if args.recording else _verify
     result = compare(load_network(args.network), args)
-    print(verification_table(result))
+    output.say(verification_table(result))
     for start, stop in result.get("missing", ()):
-        print(f"missing: samples {start} to {stop - 1}")
-    if args.json:
-        write_atomic(args.json, json.dumps(result, indent=1).encode())
+        output.say(f"missing: samples {start} to {stop - 1}")
+    output.result(result)
     return 0 if holds(result) and not result.get("missing") else 1
 
 
@@ -352,12 +370,15 @@ def job(args: argparse.Namespace) -> int:
     from export.description.storage import load_network
     from export.job.make import make_job
 
+    output = Output(args)
     samples = _samples(load_network(args.network), args.data, args.samples)
-    digest = make_job(args.network, samples, args.out)
-    print(
+    with directory(args.out, "job directory", _JOB, args.force) as out:
+        digest = make_job(args.network, samples, out)
+    output.say(
         f"{args.out}: {len(samples)} samples; SHA-256 of manifest.py {digest}\n"
         f"run it with: python {args.out / 'run.py'} spiNNaker|nest|software"
     )
+    output.result({"samples": len(samples), "manifest_sha256": digest})
     return 0
 
 
@@ -366,15 +387,15 @@ def report(args: argparse.Namespace) -> int:
     from export.description.storage import load_network
     from export.pages.demo import write_page
     from export.verification.contract import holds
-    from snn_ssm.files import writable
 
-    writable(args.out)
+    output = Output(args, "out")
     network = load_network(args.network)
     result = _verify(network, args)
     samples = _samples(network, args.data, args.samples)
     names = list(result["backends"])
     write_page(args.out, network, args.checkpoint, samples, names, result)
-    print(f"wrote {args.out}")
+    output.say(f"wrote {args.out}")
+    output.result(result)
     return 0 if holds(result) else 1
 
 

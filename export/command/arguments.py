@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from export.command import actions as commands
-from pynn_models.errors import SnnSsmError
+from export.command.process import guarded, prepare
 from snn_ssm import __version__
 from snn_ssm.tasks import TASKS
 
@@ -30,7 +28,24 @@ def make_parser() -> argparse.ArgumentParser:
     def add(name: str, function: Any, text: str) -> argparse.ArgumentParser:
         command = subparsers.add_parser(name, help=text, description=text)
         command.set_defaults(function=function)
+        command.add_argument(
+            "--quiet", action="store_true", help="no progress: errors only, and the answer"
+        )
         return command
+
+    def outputs(command: argparse.ArgumentParser, result: bool = True) -> None:
+        if result:
+            command.add_argument(
+                "--json", type=Path, metavar="F", help="the answer as JSON (-: standard output)"
+            )
+        command.add_argument(
+            "--force", action="store_true", help="replace outputs that exist"
+        )
+
+    def network(command: argparse.ArgumentParser) -> None:
+        command.add_argument(
+            "network", type=Path, metavar="NETWORK", help="a directory that export wrote"
+        )
 
     def data(command: argparse.ArgumentParser, samples: bool = True) -> None:
         command.add_argument(
@@ -64,9 +79,11 @@ def make_parser() -> argparse.ArgumentParser:
     )
 
     command = add("evaluate", commands.evaluate, "accuracy, spike rate and cost of a checkpoint")
-    command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    command.add_argument(
+        "checkpoint", type=Path, metavar="CHECKPOINT", help="a directory that train wrote"
+    )
     data(command, samples=False)
-    command.add_argument("--json", type=Path, metavar="F")
+    outputs(command)
 
     command = add("convert", commands.convert, "a checkpoint from a model trained elsewhere")
     command.add_argument("source", type=Path, metavar="SOURCE", help="its state dict")
@@ -75,9 +92,12 @@ def make_parser() -> argparse.ArgumentParser:
         "--map", type=Path, metavar="F", required=True,
         help="TOML: the model and the names of its arrays",
     )
+    outputs(command, result=False)
 
     command = add("export", commands.export, "lower a checkpoint to a network of populations")
-    command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    command.add_argument(
+        "checkpoint", type=Path, metavar="CHECKPOINT", help="a directory that train wrote"
+    )
     command.add_argument("network", type=Path, metavar="NETWORK", help="a new directory")
     command.add_argument(
         "--cells", choices=["native", "stock"], help="default: what the model was trained for"
@@ -86,7 +106,11 @@ def make_parser() -> argparse.ArgumentParser:
         "--input", choices=["bits", "current", "token", "spikes"],
         help="default: token for an embedding, bits for integers, current for real values",
     )
-    command.add_argument("--timestep", type=float, default=1.0, metavar="MS")
+    command.add_argument(
+        "--timestep", type=float, default=1.0, metavar="MS",
+        help="of the simulator, in ms (default: %(default)s)",
+    )
+    outputs(command)
 
     def board(command: argparse.ArgumentParser) -> None:
         command.add_argument(
@@ -116,7 +140,7 @@ def make_parser() -> argparse.ArgumentParser:
     command = add(
         "inspect", commands.inspect, "populations, projections, latency, synapses, ranges"
     )
-    command.add_argument("network", type=Path, metavar="NETWORK")
+    network(command)
     command.add_argument(
         "--spinnaker", action="store_true",
         help="what SpiNNaker's fixed point does to weights and modes",
@@ -127,12 +151,15 @@ def make_parser() -> argparse.ArgumentParser:
         help=f"samples to calibrate with (default: {commands.CALIBRATION})",
     )
     board(command)
+    outputs(command)
 
     command = add("run", commands.run, "run a network and classify the test samples")
-    command.add_argument("network", type=Path, metavar="NETWORK")
+    network(command)
     command.add_argument(
-        "--backend", default="software", metavar="software|spinnaker-software|nest|spinnaker"
+        "--backend", default="software", metavar="software|spinnaker-software|nest|spinnaker",
+        help="what runs it (default: %(default)s)",
     )
+    outputs(command)
     board(command)
     calibration(command)
     data(command)
@@ -140,8 +167,10 @@ def make_parser() -> argparse.ArgumentParser:
     command.set_defaults(batch=100)
 
     command = add("verify", commands.verify, "compare backends spike for spike")
-    command.add_argument("network", type=Path, metavar="NETWORK")
-    command.add_argument("--checkpoint", type=Path, metavar="C")
+    network(command)
+    command.add_argument(
+        "--checkpoint", type=Path, metavar="C", help="the trained model, for the backend torch"
+    )
     command.add_argument(
         "--backends", metavar="A,B,...",
         help=f"the first is the reference (default: {commands.BACKENDS}; with --recording: "
@@ -152,26 +181,38 @@ def make_parser() -> argparse.ArgumentParser:
         help="compare what a job's run.py wrote; --data is then the job's inputs.npz",
     )
     data(command)
-    command.add_argument("--json", type=Path, metavar="F")
+    outputs(command)
 
     command = add("report", commands.report, "verify, and write a page of figures")
-    command.add_argument("network", type=Path, metavar="NETWORK")
-    command.add_argument("--checkpoint", type=Path, metavar="C", required=True)
+    network(command)
+    command.add_argument(
+        "--checkpoint", type=Path, metavar="C", required=True, help="the trained model"
+    )
     command.add_argument(
         "--backends", default=commands.BACKENDS, metavar="A,B,...",
         help="the first is the reference (default: %(default)s)",
     )
     data(command)
-    command.add_argument("--out", type=Path, metavar="F.html", required=True)
+    command.add_argument(
+        "--out", type=Path, metavar="F.html", required=True, help="the page to write"
+    )
+    outputs(command)
 
     command = add("job", commands.job, "write a self-contained board job, inputs included")
-    command.add_argument("network", type=Path, metavar="NETWORK")
+    network(command)
     command.add_argument("out", type=Path, metavar="DIR", help="a new directory")
     data(command)
+    outputs(command)
 
     command = add("demo", commands.demo, "the main job on shipped data and a shipped checkpoint")
-    command.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR")
-    command.add_argument("--samples", type=int, default=200, metavar="N")
+    command.add_argument(
+        "--out", type=Path, default=Path("demo"), metavar="DIR",
+        help="where to write; an earlier demo is replaced (default: %(default)s)",
+    )
+    command.add_argument(
+        "--samples", type=int, default=200, metavar="N",
+        help="the first N of the shipped images (default: %(default)s)",
+    )
     return parser
 
 
@@ -185,19 +226,13 @@ def _complete(parser: argparse.ArgumentParser) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; 0 done, 1 a comparison failed, 2 refused (the reason on stderr)."""
-    parser = make_parser()
-    _complete(parser)
-    args = parser.parse_args(argv)
-    os.environ.setdefault("PYNEST_QUIET", "1")
-    # PyNN calls parts of NEST that NEST calls deprecated; a user can do nothing about it.
-    warnings.filterwarnings("ignore", module=r"(nest|pyNN)\.")
-    try:
-        return int(args.function(args))
-    except SnnSsmError as error:
-        print(f"snn-ssm: {type(error).__name__}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt as interrupt:
-        print(": ".join(["snn-ssm: interrupted", *map(str, interrupt.args)]), file=sys.stderr)
-        return 130
+    """Run one command; returns its exit status (:mod:`export.command.process`)."""
 
+    def work() -> int:
+        parser = make_parser()
+        _complete(parser)
+        args = parser.parse_args(argv)
+        prepare(args.quiet)
+        return int(args.function(args))
+
+    return guarded(work)

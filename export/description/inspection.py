@@ -121,6 +121,30 @@ def _label(projection: Projection) -> str:
     return f"{label} ({', '.join(notes)})" if notes else label
 
 
+def summary(network: Network) -> dict[str, Any]:
+    """The numbers of :func:`describe`: populations, projections, ranges; latencies in steps."""
+    limits = bounds(network)
+    return {
+        "timestep": network.timestep,
+        "steps": network.steps,
+        "input": {"encoding": network.source.encoding, "sources": network.source.size},
+        "populations": [
+            {
+                "name": p.name, "neurons": p.size, "modes": p.kind.modes(p.cell),
+                "latency": p.latency, "max_u": limits[p.name].u, "max_y": limits[p.name].y,
+            }
+            for p in network.populations
+        ],
+        "projections": [
+            {
+                "source": p.source, "target": p.target, "receptor": p.receptor,
+                "synapses": p.weights.size, "delay": p.delay, "graded": p.graded,
+            }
+            for p in network.projections
+        ],
+    }
+
+
 def describe(network: Network) -> str:
     """Populations, projections, delays, latency, synapses and ranges, as text."""
     source, limits = network.source, bounds(network)

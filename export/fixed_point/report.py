@@ -15,7 +15,8 @@ so that a state uses ``reach`` + 1 of its 32 bits and has 31 - ``reach`` bits of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -136,16 +137,32 @@ def _where(values: FloatArray) -> tuple[int, int]:
     return int(h), int(n)
 
 
-def describe_plan(network: Network, plan: SpinnakerPlan) -> str:
-    """The tables, as text: projections, ring buffers, modes."""
+def _rows(
+    network: Network, plan: SpinnakerPlan
+) -> tuple[list[WeightRow], list[RingRow], list[ModeRow]]:
     found = [(network.population(name), p) for name, p in plan.populations.items()]
     weights = [
         weight_row(projection, p)
         for population, p in found
         for projection in network.incoming(population.name)
     ]
-    rings = [ring_row(network, *pair) for pair in found]
     modes = [row for row in (mode_row(network, *pair) for pair in found) if row]
+    return weights, [ring_row(network, *pair) for pair in found], modes
+
+
+def plan_rows(network: Network, plan: SpinnakerPlan) -> dict[str, list[dict[str, Any]]]:
+    """The rows of :func:`describe_plan`: ``projections``, ``ring_buffers``, ``modes``."""
+    weights, rings, modes = _rows(network, plan)
+    return {
+        "projections": [asdict(row) for row in weights],
+        "ring_buffers": [asdict(row) for row in rings],
+        "modes": [asdict(row) for row in modes],
+    }
+
+
+def describe_plan(network: Network, plan: SpinnakerPlan) -> str:
+    """The tables, as text: projections, ring buffers, modes."""
+    weights, rings, modes = _rows(network, plan)
     kind = "for the calibration samples" if plan.calibrated else "for all inputs in range"
     saturating = sum(row.can_saturate for row in rings)
     lines = [

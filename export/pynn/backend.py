@@ -63,6 +63,9 @@ class Backend(Protocol):
     ) -> Any:
         """Step currents (C, L) into a population through ``weights`` (C, H)."""
 
+    def run(self, sim: Any, duration: float) -> None:
+        """``sim.run(duration)``, ms, so that Ctrl-C ends it soon where that can be."""
+
     def record_membrane(self, population: Any) -> Any:
         """Start to record it; returns what :meth:`membrane` reads it from."""
 

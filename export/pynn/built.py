@@ -265,7 +265,7 @@ def run(
         sim.setup(**arguments)
         built = build(sim, network, samples[start : start + chunk])
         built.record(membranes)
-        sim.run(built.duration)
+        built.via.run(sim, built.duration)
         parts.append(built.recording(membranes))
         sim.end()
     return concatenate(parts)

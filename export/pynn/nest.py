@@ -6,6 +6,8 @@ LIF cells: :mod:`export.pynn.nest_lif`.
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -27,6 +29,7 @@ from export.pynn.backend import (
 # source acts.
 _FORGETS = 300.0
 _HELD_DOWN = -1e300
+_SLICE = 0.2  # s
 _SHORTEST_TAU = 0.05  # steps; a decay of exp(-20)
 
 
@@ -42,12 +45,14 @@ def without_warnings() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _step(network: Network) -> float:
-    """The timestep, in ms, by which a limit of delays is counted.
+def _limit(steps: int, timestep: float) -> float:
+    """``steps`` timesteps in ms, as a limit of delays.
 
     NEST cuts such a limit to whole microseconds: a product just below the grid would lose a step.
     """
-    return network.timestep * (1 + 1e-12)
+    product = steps * timestep
+    cut = math.floor(1000 * product) < round(1000 * product)
+    return product * (1 + 1e-12) if cut else product
 
 
 class Nest:
@@ -62,11 +67,10 @@ class Nest:
 
     def setup_arguments(self, network: Network) -> dict[str, Any]:
         check_timestep(network.timestep, "NEST")
-        step = _step(network)
         return {
             "timestep": network.timestep,
-            "min_delay": self._min_delay(network) * step,
-            "max_delay": network.max_delay * step,
+            "min_delay": _limit(self._min_delay(network), network.timestep),
+            "max_delay": _limit(network.max_delay, network.timestep),
             "spike_precision": "on_grid",
             "threads": 1,
         }
@@ -83,6 +87,21 @@ class Nest:
                 f"the simulator's spike_precision is {state.spike_precision!r}; expected "
                 "'on_grid'. Call sim.setup(**setup_arguments('nest', network)) before build()."
             )
+
+    def run(self, sim: Any, duration: float) -> None:
+        """In slices of about a fifth of a second each: NEST lets no signal through before its end.
+
+        A slice is a whole number of NEST's shortest delays, so that the result is that of one run.
+        """
+        unit = float(sim.simulator.state.min_delay)
+        length, done = 100 * unit, 0.0
+        while duration - done > length:
+            start = time.monotonic()
+            sim.run(length)
+            done += length
+            factor = min(max(_SLICE / max(time.monotonic() - start, 1e-3), 0.5), 2.0)
+            length = max(round(length / unit * factor), 1) * unit
+        sim.run(duration - done)
 
     def check_ran(self) -> None:
         """NEST always computes."""
@@ -201,7 +220,7 @@ class NestStock(Nest):
     def setup_arguments(self, network: Network) -> dict[str, Any]:
         first = first_steps(network, self.lag, self.first_input(network))
         longest = max(first[p.target] - first[p.source] for p in network.projections) - self.lag
-        return super().setup_arguments(network) | {"max_delay": longest * _step(network)}
+        return super().setup_arguments(network) | {"max_delay": _limit(longest, network.timestep)}
 
     def population(
         self, sim: Any, network: Network, population: Population, first_step: int, copies: int

@@ -174,6 +174,9 @@ class SpinnakerBackend:
                 "Call sim.setup(**setup_arguments('spinnaker', network)) before build()."
             )
 
+    def run(self, sim: Any, duration: float) -> None:
+        sim.run(duration)
+
     def check_ran(self) -> None:
         from spinn_utilities.config_holder import get_config_bool
 

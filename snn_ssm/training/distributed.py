@@ -18,6 +18,7 @@ import torch.distributed.nn
 from torch import Tensor, distributed, nn
 
 from pynn_models.errors import SnnSsmError
+from snn_ssm.model.norms import ChannelBatchNorm
 
 
 class DeviceError(SnnSsmError):
@@ -144,11 +145,11 @@ def join(device: str) -> World:
     return World(distributed.get_rank(), distributed.get_world_size(), found)
 
 
-class SharedBatchNorm(nn.BatchNorm1d):
+class SharedBatchNorm(ChannelBatchNorm):
     """A batch norm over the batches of all processes: (B, H, L) -> (B, H, L).
 
     Training: ``m = sum x / n``, ``v = sum (x - m)^2 / n``, both sums over the samples and steps of
-    every process. Evaluation as ``nn.BatchNorm1d``, whose parameters and buffers it has.
+    every process. Evaluation as ``ChannelBatchNorm``, whose parameters and buffers it has.
     """
 
     world: World
@@ -181,7 +182,7 @@ def share_norms(network: nn.Module, world: World) -> None:
         return
     for module in list(network.modules()):
         for name, child in module.named_children():
-            if type(child) is nn.BatchNorm1d:
+            if type(child) is ChannelBatchNorm:
                 norm = SharedBatchNorm(child.num_features, child.eps, child.momentum)
                 norm.world = world
                 norm.weight, norm.bias = child.weight, child.bias

@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from snn_ssm.checkpoint import MODEL_FILE, check_size, load_checkpoint, save_checkpoint
 from snn_ssm.config import Config
@@ -32,6 +31,7 @@ from snn_ssm.files import (
 from snn_ssm.model.network import build_network
 from snn_ssm.model.restore import load_network, load_weights, require_same_model, to_checkpoint
 from snn_ssm.model.sequence import Output
+from snn_ssm.progress import LOG, progress_bar
 from snn_ssm.results.labels import model_name
 from snn_ssm.tasks import Samples
 from snn_ssm.tasks.base import check_samples
@@ -98,6 +98,12 @@ class Run:
         size = self.config.training.batch_size
         for count in (len(samples), min(len(samples), _NORM_SAMPLES)):
             last = len(split(np.arange(count), size)[-1])
+            if last * self.config.task.steps == 1 and self.config.model.norm == "batch":
+                raise TrainingError(
+                    f"the last of the batches of {size} of {count} samples has 1, of 1 step; "
+                    "expected at least 2, since a batch norm has no variance of one value. Choose "
+                    "another training.batch_size, or task.train_samples."
+                )
             if last < self.world.size:
                 raise TrainingError(
                     f"the last of the batches of {size} of {count} samples has {last}, too few "
@@ -222,12 +228,12 @@ class Run:
         order = self.order(samples)
         saved = time.monotonic()
         self.network.train()
-        bar = tqdm(
-            total=total,
+        bar = progress_bar(
+            total,
             initial=progress.batch,
             desc=f"epoch {progress.epoch + 1}/{training.epochs}",
             mininterval=1.0,
-            disable=self.world.rank > 0,
+            silent=self.world.rank > 0,
         )
         with bar, Interruption() as interruption:
             for index in split(order, training.batch_size)[progress.batch :]:
@@ -282,6 +288,14 @@ class Run:
             }
         )
         done = progress.epoch + 1
+        rates = found.activity.rates
+        if self.world.rank == 0:
+            LOG.info(
+                "epoch %d/%d: loss %.4f, accuracy %.2f %% in training, %.2f %% in the test; spike "
+                "rate %.3f; %.0f s of steps so far", done, self.config.training.epochs,
+                progress.loss / seen, 100 * progress.correct / seen, 100 * found.accuracy,
+                sum(rates) / max(1, len(rates)), progress.seconds,
+            )
         checkpoint = to_checkpoint(self.network, self.config)
         self.progress = Progress(
             done,

@@ -17,6 +17,7 @@ from export.command.arguments import main  # noqa: E402
 from snn_ssm import config as configuration  # noqa: E402
 from snn_ssm.checkpoint import load_checkpoint  # noqa: E402
 from snn_ssm.files import read_arrays  # noqa: E402
+from snn_ssm.model.norms import ChannelBatchNorm  # noqa: E402
 from snn_ssm.training import loop as training  # noqa: E402
 from snn_ssm.training.distributed import World, is_first, join  # noqa: E402
 from snn_ssm.training.loop import METRICS_FILE, STATE_FILE, TrainingError, train  # noqa: E402
@@ -145,4 +146,4 @@ def test_alone_there_is_nothing_to_exchange():
     assert world.sum(x) is x
     assert world.gather("a") == ["a"] and world.first(5) == 5
     network = training.Run(config_of(), ROOT, world).network
-    assert type(network.blocks[0].norm) is torch.nn.BatchNorm1d
+    assert type(network.blocks[0].norm) is ChannelBatchNorm

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
 from export.description.network import Network
 from export.lowering.network import margins
 from export.verification.backends.kind import Options, UnknownBackendError
@@ -16,6 +14,7 @@ from export.verification.backends.torch import TORCH, torch_runner
 from export.verification.comparison import VerificationError
 from export.verification.contract import Runner, verify
 from snn_ssm.checkpoint import load_checkpoint
+from snn_ssm.progress import progress_bar
 
 if TYPE_CHECKING:
     from snn_ssm.tasks import Samples
@@ -51,7 +50,7 @@ def verify_backends(
             "least two runs. Name another backend, for example --backends software,nest."
         )
     known = None if checkpoint is None else margins(load_checkpoint(checkpoint))
-    with tqdm(total=len(samples), desc="verify") as bar:
+    with progress_bar(len(samples), desc="verify") as bar:
         return verify(
             network,
             samples.inputs,
