@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 from export.command import actions as commands
-from pynn_models.errors import SnnSsmError
+from export.command.terminal import Printed
+from pynn_models.errors import SnnSsmError, printable
 from snn_ssm import __version__
 from snn_ssm.tasks import TASKS
 
@@ -175,9 +177,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     # PyNN calls parts of NEST that NEST calls deprecated; a user can do nothing about it.
     warnings.filterwarnings("ignore", module=r"(nest|pyNN)\.")
     try:
-        return int(args.function(args))
+        with contextlib.redirect_stdout(cast(TextIO, Printed(sys.stdout))):
+            return int(args.function(args))
     except SnnSsmError as error:
-        print(f"snn-ssm: {type(error).__name__}: {error}", file=sys.stderr)
+        print(printable(f"snn-ssm: {type(error).__name__}: {error}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:
         print(": ".join(["snn-ssm: interrupted", *map(str, interrupt.args)]), file=sys.stderr)
