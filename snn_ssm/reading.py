@@ -19,6 +19,7 @@ LARGEST_TEXT = 2**26  # of JSON and TOML, in bytes: longer ones no program of ou
 _DEEPEST = 64  # tables within tables; ours have 4
 _INTEGERS = 2**64  # larger ones no format of ours holds
 _DIGITS = 20
+_PIECE = 2**20
 _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -72,6 +73,18 @@ def read_regular(path: Path, limit: int | None = None) -> bytes:
             return stream.read()
         except MemoryError as error:
             raise OSError(12, f"its {size} bytes do not fit into memory", str(path)) from error
+
+
+def drain(stream: Any, limit: int) -> bytes:
+    """What a stream that unpacks yields, but no more than ``limit + 1`` bytes.
+
+    ``stream.read(n)`` would take memory for ``limit`` at once, ``read()`` for all that comes.
+    """
+    parts, left = [], limit + 1
+    while left > 0 and (part := stream.read(min(left, _PIECE))):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
 
 
 def read_bytes(path: Path, what: str, limit: int | None = None) -> bytes:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 from export.command import actions as commands
 from export.command.process import guarded, prepare
+from export.command.terminal import Printed
 from snn_ssm import __version__
 from snn_ssm.tasks import TASKS
 
@@ -235,4 +237,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         prepare(args.quiet)
         return int(args.function(args))
 
-    return guarded(work)
+    with contextlib.redirect_stdout(cast(TextIO, Printed(sys.stdout))):
+        return guarded(work)

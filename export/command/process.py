@@ -14,7 +14,7 @@ import traceback
 import warnings
 from collections.abc import Callable
 
-from pynn_models.errors import SnnSsmError
+from pynn_models.errors import SnnSsmError, printable
 
 REFUSED, BUG, INTERRUPTED, CLOSED_PIPE = 2, 70, 130, 141
 
@@ -39,7 +39,7 @@ def guarded(work: Callable[[], int]) -> int:
         sys.stdout.flush()
         return status
     except SnnSsmError as error:
-        return _end(REFUSED, f"{type(error).__name__}: {error}")
+        return _end(REFUSED, printable(f"{type(error).__name__}: {error}"))
     except KeyboardInterrupt as interrupt:
         return _end(INTERRUPTED, ": ".join(["interrupted", *map(str, interrupt.args)]))
     except MemoryError:

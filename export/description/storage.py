@@ -19,6 +19,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from export.description.cells import KINDS, STATE_SPACE, Cell
+from export.description.fields import check_fields
 from export.description.network import (
     INPUT_RECEPTOR,
     FloatArray,
@@ -147,20 +148,13 @@ def load_network(directory: Path) -> Network:
             "Export the network anew."
         )
     try:
+        check_fields(description)
         return _rebuild(description, arrays)
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise StorageError(
             f"{path} and {ARRAYS_FILE} lack a part of a network, or hold one of the wrong type "
             f"({error!r}). Export the network anew."
         ) from error
-
-
-def _table(description: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """A part of a description that is a table; raises ``TypeError`` where it is none."""
-    found = description[key]
-    if not isinstance(found, dict):
-        raise TypeError(f"{key} is {found!r}, no table")
-    return found
 
 
 def _rebuild(description: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Network:
@@ -185,7 +179,7 @@ def _rebuild(description: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Ne
         populations=tuple(populations),
         projections=tuple(projections),
         readout=Readout(**description["readout"]),
-        origin=_table(description, "origin"),
+        origin=description["origin"],
         cells=description["cells"],
     )
 

@@ -30,6 +30,11 @@ def layer_colour(index: int) -> str:
     return COLOURS[index % len(COLOURS)]
 
 
+def plain(text: str) -> str:
+    """A name as it is: matplotlib would take what stands between dollars for mathematics."""
+    return text.replace("$", r"\$")
+
+
 def axes_of(ax: Axes | None, height: float, width: float = WIDTH) -> Axes:
     """The given Axes, or those of a new Figure of that size in inches."""
     return ax or Figure(figsize=(width, height), layout="constrained").add_subplot()

@@ -27,6 +27,7 @@ from export.pages.figure_style import (
     axes_of,
     finish,
     layer_colour,
+    plain,
     side_legend,
 )
 from export.samples.recording import Recording
@@ -70,7 +71,7 @@ def plot_input_and_rasters(
     if len(inputs) > 1:
         side_legend(top)
     source = network.source
-    finish(top, "", source.kind.unit(source), f"{source.name}: sample {sample}")
+    finish(top, "", source.kind.unit(source), f"{plain(source.name)}: sample {sample}")
     for i, (panel, layer, spikes) in enumerate(zip(rest, layers, rasters, strict=True)):
         ink = to_rgba(layer_colour(i))
         panel.imshow(
@@ -83,7 +84,7 @@ def plot_input_and_rasters(
         rate = float(spikes.mean())
         finish(
             panel, "", "neuron\n(index)",
-            f"{layer.name}: {rate:.3f} spikes per neuron and step "
+            f"{plain(layer.name)}: {rate:.3f} spikes per neuron and step "
             f"({1000 * rate / network.timestep:.0f} Hz)",
         )
     panels[-1, 0].set_xlabel("time (ms)")
@@ -120,7 +121,7 @@ def plot_membranes(
     times = (np.arange(len(reference)) + 1) * timestep  # ms
     for i, (name, trace) in enumerate(traces.items()):
         difference = float(np.abs(trace - reference).max()) if len(reference) else 0.0
-        label = name if i == 0 else f"{name} (max |Δy| {difference:.2g})"
+        label = plain(name) if i == 0 else f"{plain(name)} (max |Δy| {difference:.2g})"
         ax.plot(times, trace, label=label, zorder=2 + i, **_TRACES[i % len(_TRACES)])
     if np.isfinite(theta):
         ax.axhline(theta, color=COLOURS[1], linewidth=1.0, zorder=1.5, label=f"θ = {theta:g}")
@@ -169,8 +170,8 @@ def plot_confusion(
             column, row, str(counts[row, column]), ha="center", va="center", fontsize=SMALL_TEXT,
             color="white" if share[row, column] > 0.55 else INK,
         )
-    ax.set_xticks(range(size), classes)
-    ax.set_yticks(range(size), classes)
+    for set_ticks in (ax.set_xticks, ax.set_yticks):
+        set_ticks(range(size), [plain(name) for name in classes])
     accuracy = 100 * float((labels == predictions).mean())
     finish(
         ax, "predicted class", "true class",
@@ -191,7 +192,7 @@ def plot_spike_rates(rates: Mapping[str, float], ax: Axes | None = None) -> Axes
         color=[layer_colour(i) for i in range(len(names))],
     )
     ax.bar_label(bars, fmt="%.3f", padding=4, fontsize=SMALL_TEXT, color=INK)
-    ax.set_yticks(range(len(names)), names)
+    ax.set_yticks(range(len(names)), [plain(name) for name in names])
     ax.invert_yaxis()
     ax.set_xlim(0.0, max([*rates.values(), 1e-3]) * 1.15)
     finish(ax, "spike rate (spikes per neuron and step)", "layer", "")

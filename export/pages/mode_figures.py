@@ -18,6 +18,7 @@ from export.pages.figure_style import (
     axes_of,
     finish,
     layer_colour,
+    plain,
     side_legend,
 )
 from pynn_models.cells import StateSpaceCell, propagator
@@ -103,7 +104,7 @@ def plot_modes(network: Network, ax: Axes | None = None) -> Axes:
         endless += int((~leaks).sum())
         ax.scatter(
             cell.tau[leaks], omega[leaks], s=6, color=layer_colour(i), alpha=0.55, linewidths=0,
-            label=layer.name, rasterized=True,
+            label=plain(layer.name), rasterized=True,
         )
     ax.set_xscale("log")
     one_turn, fastest = 2 * np.pi / duration, np.pi / network.timestep  # rad/ms

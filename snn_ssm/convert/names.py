@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from pynn_models.errors import SnnSsmError
 from snn_ssm.config import Config, ConfigError, ModelConfig, from_dict
 from snn_ssm.files import read_bytes
+from snn_ssm.reading import LARGEST_TEXT, parse_toml
 
 _ENDS = {"encoder": "encoder", "decoder": "decoder"}
 # Layout -> part -> its name in the source; all but the first four are within the block.
@@ -87,8 +87,8 @@ def load_map(path: Path) -> tuple[Config, Names]:
     Raises ``FileError``, :class:`MapError` or ``ConfigError``, naming the file.
     """
     try:
-        table = tomllib.loads(read_bytes(path, "map").decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        table = parse_toml(read_bytes(path, "map", LARGEST_TEXT).decode("utf-8"))
+    except ValueError as error:
         raise MapError(f"{path} is not valid TOML: {error}. Correct the file.") from error
     for name in ("task", "model", "names"):
         if not isinstance(table.get(name), dict):
@@ -112,7 +112,7 @@ def load_map(path: Path) -> tuple[Config, Names]:
 
 def _names(path: Path, table: dict[str, Any]) -> Names:
     layout = table.pop("layout", None)
-    if layout not in LAYOUTS:
+    if not isinstance(layout, str) or layout not in LAYOUTS:
         raise MapError(
             f"{path}: names.layout is {layout!r}; expected one of {', '.join(LAYOUTS)}."
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from pynn_models.errors import SnnSsmError
 from snn_ssm.files import read_arrays, read_bytes
+from snn_ssm.reading import memory
 
 _TORCH = (b"PK\x03\x04", b"\x80")  # how torch's files start: a zip archive, or a bare pickle
 
@@ -51,6 +53,7 @@ def _read_torch(path: Path, data: bytes, key: str) -> dict[str, NDArray[Any]]:
             f"{path} is a torch file, and torch cannot be imported ({error}). Install it: pip "
             "install 'snn-ssm[train]'. Or save the model as safetensors."
         ) from error
+    _check_sizes(path, data)
     try:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -65,7 +68,32 @@ def _read_torch(path: Path, data: bytes, key: str) -> dict[str, NDArray[Any]]:
             "state_dict() anew."
         ) from error
     state = _state_dict(path, content, key)
-    return {name: _array(path, name, tensor) for name, tensor in state.items()}
+    arrays, room = {}, memory()
+    for name, tensor in state.items():
+        arrays[name] = _array(path, name, tensor)
+        room -= arrays[name].nbytes
+        if room < 0:
+            raise SourceError(f"{path}: its tensors do not fit into half of the memory.")
+    return arrays
+
+
+def _check_sizes(path: Path, data: bytes) -> None:
+    """Raise :class:`SourceError` for an archive that unpacks to more than memory has room for."""
+    if not data.startswith(_TORCH[0]):
+        return
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            size = sum(info.file_size for info in archive.infolist())
+    except Exception as error:  # a damaged archive raises any of Python's own
+        raise SourceError(
+            f"{path} is no valid torch file ({type(error).__name__}). Save the model's "
+            "state_dict() anew."
+        ) from error
+    if size > memory():
+        raise SourceError(
+            f"{path} unpacks to {size} bytes; expected no more than {memory()}, half of the "
+            "memory. Save the model's state_dict() alone."
+        )
 
 
 def _state_dict(path: Path, content: Any, key: str) -> dict[str, Any]:
@@ -101,9 +129,14 @@ def _described(content: Any) -> str:
 
 
 def _array(path: Path, name: str, tensor: Any) -> NDArray[Any]:
-    if tensor.is_floating_point() and tensor.element_size() < 4:
-        tensor = tensor.float()
     try:
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise SourceError(
+                f"{path}: {name} of shape {tuple(tensor.shape)} and strides {tensor.stride()} "
+                "repeats its elements; expected one that holds them all. Save a contiguous copy."
+            )
+        if tensor.is_floating_point() and tensor.element_size() < 4:
+            tensor = tensor.float()
         return tensor.numpy(force=True)
     except (TypeError, RuntimeError) as error:
         raise SourceError(

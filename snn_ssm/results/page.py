@@ -7,14 +7,16 @@ torch.
 from __future__ import annotations
 
 import argparse
-import json
+import html
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pynn_models.errors import SnnSsmError
+from pynn_models.errors import SnnSsmError, printable
 from snn_ssm.files import read_bytes, write_atomic
+from snn_ssm.reading import LARGEST_TEXT, parse_json
 from snn_ssm.results.labels import family
 
 Metrics = Mapping[str, Any]
@@ -58,6 +60,9 @@ machine that may have had other work.
 """
 
 
+_MARKDOWN = re.compile(r"[\\`*\[\]|]")
+
+
 class ResultsError(SnnSsmError):
     """A file that is no run's metrics."""
 
@@ -83,9 +88,11 @@ def read_metrics(directory: Path) -> list[dict[str, Any]]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        metrics: dict[str, Any] = json.loads(read_bytes(path, "metrics"))
+        metrics: dict[str, Any] = parse_json(read_bytes(path, "metrics", LARGEST_TEXT))
+        if not isinstance(metrics["model"], str) or not isinstance(metrics["task"], str):
+            raise TypeError(f"model is {metrics['model']!r}, task {metrics['task']!r}")
         page([metrics])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
         raise ResultsError(
             f"{path} is not the metrics.json of a finished run ({type(error).__name__}: {error}). "
             "Copy the file again, or train with this version."
@@ -138,8 +145,14 @@ def _row(metrics: Metrics) -> list[str]:
     ]
 
 
+def _text(text: str) -> str:
+    """A text as Markdown shows it: no cell, link, emphasis or HTML of its own."""
+    escaped = _MARKDOWN.sub(r"\\\g<0>", html.escape(text, quote=False))
+    return "".join(c if c.isprintable() else " " for c in escaped)
+
+
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
+    lines = [header, ["---"] * len(header), *(map(_text, row) for row in rows)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
 
 
@@ -150,9 +163,9 @@ def _class_table(metrics: Metrics) -> str:
         for row in metrics["classes"]
     ]
     run = f"epochs: {len(metrics['epochs'])}, training samples: {metrics['train_samples']:,}"
-    title = f"### {_title(metrics)}: {metrics['model']}, {run}"
+    title = _text(f"{_title(metrics)}: {metrics['model']}, {run}")
     header = ["class", "test samples", "sensitivity %", "positive predictivity %"]
-    return f"{title}\n\n{_table(header, rows)}"
+    return f"### {title}\n\n{_table(header, rows)}"
 
 
 def not_run(runs: Sequence[Metrics]) -> list[str]:
@@ -192,7 +205,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         write_atomic(args.page, page(read_metrics(args.runs)).encode())
     except SnnSsmError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        print(printable(f"{type(error).__name__}: {error}"), file=sys.stderr)
         return 2
     return 0
 

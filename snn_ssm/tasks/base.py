@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,9 +15,12 @@ from numpy.typing import NDArray
 
 from pynn_models.errors import SnnSsmError
 from snn_ssm.config import Config, ModelConfig, TaskConfig
+from snn_ssm.npz import read_arrays
+from snn_ssm.reading import memory, read_regular
 
 DATA_VARIABLE = "SNN_SSM_DATA"
 _ORDER_SEED = 2
+_LABELS = 2**16  # classes of a model, at most
 
 
 class DataError(SnnSsmError):
@@ -50,15 +54,40 @@ class Samples:
         return found.hexdigest()
 
 
+def read_file(path: Path, limit: int | None = None) -> bytes:
+    """The content of a regular file of at most ``limit`` bytes; raises :class:`DataError`."""
+    try:
+        return read_regular(path, limit)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error}). Fetch the file again.") from error
+
+
+def read_label(text: str | bytes) -> int:
+    """A label written out; raises ``ValueError`` for no integer, or one that no class has."""
+    label = int(text)
+    if abs(label) >= _LABELS:
+        raise ValueError(f"the label {label} is no class")
+    return label
+
+
+def require_room(shape: tuple[int, ...], itemsize: int, what: str) -> None:
+    """Raise :class:`DataError` where an array of that shape would not fit into memory."""
+    size, room = math.prod(shape) * itemsize, memory()
+    if size > room:
+        raise DataError(
+            f"{what} would take {size} bytes as an array of shape {shape}; expected no more than "
+            f"{room}, half of the memory. Lower task.steps or task.train_samples."
+        )
+
+
 def read_npz(path: Path, what: str, arrays: Mapping[str, str]) -> dict[str, NDArray[Any]]:
     """The named arrays of an ``.npz``; no pickle. ``arrays``: what each is, in words.
 
     Raises :class:`DataError`.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in arrays}
-    except Exception as error:  # a damaged archive raises any of Python's own
+        return read_arrays(Path(path), arrays)
+    except (OSError, ValueError) as error:
         expected = ", ".join(f"{name} {meaning}" for name, meaning in arrays.items())
         raise DataError(
             f"{path} cannot be read as {what} ({error}); expected an .npz file with {expected}. "
@@ -83,14 +112,18 @@ def read_samples(path: Path) -> Samples:
         raise DataError(
             f"{path} holds no samples: inputs have shape {inputs.shape}. Make the file again."
         )
-    if inputs.dtype.kind not in "biuf" or not np.isfinite(inputs).all():
+    wide = inputs.dtype.itemsize > 8  # what torch has no type for
+    if inputs.dtype.kind not in "biuf" or wide or not np.isfinite(inputs).all():
         raise DataError(
             f"{path}: inputs, of type {inputs.dtype}, are not all finite numbers. Make the file "
             "again."
         )
     integers = labels.dtype.kind in "iu"
-    if not integers or labels.min() < 0:
-        found = f"the least is {labels.min()}" if integers else f"they are {labels.dtype}"
+    if not integers or labels.min() < 0 or labels.max() >= _LABELS:
+        extreme = f"the least is {labels.min()}" if labels.dtype.kind == "i" else ""
+        if integers and labels.max() >= _LABELS:
+            extreme = f"the largest is {labels.max()}"
+        found = extreme if integers else f"they are {labels.dtype}"
         raise DataError(
             f"{path}: labels are integers from 0 on, but {found}. Make the file again."
         )

@@ -17,7 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_ssm.config import Config, TaskConfig, TrainingConfig
-from snn_ssm.tasks.base import DataError, Samples, arranged, gated_spiking_units, locate, order
+from snn_ssm.tasks.base import (
+    DataError,
+    Samples,
+    arranged,
+    gated_spiking_units,
+    locate,
+    order,
+    read_file,
+)
 from snn_ssm.tasks.pictures import decode
 from snn_ssm.tasks.ragged import read_packed
 
@@ -45,10 +53,7 @@ def greyscale(colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def read_batch(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Grey pixels (B, 1024) and labels (B,) of one official file; raises :class:`DataError`."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error}). Fetch the archive again.") from error
+    content = read_file(path)
     if not content or len(content) % _RECORD:
         raise DataError(
             f"{path} has {len(content)} bytes; expected a multiple of {_RECORD}, a label and "

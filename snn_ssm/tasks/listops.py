@@ -28,6 +28,8 @@ from snn_ssm.tasks.base import (
     locate,
     make_folder,
     order,
+    read_file,
+    read_label,
 )
 from snn_ssm.tasks.ragged import Ragged, join, read_ragged, write_ragged
 
@@ -175,10 +177,7 @@ def read_table(path: Path) -> tuple[Ragged, NDArray[np.int64]]:
     Raises :class:`DataError`.
     """
     items, labels = [], []
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error}). Fetch the file again.") from error
+    lines = read_file(path).splitlines()
     if lines and lines[0] != _HEADER:
         raise DataError(
             f"{path} begins with {lines[0][:60]!r}; expected the header {_HEADER!r}. Fetch the "
@@ -188,7 +187,7 @@ def read_table(path: Path) -> tuple[Ragged, NDArray[np.int64]]:
         source, _, target = line.partition(b"\t")
         try:
             items.append(encode(source))
-            labels.append(int(target))
+            labels.append(read_label(target))
         except ValueError as error:
             raise DataError(
                 f"{path}, line {number}: {error}; expected a tree, a tab and its value. Fetch the "

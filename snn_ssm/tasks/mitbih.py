@@ -41,6 +41,7 @@ from snn_ssm.tasks.base import (
     locate,
     order,
     read_npz,
+    require_room,
 )
 from snn_ssm.tasks.wfdb import Recording, read_recording
 
@@ -86,6 +87,7 @@ def beats(recording: Recording, steps: int) -> tuple[NDArray[np.uint8], NDArray[
         labels[np.isin(recording.symbols, [ord(symbol) for symbol in symbols])] = label
     level = levels(recording.signal)
     ends = recording.times[labels >= 0] // DECIMATION + AFTER
+    require_room((len(ends), steps), 8, "windows of that length")
     index = ends[:, None] + np.arange(1 - steps, 1)  # (B, L)
     # The first level is always the centre, and so is what stands before it.
     return level[np.clip(index, 0, len(level) - 1)], labels[labels >= 0]
@@ -98,7 +100,11 @@ def _fit(stored: dict[str, NDArray[Any]]) -> bool:
         lo.ndim == 2 and lo.shape == hi.shape and lo.dtype == hi.dtype == np.uint8
         and stored["records"].shape == lo.shape[:1] and offsets.shape == (len(lo) + 1,)
         and times.ndim == 1 and stored["ann_symbol"].shape == times.shape
+        and {times.dtype.kind, offsets.dtype.kind} <= {"i", "u"}
+        and stored["records"].dtype.kind == "U"
+        and stored["ann_symbol"].dtype == np.uint8 and lo.shape[1] >= DECIMATION
     )
+    offsets = offsets.astype(np.int64) if shapes else offsets  # of unsigned ones none falls
     return shapes and bool(
         offsets[0] == 0 and offsets[-1] == len(times) and (np.diff(offsets) >= 0).all()
         and ((times >= 0) & (times < lo.shape[1])).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import struct
 import urllib.error
 import urllib.request
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig
 from snn_ssm.files import write_atomic
+from snn_ssm.reading import drain
 from snn_ssm.tasks.base import (
     DataError,
     Samples,
@@ -23,12 +25,14 @@ from snn_ssm.tasks.base import (
     gated_spiking_units,
     make_folder,
     order,
+    read_file,
 )
 
 STEPS = 784
 CLASSES = tuple("0123456789")
 MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 _PERMUTATION_SEED = 1
+_MORE = 2**20  # bytes that are unpacked, beyond those expected, to say how many there are
 
 
 @dataclass(frozen=True)
@@ -80,19 +84,31 @@ def find(data: Path, file: IdxFile) -> Path:
     )
 
 
-def read_idx(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """An idx file of unsigned bytes of exactly ``shape``; ``path`` may be gzipped."""
-    try:
-        raw = path.read_bytes()
-        content = gzip.decompress(raw) if path.suffix == ".gz" else raw
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read ({error}). Fetch the file again.") from error
+def read_idx(path: Path, shape: tuple[int, ...], digest: str = "") -> NDArray[np.uint8]:
+    """An idx file of unsigned bytes of exactly ``shape``; ``path`` may be gzipped.
+
+    ``digest``: the SHA-256 that its uncompressed content must have, where one is known. Raises
+    :class:`DataError`.
+    """
     header = struct.pack(f">I{len(shape)}I", 0x0800 + len(shape), *shape)
     size = len(header) + int(np.prod(shape))
+    raw = read_file(path)
+    try:
+        packed = path.suffix == ".gz"
+        content = drain(gzip.GzipFile(fileobj=io.BytesIO(raw)), size + _MORE) if packed else raw
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} cannot be read ({error}). Fetch the file again.") from error
     if len(content) != size or not content.startswith(header):
         raise DataError(
             f"{path} is no idx file of shape {shape}: it has {len(content)} bytes, expected "
             f"{size} starting with the header {header.hex()}. Fetch the file again."
+        )
+    found = hashlib.sha256(content).hexdigest()
+    if digest and found != digest:
+        raise DataError(
+            f"{path} is not MNIST's: its SHA-256 (uncompressed) is {found}, expected {digest}. "
+            "Fetch the file again; other pictures of this size, such as Fashion-MNIST, are data "
+            "of your own: write train.npz and test.npz with inputs (B, 1, 784) and labels (B,)."
         )
     return np.frombuffer(content, np.uint8, offset=len(header)).reshape(shape)
 
@@ -144,8 +160,8 @@ class SequentialMnist:
     def load(self, data: Path, split: str, task: TaskConfig) -> Samples:
         """Pixels (B, 1, 784) uint8 and labels (B,)."""
         images_file, labels_file = FILES[split]
-        images = read_idx(find(data, images_file), images_file.shape)
-        labels = read_idx(find(data, labels_file), labels_file.shape)
+        images = read_idx(find(data, images_file), images_file.shape, images_file.digest)
+        labels = read_idx(find(data, labels_file), labels_file.shape, labels_file.digest)
         index = order(len(labels), split, task)
         pixels = images.reshape(-1, 1, STEPS)[index]  # (B, 1, L)
         return arranged(pixels, labels[index], task, len(CLASSES))

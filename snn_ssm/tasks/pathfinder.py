@@ -20,7 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig
-from snn_ssm.tasks.base import DataError, Samples, arranged, locate, make_folder, order, read_npz
+from snn_ssm.reading import read_regular
+from snn_ssm.tasks.base import (
+    DataError,
+    Samples,
+    arranged,
+    locate,
+    make_folder,
+    order,
+    read_file,
+    read_label,
+    read_npz,
+)
 from snn_ssm.tasks.pictures import decode
 from snn_ssm.tasks.ragged import write_npz
 
@@ -41,10 +52,12 @@ def read_metadata(folder: Path) -> tuple[list[str], NDArray[np.int64]]:
     files = [path for path in (folder / "metadata").glob("*.npy") if path.stem.isdigit()]
     paths, labels = [], []
     for file in sorted(files, key=lambda path: int(path.stem)):
-        for number, line in enumerate(file.read_bytes().splitlines(), start=1):
+        for number, line in enumerate(read_file(file).splitlines(), start=1):
             try:
                 directory, name, _, label = line.decode("ascii").split()[:4]
-                labels.append(int(label))
+                if ".." in f"{directory}/{name}".split("/") or directory.startswith("/"):
+                    raise ValueError("a path that leads elsewhere")
+                labels.append(read_label(label))
             except ValueError as error:
                 raise DataError(
                     f"{file}, line {number}: {line[:60]!r}; expected 'imgs/0 sample_0.png 0 1 "
@@ -118,16 +131,26 @@ class Pathfinder:
         index = mixed[start:end]
         index = index[order(len(index), split, task)]
         try:
-            pictures = ((paths[i], (folder / paths[i]).read_bytes()) for i in index)
+            pictures = ((paths[i], read_regular(folder / paths[i])) for i in index)
             return decode(pictures, len(index), self.side), labels[index]
         except FileNotFoundError as error:
             raise DataError(f"{error.filename} is missing. Unpack the archive again.") from error
+        except OSError as error:
+            raise DataError(
+                f"a picture cannot be read ({error}). Unpack the archive again."
+            ) from error
 
     def _made(
         self, path: Path, split: str, task: TaskConfig
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         stored = read_npz(path, "Pathfinder", {"images": "(B, side, side)", "labels": "(B,)"})
         images, labels = stored["images"], stored["labels"]
+        if images.dtype != np.uint8 or labels.dtype.kind not in "iu" or labels.ndim != 1:
+            raise DataError(
+                f"{path} has images of {images.dtype} and labels of {labels.dtype} and shape "
+                f"{labels.shape}; expected uint8, and integers (B,). Remove the file and make it "
+                "again."
+            )
         if images.shape != (len(labels), self.side, self.side):
             raise DataError(
                 f"{path} has images of shape {images.shape} and {len(labels)} labels; expected "

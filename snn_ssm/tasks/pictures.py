@@ -33,15 +33,16 @@ def decode(pictures: Iterable[tuple[str, bytes]], count: int, side: int) -> NDAr
     for row, (name, content) in zip(found, pictures, strict=True):
         try:
             picture = image.open(io.BytesIO(content), formats=("JPEG", "PNG"))
-            grey = np.asarray(picture.convert("L"))
-        except (OSError, ValueError, SyntaxError) as error:
+            if picture.size != (side, side):  # before anything is unpacked
+                raise DataError(
+                    f"{name} is a picture of {picture.width} x {picture.height} pixels; expected "
+                    f"{side} x {side}."
+                )
+            row[:] = np.asarray(picture.convert("L"))
+        except DataError:
+            raise
+        except Exception as error:  # Pillow's decoders raise any of Python's own, and their own
             raise DataError(
                 f"{name} cannot be decoded as a picture ({error}). Fetch the file again."
             ) from error
-        if grey.shape != (side, side):
-            raise DataError(
-                f"{name} is a picture of {grey.shape[1]} x {grey.shape[0]} pixels; expected "
-                f"{side} x {side}."
-            )
-        row[:] = grey
     return found

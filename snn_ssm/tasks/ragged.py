@@ -13,7 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_ssm.files import write_atomic
-from snn_ssm.tasks.base import DataError, read_npz
+from snn_ssm.reading import drain, memory
+from snn_ssm.tasks.base import DataError, read_file, read_npz, require_room
+
+_MORE = 2**20  # bytes that are unpacked, beyond those expected, to say how many there are
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Ragged:
 
     def rows(self, index: NDArray[np.int64], steps: int) -> NDArray[np.uint8]:
         """The items of ``index`` (B,) as (B, 1, steps): cut off, or filled up with 0 at the end."""
+        require_room((len(index), 1, steps), 1, "items of that length")
         found = np.zeros((len(index), 1, steps), np.uint8)
         for row, i in zip(found[:, 0], index, strict=True):
             item = self.item(i)[:steps]
@@ -49,6 +53,15 @@ def join(items: list[bytes]) -> Ragged:
 def _checked(
     values: NDArray[Any], offsets: NDArray[Any], labels: NDArray[Any], where: str
 ) -> tuple[Ragged, NDArray[Any]]:
+    flat = values.ndim == offsets.ndim == 1 and values.dtype == np.uint8
+    if not flat or not {offsets.dtype.kind, labels.dtype.kind} <= {"i", "u"}:
+        raise DataError(
+            f"{where}: values of {values.dtype} and shape {values.shape}, offsets of "
+            f"{offsets.dtype} and shape {offsets.shape}, labels of {labels.dtype} and shape "
+            f"{labels.shape}; expected uint8, and twice integers, each of one axis. Fetch or make "
+            "the files again."
+        )
+    offsets = offsets.astype(np.int64)  # differences of unsigned ones are never negative
     rising = len(offsets) > 0 and offsets[0] == 0 and bool((np.diff(offsets) >= 0).all())
     if not rising or offsets[-1] != len(values) or labels.shape != (len(offsets) - 1,):
         raise DataError(
@@ -56,7 +69,7 @@ def _checked(
             f"{labels.shape} do not fit; expected offsets that rise from 0 to the number of bytes, "
             "and one label fewer than offsets. Fetch or make the files again."
         )
-    return Ragged(values.astype(np.uint8, copy=False), offsets.astype(np.int64)), labels
+    return Ragged(values, offsets), labels
 
 
 def read_packed(content: Path, index: Path, label: str) -> tuple[Ragged, NDArray[Any]]:
@@ -68,10 +81,18 @@ def read_packed(content: Path, index: Path, label: str) -> tuple[Ragged, NDArray
     what = f"the index of {content.name}"
     stored = read_npz(index, what, {"offsets": "(B + 1,)", label: "(B,)"})
     try:
-        values = np.frombuffer(lzma.decompress(content.read_bytes()), np.uint8)
-    except (OSError, EOFError, lzma.LZMAError) as error:
+        with lzma.LZMAFile(io.BytesIO(read_file(content))) as packed:
+            values = np.frombuffer(drain(packed, _end(stored["offsets"]) + _MORE), np.uint8)
+    except (OSError, EOFError, lzma.LZMAError, MemoryError) as error:
         raise DataError(f"{content} cannot be read ({error}). Fetch the file again.") from error
     return _checked(values, stored["offsets"], stored[label], f"{content} and {index.name}")
+
+
+def _end(offsets: NDArray[Any]) -> int:
+    """How many bytes offsets say there are, as far as memory has room: no more are unpacked."""
+    last = offsets.reshape(-1)[-1:]
+    known = offsets.dtype.kind in "iu" and len(last) and last[0] >= 0
+    return min(int(last[0]), memory()) if known else 0
 
 
 def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -7,17 +7,21 @@ parted by tabs. A symbol is a byte; 0, which no text holds, fills up at the end 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig
-from snn_ssm.tasks.base import DataError, Samples, arranged, locate, order
+from snn_ssm.reading import open_regular
+from snn_ssm.tasks.base import DataError, Samples, arranged, locate, order, require_room
 
 CLASSES = ("unrelated", "related")
 VOCABULARY = 256
+_LONGEST_LINE = 2**26
 FILES = {
     "train": "new_aan_pairs.train.tsv",
     "val": "new_aan_pairs.eval.tsv",
@@ -43,15 +47,20 @@ def read_pairs(
 
     The file, a gigabyte, is read twice line by line and never held. Raises :class:`DataError`.
     """
-    with path.open("rb") as lines:
-        count = sum(1 for _ in lines)
+    try:
+        with open_regular(path) as lines:
+            count = sum(1 for _ in _lines(lines, path))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error}). Fetch the file again.") from error
+    require_room((count, steps), 1, "pairs of that length")
     index = order(count, split, task)
     row_of = np.full(count, -1)
     row_of[index] = np.arange(len(index))
     pairs = np.zeros((len(index), 2, steps // 2), np.uint8)
     labels = np.empty(len(index), np.int64)
-    with path.open("rb") as lines:
-        for number, (row, line) in enumerate(zip(row_of, lines, strict=True), start=1):
+    with open_regular(path) as lines:
+        both = zip(row_of, _lines(lines, path), strict=True)
+        for number, (row, line) in enumerate(both, start=1):
             if row < 0:
                 continue
             try:
@@ -64,6 +73,17 @@ def read_pairs(
             for place, text in zip(pairs[row], texts, strict=True):
                 place[: len(text)] = np.frombuffer(text, np.uint8)
     return pairs, labels
+
+
+def _lines(stream: BinaryIO, path: Path) -> Iterator[bytes]:
+    """The lines of a file; raises :class:`DataError` for one that would fill the memory."""
+    while line := stream.readline(_LONGEST_LINE):
+        if len(line) == _LONGEST_LINE:
+            raise DataError(
+                f"{path} has a line of {_LONGEST_LINE} bytes or more; expected two texts. Fetch "
+                "the file again."
+            )
+        yield line
 
 
 @dataclass(frozen=True)

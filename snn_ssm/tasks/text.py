@@ -20,7 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_ssm.config import Config, TaskConfig, TrainingConfig
-from snn_ssm.tasks.base import DataError, Samples, arranged, gated_spiking_units, locate, order
+from snn_ssm.tasks.base import (
+    DataError,
+    Samples,
+    arranged,
+    gated_spiking_units,
+    locate,
+    order,
+    read_file,
+)
 from snn_ssm.tasks.ragged import Ragged, join, read_packed
 
 CLASSES = ("negative", "positive")
@@ -43,7 +51,7 @@ def read_folder(folder: Path) -> tuple[Ragged, NDArray[Any]]:
                 f"{folder / name} holds no .txt file; expected a review each. Unpack "
                 "aclImdb_v1.tar.gz again."
             )
-        reviews += [path.read_bytes() for path in files]
+        reviews += [read_file(path) for path in files]
         counts.append(len(files))
     return join(reviews), np.repeat(np.arange(len(counts)), counts)
 

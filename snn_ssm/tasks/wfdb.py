@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from snn_ssm.reading import read_regular
 from snn_ssm.tasks.base import DataError
 
 RATE = 360
 _SIGNALS = 2
+_LARGEST_HEADER = 2**16
 # The codes of annot(5) that MIT-BIH uses, by their symbols.
 CODES = {
     1: "N", 2: "L", 3: "R", 4: "a", 5: "V", 6: "F", 7: "J", 8: "A", 9: "S", 10: "E", 11: "j",
@@ -77,18 +79,39 @@ def parse_annotations(content: bytes) -> tuple[NDArray[np.int64], NDArray[np.uin
                 symbols.append(ord(CODES[code]))
 
 
+def check_signal(signal: NDArray[np.int16], fields: list[str]) -> None:
+    """Compare a signal (T,) with its line of the header; raises ``ValueError``.
+
+    The line ``100.dat 212 200 11 1024 995 -22131 0 MLII`` has as its second field the format, as
+    its sixth the first sample, as its seventh the sum of all samples, both in 16 bits.
+    """
+    if len(fields) < 7 or fields[1].partition(":")[0] != "212":
+        raise ValueError(f"the header describes a signal as {' '.join(fields)!r}")
+    total = int(signal.sum(dtype=np.int64))
+    found = (int(signal[0]), (total + 0x8000) % 0x10000 - 0x8000)
+    expected = (int(fields[5]), int(fields[6]))
+    if found != expected:
+        raise ValueError(
+            f"a signal's first sample and checksum are {found}, and {expected} in the header"
+        )
+
+
 def read_recording(folder: Path, record: str) -> Recording:
     """The first signal of a record and its annotations; raises :class:`DataError`."""
     header, signals, annotations = (folder / f"{record}.{end}" for end in ("hea", "dat", "atr"))
     try:
-        fields = header.read_text(encoding="ascii").splitlines()[0].split()
+        lines = read_regular(header, _LARGEST_HEADER).decode("ascii").splitlines()
+        fields = lines[0].split()
         count = int(fields[3])
         if (int(fields[1]), float(fields[2])) != (_SIGNALS, RATE):
             raise ValueError(f"its header is {' '.join(fields)!r}")
-        content = signals.read_bytes()
+        content = read_regular(signals)
         if len(content) != 3 * count:
             raise ValueError(f"{signals.name} has {len(content)} bytes, not {3 * count}")
-        times, symbols = parse_annotations(annotations.read_bytes())
+        samples = unpack_212(content).reshape(-1, _SIGNALS)  # (T, 2)
+        for number in range(_SIGNALS):
+            check_signal(samples[:, number], lines[1 + number].split())
+        times, symbols = parse_annotations(read_regular(annotations))
         if len(times) and not 0 <= times.min() <= times.max() < count:
             raise ValueError(f"{annotations.name} has an annotation outside the {count} samples")
     except (OSError, ValueError, IndexError) as error:
@@ -97,4 +120,4 @@ def read_recording(folder: Path, record: str) -> Recording:
             f"{signals.name} (format 212, {_SIGNALS} signals, {RATE} samples a second) and "
             f"{annotations.name}. Fetch the three files again."
         ) from error
-    return Recording(unpack_212(content)[::_SIGNALS], times, symbols)
+    return Recording(samples[:, 0], times, symbols)

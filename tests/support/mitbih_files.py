@@ -72,10 +72,12 @@ def annotations_of(times, symbols):
 
 def write_official(folder, name, recording):
     """The three files of a record, its second signal another than its first."""
-    count = len(recording.signal)
+    count, lines = len(recording.signal), []
+    for signal, lead in ((recording.signal, "MLII"), (-recording.signal, "V5")):
+        total = signal.astype(np.int64).sum().astype(np.int16)  # wraps
+        lines.append(f"{name}.dat 212 200 11 1024 {signal[0]} {total} 0 {lead}\n")
     (folder / f"{name}.hea").write_text(
-        f"{name} 2 360 {count}\n{name}.dat 212 200 11 1024 995 -22131 0 MLII\n"
-        f"{name}.dat 212 200 11 1024 1011 20052 0 V5\n# 69 M 1085 1629 x1\n"
+        f"{name} 2 360 {count}\n{''.join(lines)}# 69 M 1085 1629 x1\n"
     )
     (folder / f"{name}.dat").write_bytes(pack_212(recording.signal, -recording.signal))
     content = annotations_of(recording.times, recording.symbols)

@@ -1,0 +1,76 @@
+"""The fields of a stored description: each of the type and in the range that a network has.
+
+What a network is made of checks what the parts mean; here stands what they are, so that a number
+in place of a name is found where it stands. A name is printable: it goes to terminals and pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+_LARGEST = 2**24  # of sizes, steps and delays: beyond it a slip or an attack on the memory
+
+Check = Callable[[Any], bool]
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _name(value: Any) -> bool:
+    return isinstance(value, str) and value.isprintable() and value != ""
+
+
+def _flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+_NETWORK: Mapping[str, Check] = {"timestep": _number, "steps": _whole, "cells": _name}
+_SOURCE: Mapping[str, Check] = {
+    "name": _name, "encoding": _name, "channels": _whole, "bits": _whole, "symbols": _whole,
+}
+_POPULATION: Mapping[str, Check] = {
+    "name": _name, "size": _whole, "modes": _whole, "latency": _whole, "cell": _name,
+    "branches": _name,
+}
+_PROJECTION: Mapping[str, Check] = {
+    "source": _name, "target": _name, "delay": _whole, "receptor": _name, "graded": _flag,
+}
+_READOUT: Mapping[str, Check] = {"population": _name, "pooling": _name}
+
+
+def check_fields(description: Mapping[str, Any]) -> None:
+    """Raise ``TypeError`` naming the first field that is of the wrong type or out of range.
+
+    Fields that are not there are for others to miss.
+    """
+    _check("", description, _NETWORK)
+    tables = {"source": _SOURCE, "readout": _READOUT, "origin": {}}
+    for key, checks in tables.items():
+        _check(f"{key}.", description.get(key), checks)
+    for key, checks in {"populations": _POPULATION, "projections": _PROJECTION}.items():
+        entries = description.get(key)
+        if not isinstance(entries, list):
+            raise TypeError(f"{key} is {_shown(entries)}, no list")
+        for i, entry in enumerate(entries):
+            _check(f"{key}[{i}].", entry, checks)
+    task = description["origin"].get("task", {})
+    _check("origin.task.", task, {"name": _name})
+
+
+def _check(where: str, table: Any, checks: Mapping[str, Check]) -> None:
+    if not isinstance(table, dict):
+        raise TypeError(f"{where.rstrip('.')} is {_shown(table)}, no table")
+    for key, check in checks.items():
+        if key in table and not check(table[key]):
+            raise TypeError(f"{where}{key} is {_shown(table[key])}")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}..."
