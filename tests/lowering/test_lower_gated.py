@@ -264,6 +264,37 @@ def test_a_quantised_pole_that_rounds_to_one_is_the_largest_below(init):
     assert_is_the_trained_model(checkpoint, network, samples)
 
 
+@pytest.mark.parametrize("init", ["s4d-lin", "s4d-real"])
+@pytest.mark.parametrize("a", [-25.0, -22.0, -30.0])
+def test_slow_quantised_poles_lower_as_they_were_trained(init, a):
+    """Rounded to the nearest, one that rotates may grow, which no time constant does."""
+    checkpoint, _, samples = lowered("glu", quantise_decays=True, mode_init=init)
+    for i in range(2):
+        checkpoint = with_array(checkpoint, f"blocks.{i}.ssm.a", lambda array: array.fill(a))
+    network = lower(checkpoint)
+    assert_is_the_trained_model(checkpoint, network, samples)
+    cell = network.populations[0].cell
+    for re, im in zip(*(m.ravel() for m in propagator(cell.tau, cell.omega, 1.0)), strict=True):
+        assert re * re + im * im < 1
+
+
+def test_fast_quantised_poles_are_0_and_lower():
+    """The grid has a pole at 0: a mode that keeps nothing."""
+    def change(a):
+        a[:, 1] = 6.0  # Re(lambda) = -400
+
+    for init in ("s4d-lin", "s4d-real"):
+        checkpoint, _, samples = lowered(
+            "glu", quantise_decays=True, mode_init=init, dt_min=0.1, dt_max=0.5
+        )
+        checkpoint = with_array(checkpoint, "blocks.0.ssm.a", change)
+        network = lower(checkpoint)
+        assert_is_the_trained_model(checkpoint, network, samples)
+        cell = network.populations[0].cell
+        for part in propagator(cell.tau, cell.omega, 1.0):
+            assert not part[:, 1].any()
+
+
 def test_channels_share_sets_of_modes():
     _, network, _ = lowered("glu", n_ssm=2, dt_min=0.1, dt_max=0.1)
     checkpoint = checkpoint_of_kind("glu", n_ssm=2, dt_min=0.1, dt_max=0.1)

@@ -3,8 +3,8 @@
 Nothing is folded and nothing rounded to a grid: norms, mixings and modes are computed as the
 documentation of a checkpoint states them (snn_ssm/checkpoint.py), step by step, with some 64 bits
 of mantissa. It shares no code with training, lowering, ``software`` or NEST; only where a neuron
-spikes, above the level of the contract, is given to it, and it tells how many membranes lay
-between threshold and level.
+spikes, above the level of the contract, is given to it, and it tells how many membranes lay no
+further from the threshold than that: elsewhere the threshold itself would decide alike.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ TWO_OVER_ROOT_PI = 2 / np.sqrt(REAL(4) * np.arctan(REAL(1)))
 
 
 class Result(NamedTuple):
-    """Spikes by population name, (B, L, H); ties: membranes above theta and not above its level."""
+    """Spikes by population name, (B, L, H); ties: membranes as near to theta as its level."""
 
     spikes: dict
     ties: int
@@ -182,7 +182,7 @@ def simulate(checkpoint, samples, levels):
             found[f"layer{i}_negative"] = spikes[i] < 0
         for sign in signs:
             y = sign * membranes[i]
-            ties += int(((y > layer.theta) & (y <= layer.level)).sum())
+            ties += int((np.abs(y - layer.theta) <= layer.level - layer.theta).sum())
             scale = np.maximum(np.abs(y).max((0, 1)), np.abs(layer.theta))
             distance = np.abs(y - layer.level)[:, :, scale > 0] / scale[scale > 0]
             closest = min(closest, float(distance.min())) if distance.size else closest

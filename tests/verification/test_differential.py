@@ -1,0 +1,82 @@
+"""E2 and E3 on random configurations of everything that lowers, at adversarial scales, and ties.
+
+The other side is tests/support/extended_simulator.py, in extended precision. The long version:
+``make test-slow``, or ``PYTHONPATH=tests python -m support.differential 1000 --nest 10``.
+"""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="PyTorch is not installed")
+
+from support.any_configuration import TIES, draw
+from support.differential import Count, compare, in_nest
+from support.extended_simulator import erf
+
+
+def none_differs(count):
+    assert count.wrong == []
+    assert all(differ == 0 for _, differ in count.mismatches.values())
+
+
+def test_torch_and_software_have_every_spike():
+    count = Count()
+    for seed in range(40):
+        compare(count, seed)
+    none_differs(count)
+    assert count.of_ties > 5 and count.ties > 50
+    assert 0.2 < count.spikes / count.membranes < 0.8
+
+
+def test_nest_has_every_spike(quiet_nest):
+    count = Count()
+    for seed in range(1000, 1008):
+        compare(count, seed, nest=True)
+    none_differs(count)
+    assert count.mismatches["nest"][0] >= 5
+
+
+@pytest.mark.slow
+def test_a_thousand_configurations(quiet_nest):
+    count = Count()
+    for seed in range(2000, 3000):
+        compare(count, seed, nest=seed % 10 == 0)
+    none_differs(count)
+    assert count.mismatches["nest"][0] > 50
+
+
+def test_what_is_drawn_is_everything_that_lowers():
+    cases = [draw(seed) for seed in range(150)]
+    models = [case.checkpoint.config.model for case in cases]
+    seen = {
+        key: {getattr(model, key) for model in models}
+        for key in ("cells", "mixing", "activation", "norm", "prenorm", "mode_init", "depth",
+                    "discretisation", "encoder", "quantise_decays", "weight_bits", "pooling",
+                    "gsu_weights", "gsu_norm", "n_ssm")
+    }
+    assert seen["cells"] == {"native", "stock", "lif"}
+    assert seen["mixing"] == {"linear", "glu", "gsu"}
+    assert seen["activation"] == {"heaviside", "ternary-constant"}
+    assert seen["norm"] == {"batch", "none"} and seen["encoder"] == {"linear", "embedding"}
+    assert seen["discretisation"] == {"zoh", "bilinear"}
+    assert seen["mode_init"] == {"s4d-lin", "s4d-real"} and seen["depth"] == {1, 2, 3, 4, 5, 6}
+    assert seen["n_ssm"] == {0, 1} and seen["gsu_weights"] == {1, 2}
+    for key in ("prenorm", "quantise_decays", "weight_bits", "pooling", "gsu_norm"):
+        assert len(seen[key]) >= 2, key
+    sources = [case.network.source for case in cases]
+    assert {s.encoding for s in sources} == {"bits", "current", "token", "spikes"}
+    assert any(s.channels == 32 and s.bits == 16 for s in sources)
+    assert any(np.abs(case.samples).max() > 1e8 for case in cases)
+    delays = {case.network.populations[0].latency for case in cases}
+    assert delays == {1, 2, 3} and {case.tie for case in cases} == {"", *TIES}
+    assert sum(in_nest(case.network) for case in cases) > 75
+
+
+def test_the_extended_error_function():
+    from math import erf as float_erf
+
+    z = np.linspace(-8, 8, 4001, dtype=np.longdouble)
+    found = erf(z)
+    assert np.abs(found.astype(float) - [float_erf(v) for v in z.astype(float)]).max() < 3e-16
+    # Abramowitz & Stegun, table 7.1, and the value to 20 digits
+    assert abs(found[2250] - np.longdouble("0.84270079294971486934")) < np.longdouble(1e-18)
