@@ -16,6 +16,7 @@ from pynn_models.errors import SnnSsmError
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 INK = "#222222"
 QUIET = "#6b6b6b"
+TRACE = "#A6D4F2"  # a wide, light line below thin ones
 WIDTH = 7.2  # inches
 TEXT = 9.0  # points
 SMALL_TEXT = TEXT - 1
