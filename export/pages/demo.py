@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import shlex
 import shutil
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,8 +23,8 @@ from export.verification.backends import runners, verify_backends
 from export.verification.contract import holds
 from pynn_models.errors import SnnSsmError
 from snn_ssm import shipped
-from snn_ssm.checkpoint import load_checkpoint
-from snn_ssm.files import write_atomic
+from snn_ssm.checkpoint import MODEL_FILE, load_checkpoint
+from snn_ssm.files import read_bytes, sha256, write_atomic
 from snn_ssm.tasks import read_samples
 
 if TYPE_CHECKING:
@@ -50,14 +53,18 @@ def write_page(
     first = samples.head(1).inputs
     layer = network.layers[-1].name
     compared, _ = runners(names, network, checkpoint)
-    recordings = {name: run(first, [layer]) for name, run in compared.items()}
+    every = [p.name for p in network.layers]
+    recordings = {
+        name: run(first, every if name == result["reference"] else [layer])
+        for name, run in compared.items()
+    }
     recording = recordings[result["reference"]]
     rates = recording.spikes[layer][0].mean(axis=0)  # (H,)
     neuron = int(np.abs(rates - 0.3).argmin())  # one that crosses its threshold now and then
     write_report(
         path,
         network,
-        first,
+        samples.inputs,
         samples.labels,
         np.array(result["predictions"]),
         recording,
@@ -65,7 +72,21 @@ def write_page(
         result,
         layer=layer,
         neuron=neuron,
+        provenance=_provenance(checkpoint, samples),
     )
+
+
+def _provenance(checkpoint: Path, samples: Samples) -> dict[str, str]:
+    """What a page was made of, and how."""
+    digest = sha256(read_bytes(checkpoint / MODEL_FILE, "checkpoint"))
+    return {
+        "data": f"{samples.source or 'test samples of the task'}, {len(samples)} samples",
+        "SHA-256 of the samples": samples.digest(),
+        "checkpoint": str(checkpoint),
+        "SHA-256 of its arrays": digest,
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%d %B %Y, %H:%M UTC"),
+    }
 
 
 def run_demo(out: Path, count: int) -> int:

@@ -16,6 +16,7 @@ from pynn_models.errors import SnnSsmError
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 INK = "#222222"
 QUIET = "#6b6b6b"
+TRACE = "#A6D4F2"  # a wide, light line below thin ones
 WIDTH = 7.2  # inches
 TEXT = 9.0  # points
 SMALL_TEXT = TEXT - 1
@@ -41,10 +42,10 @@ def axes_of(ax: Axes | None, height: float, width: float = WIDTH) -> Axes:
 
 
 def finish(ax: Axes, xlabel: str, ylabel: str, title: str) -> None:
-    """Labels, sizes and thin spines: the one look of all figures."""
-    ax.set_xlabel(xlabel, fontsize=TEXT, color=INK)
-    ax.set_ylabel(ylabel, fontsize=TEXT, color=INK)
-    ax.set_title(title, fontsize=TEXT, color=INK, loc="left")
+    """Labels as plain text, sizes and thin spines: the one look of all figures."""
+    ax.set_xlabel(plain(xlabel), fontsize=TEXT, color=INK)
+    ax.set_ylabel(plain(ylabel), fontsize=TEXT, color=INK)
+    ax.set_title(plain(title), fontsize=TEXT, color=INK, loc="left")
     ax.tick_params(labelsize=SMALL_TEXT, color=QUIET, labelcolor=INK, width=0.6, length=3)
     ax.tick_params(which="minor", color=QUIET, width=0.4, length=1.5)
     ax.spines[["top", "right"]].set_visible(False)

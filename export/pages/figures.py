@@ -2,29 +2,29 @@
 
 Every function draws into the Axes it is given, or into a Figure of its own, and returns it; a
 figure is written with ``axes.figure.savefig(path)``. Those of the network itself are in
-:mod:`export.pages.mode_figures`.
+:mod:`export.pages.mode_figures`, those of its answers in :mod:`export.pages.answer_figures`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 from numpy.typing import NDArray
 
 from export.description.network import FloatArray, Network, Population
 from export.pages.figure_style import (
     COLOURS,
     INK,
-    SMALL_TEXT,
+    QUIET,
     WIDTH,
     ReportError,
-    axes_of,
     finish,
     layer_colour,
     plain,
@@ -32,13 +32,8 @@ from export.pages.figure_style import (
 )
 from export.samples.recording import Recording
 
-# Wide and light below, thin and dark above: traces that coincide are all seen.
-_TRACES: tuple[dict[str, Any], ...] = (
-    {"color": "#A6D4F2", "linewidth": 5.0, "linestyle": "-"},
-    {"color": "#E69F00", "linewidth": 2.4, "linestyle": "-"},
-    {"color": "#222222", "linewidth": 0.9, "linestyle": (0, (4, 2))},
-    {"color": "#D55E00", "linewidth": 0.9, "linestyle": (0, (1, 2))},
-)
+_COLUMNS = 18  # of a picture, an inch of figure: what can be told apart
+_BESIDE = 6.0  # inches: narrower figures have their panels one below the other
 
 
 def plot_input_and_rasters(
@@ -52,6 +47,25 @@ def plot_input_and_rasters(
     Shapes: ``inputs`` (C, L), the sample that ``recording`` has as number ``sample``.
     Raises: :class:`ReportError` for inputs of another shape, a layer or sample not recorded.
     """
+    layers, rasters = _checked(network, inputs, recording, sample)
+    figure = Figure(figsize=(WIDTH, 1.5 + 1.25 * len(layers)), layout="constrained")
+    heights = [0.8, *(1.0 for _ in layers)]
+    panels = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)
+    top, *rest = panels[:, 0]
+    _plot_input(top, network, inputs, sample)
+    for i, (panel, layer, spikes) in enumerate(zip(rest, layers, rasters, strict=True)):
+        _plot_density(panel, spikes, 1, network.timestep, i)
+        finish(panel, "", "neuron\n(index)", _rate_of(layer, spikes, network.timestep))
+    panels[-1, 0].set_xlabel("time (ms)")
+    top.set_xlim(0.0, network.steps * network.timestep)
+    figure.align_ylabels()
+    return figure
+
+
+def _checked(
+    network: Network, inputs: NDArray[Any], recording: Recording, sample: int
+) -> tuple[tuple[Population, ...], list[NDArray[np.bool_]]]:
+    """The layers, and one sample's spikes of each, (L, H)."""
     expected = (network.source.channels, network.steps)
     if inputs.shape != expected:
         raise ReportError(
@@ -59,11 +73,11 @@ def plot_input_and_rasters(
             f"input {network.source.name!r}. Give one sample: samples[{sample}]."
         )
     layers = network.layers
-    rasters = [_raster(recording, layer, sample, network.steps) for layer in layers]  # (L, H)
-    figure = Figure(figsize=(WIDTH, 1.5 + 1.25 * len(layers)), layout="constrained")
-    heights = [0.8, *(1.0 for _ in layers)]
-    panels = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)
-    top, *rest = panels[:, 0]
+    return layers, [_raster(recording, layer, sample, network.steps) for layer in layers]
+
+
+def _plot_input(top: Axes, network: Network, inputs: NDArray[Any], sample: int) -> None:
+    """The values of every channel as steps."""
     edges = np.arange(network.steps + 1) * network.timestep  # ms
     for c, values in enumerate(inputs):
         colour = INK if len(inputs) == 1 else COLOURS[c % len(COLOURS)]
@@ -71,34 +85,87 @@ def plot_input_and_rasters(
     if len(inputs) > 1:
         side_legend(top)
     source = network.source
-    finish(top, "", source.kind.unit(source), f"{plain(source.name)}: sample {sample}")
-    for i, (panel, layer, spikes) in enumerate(zip(rest, layers, rasters, strict=True)):
-        ink = to_rgba(layer_colour(i))
-        panel.imshow(
-            spikes.T,
-            cmap=LinearSegmentedColormap.from_list("spikes", [(*ink[:3], 0.0), ink]),
-            vmin=0, vmax=1, aspect="auto", origin="lower",
-            extent=(0.0, edges[-1], -0.5, layer.size - 0.5),
-        )
-        panel.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-        rate = float(spikes.mean())
-        finish(
-            panel, "", "neuron\n(index)",
-            f"{plain(layer.name)}: {rate:.3f} spikes per neuron and step "
-            f"({1000 * rate / network.timestep:.0f} Hz)",
-        )
-    panels[-1, 0].set_xlabel("time (ms)")
-    top.set_xlim(0.0, edges[-1])
+    finish(top, "", source.kind.unit(source), f"{source.name}: sample {sample}")
+
+
+def _rate_of(layer: Population, spikes: NDArray[np.bool_], timestep: float) -> str:
+    rate = float(spikes.mean())
+    return f"{layer.name}: {rate:.3f} spikes per neuron and step ({1000 * rate / timestep:.0f} Hz)"
+
+
+def plot_spike_density(
+    network: Network,
+    inputs: NDArray[Any],
+    recording: Recording,
+    sample: int = 0,
+    width: float = WIDTH,
+) -> Figure:
+    """The input p[k], and for every layer the share of steps with a spike, by neuron and time.
+
+    Where a sample has more steps than can be told apart, a row of the picture is one neuron and a
+    column the mean over several steps; a second panel then shows a stretch of the middle, spike by
+    spike. A wide figure has it beside the first, a narrow one below.
+
+    Shapes and errors: those of :func:`plot_input_and_rasters`.
+    """
+    layers, rasters = _checked(network, inputs, recording, sample)
+    binned = math.ceil(network.steps / (_COLUMNS * width))
+    beside, below = binned > 1 and width > _BESIDE, binned > 1 and width <= _BESIDE
+    stretch = min(int(_COLUMNS * width / 2), network.steps)
+    first = (network.steps - stretch) // 2
+    rows = 1 + len(layers) * (2 if below else 1)
+    figure = Figure(figsize=(width, 1.3 + 1.15 * rows), layout="constrained")
+    grid = figure.subplots(
+        rows, 1 + beside, squeeze=False, width_ratios=[2, 1] if beside else [1],
+        height_ratios=[0.8, *[1.0] * (rows - 1)],
+    )
+    _plot_input(grid[0, 0], network, inputs, sample)
+    whole, part = [grid[0, 0]], []
+    if beside:
+        _plot_input(grid[0, 1], network, inputs, sample)
+        part.append(grid[0, 1])
+    for i, (layer, spikes) in enumerate(zip(layers, rasters, strict=True)):
+        row = 1 + i * (2 if below else 1)
+        whole.append(grid[row, 0])
+        _plot_density(whole[-1], spikes, binned, network.timestep, i)
+        finish(whole[-1], "", "neuron", _rate_of(layer, spikes, network.timestep))
+        if binned > 1:
+            part.append(grid[row, 1] if beside else grid[row + 1, 0])
+            _plot_density(part[-1], spikes, 1, network.timestep, i)
+            finish(part[-1], "", "neuron", f"{layer.name}, spike by spike")
+    for panel in whole:
+        panel.set_xlim(0.0, network.steps * network.timestep)
+    for panel in part:
+        panel.set_xlim(first * network.timestep, (first + stretch) * network.timestep)
+    for column in grid.T:
+        column[-1].set_xlabel("time (ms)")
     figure.align_ylabels()
     return figure
 
 
-def plot_membranes(
-    traces: Mapping[str, FloatArray], theta: float, timestep: float, ax: Axes | None = None
-) -> Axes:
-    """The membrane y[k] of one neuron at ``(k + 1) timestep``, on every backend, and theta.
+def _plot_density(
+    panel: Axes, spikes: NDArray[np.bool_], binned: int, timestep: float, number: int
+) -> None:
+    """Spikes (L, H) as a picture, ``binned`` steps a column; the last column may be of fewer."""
+    starts = np.arange(0, len(spikes), binned)
+    counts = np.add.reduceat(spikes.astype(np.float64), starts, axis=0)
+    share = counts / np.diff([*starts, len(spikes)])[:, None]  # (columns, H)
+    ink = to_rgba(layer_colour(number))
+    panel.imshow(
+        share.T, cmap=LinearSegmentedColormap.from_list("share", [(*ink[:3], 0.0), ink]),
+        vmin=0, vmax=1, aspect="auto", origin="lower", interpolation="nearest",
+        extent=(0.0, len(starts) * binned * timestep, -0.5, spikes.shape[1] - 0.5),
+    )
+    panel.yaxis.set_major_locator(MaxNLocator(4, integer=True))
 
-    The legend gives each trace's largest difference from the first.
+
+def plot_membranes(
+    traces: Mapping[str, FloatArray], theta: float, timestep: float, width: float = WIDTH
+) -> Figure:
+    """The membrane y[k] of one neuron at ``(k + 1) timestep`` on the first backend, and theta.
+
+    Below it a panel for each further backend: its difference from the first, whose largest size
+    stands in the title.
 
     Shapes: ``traces`` name -> (L,). Units: ``timestep`` ms; membrane and ``theta`` dimensionless.
     Raises: :class:`ReportError` for no trace, or traces of different lengths.
@@ -108,7 +175,7 @@ def plot_membranes(
             "there is no membrane to draw; expected one trace a backend. Run with membranes "
             "recorded, or leave this figure out."
         )
-    first, *_ = traces
+    first, *others = traces
     for name, trace in traces.items():
         if trace.ndim != 1 or trace.shape != traces[first].shape:
             raise ReportError(
@@ -116,87 +183,36 @@ def plot_membranes(
                 f"{traces[first].shape}; expected one length, (L,). Give the same sample and "
                 "neuron of each backend."
             )
-    ax = axes_of(ax, 2.9)
+    figure = Figure(figsize=(width, 2.6 + 1.05 * len(others)), layout="constrained")
+    heights = [2.4, *(1.0 for _ in others)]
+    panels = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)
+    top, *rest = panels[:, 0]
     reference = np.asarray(traces[first])
     times = (np.arange(len(reference)) + 1) * timestep  # ms
-    for i, (name, trace) in enumerate(traces.items()):
-        difference = float(np.abs(trace - reference).max()) if len(reference) else 0.0
-        label = plain(name) if i == 0 else f"{plain(name)} (max |Δy| {difference:.2g})"
-        ax.plot(times, trace, label=label, zorder=2 + i, **_TRACES[i % len(_TRACES)])
+    top.plot(times, reference, label=plain(first), color=COLOURS[0], linewidth=1.1)
     if np.isfinite(theta):
-        ax.axhline(theta, color=COLOURS[1], linewidth=1.0, zorder=1.5, label=f"θ = {theta:g}")
-    ax.set_xlim(0.0, len(reference) * timestep)
-    finish(ax, "time (ms)", "membrane y (dimensionless)", "")
-    ax.legend(
-        loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, frameon=False, fontsize=SMALL_TEXT,
-        handlelength=2.4, columnspacing=1.2, borderaxespad=0.2,
-    )
-    return ax
-
-
-def plot_confusion(
-    labels: NDArray[np.integer[Any]],
-    predictions: NDArray[np.integer[Any]],
-    classes: Sequence[str],
-    ax: Axes | None = None,
-) -> Axes:
-    """How many samples of each class (row) were taken for which (column); shade: share of the row.
-
-    Shapes: ``labels`` and ``predictions`` (B,), numbers of ``classes`` from 0.
-    Raises: :class:`ReportError` for no samples, lengths that differ, numbers outside the classes.
-    """
-    if labels.shape != predictions.shape or labels.ndim != 1 or len(labels) == 0:
-        raise ReportError(
-            f"labels have shape {labels.shape}, predictions {predictions.shape}; expected one "
-            "number a sample in both, (B,), B at least 1. Give both for the same samples."
+        top.axhline(theta, color=COLOURS[1], linewidth=1.0, zorder=1.5)
+    top.set_xlim(0.0, len(reference) * timestep)
+    threshold = f", and the threshold θ = {theta:g}" if np.isfinite(theta) else ""
+    finish(top, "", "membrane y\n(dimensionless)", first + threshold)
+    for i, (panel, name) in enumerate(zip(rest, others, strict=True)):
+        difference = np.asarray(traces[name]) - reference
+        largest = float(np.abs(difference).max(initial=0.0))
+        panel.axhline(0.0, color=QUIET, linewidth=0.5)
+        panel.plot(
+            times, difference, label=plain(f"{name} - {first}"), color=COLOURS[(i + 2) % len(COLOURS)],
+            linewidth=1.0,
         )
-    size = len(classes)
-    for what, numbers in (("label", labels), ("prediction", predictions)):
-        bad = (numbers < 0) | (numbers >= size)
-        if bad.any():
-            b = int(np.argmax(bad))
-            raise ReportError(
-                f"{what} of sample {b} is {numbers[b]}; expected 0 to {size - 1}, one of the "
-                f"{size} classes. Use the samples of the task that the network was trained on."
-            )
-    counts = np.zeros((size, size), np.int64)  # (true, predicted)
-    np.add.at(counts, (labels, predictions), 1)
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    ax = axes_of(ax, 1.6 + 0.36 * size, width=1.9 + 0.42 * size)
-    pale = LinearSegmentedColormap.from_list("share", ["#FFFFFF", "#9CC8E6", COLOURS[0], "#003A5E"])
-    ax.imshow(share, cmap=pale, vmin=0, vmax=1, aspect="auto")
-    for row, column in np.argwhere(counts):
-        ax.text(
-            column, row, str(counts[row, column]), ha="center", va="center", fontsize=SMALL_TEXT,
-            color="white" if share[row, column] > 0.55 else INK,
-        )
-    for set_ticks in (ax.set_xticks, ax.set_yticks):
-        set_ticks(range(size), [plain(name) for name in classes])
-    accuracy = 100 * float((labels == predictions).mean())
-    finish(
-        ax, "predicted class", "true class",
-        f"accuracy {accuracy:.2f} % of {len(labels)} samples",
-    )
-    edges = np.arange(size - 1) + 0.5
-    ax.hlines(edges, -0.5, size - 0.5, color="#E3E3E3", linewidth=0.6)
-    ax.vlines(edges, -0.5, size - 0.5, color="#E3E3E3", linewidth=0.6)
-    return ax
-
-
-def plot_spike_rates(rates: Mapping[str, float], ax: Axes | None = None) -> Axes:
-    """A bar a layer: spikes per neuron and step, from 0 to 1."""
-    ax = axes_of(ax, 0.8 + 0.32 * len(rates))
-    names = list(rates)
-    bars = ax.barh(
-        range(len(names)), list(rates.values()), height=0.62,
-        color=[layer_colour(i) for i in range(len(names))],
-    )
-    ax.bar_label(bars, fmt="%.3f", padding=4, fontsize=SMALL_TEXT, color=INK)
-    ax.set_yticks(range(len(names)), [plain(name) for name in names])
-    ax.invert_yaxis()
-    ax.set_xlim(0.0, max([*rates.values(), 1e-3]) * 1.15)
-    finish(ax, "spike rate (spikes per neuron and step)", "layer", "")
-    return ax
+        bound = 1.15 * largest if largest > 0 else 1.0
+        panel.set_ylim(-bound, bound)
+        ticks = [-largest, 0.0, largest] if largest else [0.0]
+        panel.yaxis.set_major_locator(FixedLocator(ticks))
+        panel.yaxis.set_major_formatter(lambda value, _: f"{value:.1g}")
+        said = f"at most {largest:.2g}" if largest else "0 at every step"
+        finish(panel, "", "difference", f"{name} - {first}: {said}")
+    panels[-1, 0].set_xlabel("time (ms)")
+    figure.align_ylabels()
+    return figure
 
 
 def _raster(

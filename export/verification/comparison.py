@@ -53,12 +53,17 @@ def mismatches(a: Recording, b: Recording) -> int:
 
     Raises :class:`VerificationError` where layers or shapes differ.
     """
+    return sum(mismatches_by_layer(a, b).values())
+
+
+def mismatches_by_layer(a: Recording, b: Recording) -> dict[str, int]:
+    """:func:`mismatches` of every layer by itself, by its name."""
     if a.spikes.keys() != b.spikes.keys():
         raise VerificationError(
             f"{a.backend} recorded {', '.join(a.spikes)}; {b.backend} {', '.join(b.spikes)}. "
             "Compare recordings of the same network."
         )
-    total = 0
+    found = {}
     for name, spikes in a.spikes.items():
         other = b.spikes[name]
         if spikes.shape != other.shape:
@@ -66,8 +71,8 @@ def mismatches(a: Recording, b: Recording) -> int:
                 f"{name}: {a.backend} recorded (samples, steps, neurons) = {spikes.shape}, "
                 f"{b.backend} {other.shape}. Compare runs of the same samples."
             )
-        total += int((spikes != other).sum())
-    return total
+        found[name] = int((spikes != other).sum())
+    return found
 
 
 def at_threshold(

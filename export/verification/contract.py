@@ -11,7 +11,7 @@ import importlib.metadata
 import platform
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from export.verification.comparison import (
     at_threshold,
     first_difference,
     mismatches,
+    mismatches_by_layer,
 )
 
 Runner = Callable[[NDArray[Any], Collection[str]], Recording]
@@ -101,6 +102,7 @@ class _Layer:
     spikes: int = 0
     smallest_margin: float = np.inf
     ties: int = 0
+    mismatched: dict[str, int] = field(default_factory=dict)  # by backend
 
 
 def samples_at_once(network: Network) -> int:
@@ -176,12 +178,16 @@ class Verification:
         self, name: str, samples: NDArray[Any], reference: Recording, recording: Recording
     ) -> None:
         tally = self.tallies[name]
-        count = mismatches(reference, recording)
+        found = mismatches_by_layer(reference, recording)
+        for layer, differing in found.items():
+            sums = self.layers[layer].mismatched
+            sums[name] = sums.get(name, 0) + differing
+        count = sum(found.values())
         tally.mismatched_spikes += count
         if count and tally.first_divergence is None:
             pair = (self.runners[self.reference], self.runners[name])
-            found = _locate(self.network, samples, pair, (reference, recording))
-            tally.first_divergence = replace(found, sample=found.sample + self.samples)
+            first = _locate(self.network, samples, pair, (reference, recording))
+            tally.first_divergence = replace(first, sample=first.sample + self.samples)
 
     def _margins(self, recording: Recording) -> None:
         for name, layer in self.layers.items():
@@ -243,6 +249,7 @@ class Verification:
                         layer.smallest_margin if np.isfinite(layer.smallest_margin) else None
                     ),
                     "ties": layer.ties if ties else None,
+                    "mismatched_spikes": layer.mismatched,
                 }
                 for name, layer in self.layers.items()
             },
@@ -278,12 +285,12 @@ def verify(
 
     Returns what ``verify --json`` writes: ``samples``, ``spikes`` (of the reference),
     ``spike_rate``, ``backends`` = {name: {``mismatched_spikes``, ``accuracy``, ``seconds``,
-    ``first_divergence``}}, ``contract`` = {row: holds}, ``layers`` (spike rate and smallest
-    distance of a membrane from its threshold), ``predictions``, ``versions``, and with
-    ``convolution`` also ``E5``. With ``margins``, of :func:`export.lowering.margins`, ``ties``
-    = {``membranes``: how many of ``software`` are at their trained threshold but for rounding,
-    ``mismatched_spikes`` = {name: those at ties, which are mismatches all the same}}, else None.
-    ``progress`` is told how many samples were added.
+    ``first_divergence``}}, ``contract`` = {row: holds}, ``layers`` (spike rate, smallest
+    distance of a membrane from its threshold, mismatched spikes of each backend),
+    ``predictions``, ``versions``, and with ``convolution`` also ``E5``. With ``margins``, of
+    :func:`export.lowering.margins`, ``ties`` = {``membranes``: how many of ``software`` are at
+    their trained threshold but for rounding, ``mismatched_spikes`` = {name: those at ties, which
+    are mismatches all the same}}, else None. ``progress`` is told how many samples were added.
     Raises :class:`VerificationError` for no samples, no backend or labels of another number.
     """
     if len(labels) != len(samples) or len(samples) == 0:

@@ -85,9 +85,7 @@ def test_python_on_a_page_runs_or_names_what_exists(page):
         tree = ast.parse(block)
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] != "pyNN":
-                module = importlib.import_module(node.module)
-                for alias in node.names:
-                    assert hasattr(module, alias.name), f"{node.module}.{alias.name}"
+                exec(ast.unparse(node), {})
         if page.name == "start.md":  # the others need a board, or a job of the reader's
             exec(compile(tree, str(page), "exec"), {})
 

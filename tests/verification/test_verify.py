@@ -69,6 +69,7 @@ def test_counts_are_those_of_the_reference():
     for name, trace in recording.membranes.items():
         theta = NETWORK.population(name).cell.theta
         assert result["layers"][name]["smallest_margin"] == np.abs(trace - theta).min()
+        assert result["layers"][name]["mismatched_spikes"] == {"software": 0}
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 50])
@@ -111,6 +112,11 @@ def test_the_result_does_not_depend_on_the_chunk(monkeypatch, chunk):
     whole, parts = results
     assert whole["backends"]["nest"].pop("mismatched_spikes") == 1  # of all samples in one call
     assert parts["backends"]["nest"].pop("mismatched_spikes") == 2
+    for result, first in ((whole, 0), (parts, 1)):
+        differing = {"layer0": first, "layer1": 1}
+        for name, layer in result["layers"].items():
+            expected = {"torch": 0, "software": 0, "nest": differing[name]}
+            assert layer.pop("mismatched_spikes") == expected
     assert parts == whole and parts["contract"] == {"E2": True, "E3": False, "E5": True}
     assert parts["backends"]["nest"]["first_divergence"]["sample"] == 1
 
