@@ -310,7 +310,7 @@ def loads(text: str, source: str = "configuration") -> Config:
 def load(path: Path) -> Config:
     """A :class:`Config` from a TOML file."""
     try:
-        text = read_regular(Path(path), LARGEST_TEXT).decode("utf-8")
+        text = read_regular(Path(path), LARGEST_TEXT).decode("utf-8-sig")
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read configuration {path}: {error}.") from error
     return loads(text, str(path))

@@ -200,7 +200,8 @@ def plot_membranes(
         largest = float(np.abs(difference).max(initial=0.0))
         panel.axhline(0.0, color=QUIET, linewidth=0.5)
         panel.plot(
-            times, difference, label=plain(f"{name} - {first}"), color=COLOURS[(i + 2) % len(COLOURS)],
+            times, difference, label=plain(f"{name} - {first}"),
+            color=COLOURS[(i + 2) % len(COLOURS)],
             linewidth=1.0,
         )
         bound = 1.15 * largest if largest > 0 else 1.0

@@ -87,7 +87,7 @@ def load_map(path: Path) -> tuple[Config, Names]:
     Raises ``FileError``, :class:`MapError` or ``ConfigError``, naming the file.
     """
     try:
-        table = parse_toml(read_bytes(path, "map", LARGEST_TEXT).decode("utf-8"))
+        table = parse_toml(read_bytes(path, "map", LARGEST_TEXT).decode("utf-8-sig"))
     except ValueError as error:
         raise MapError(f"{path} is not valid TOML: {error}. Correct the file.") from error
     for name in ("task", "model", "names"):

@@ -81,7 +81,8 @@ def test_verify_writes_the_contract_and_answers_by_its_status(files, monkeypatch
         return Recording("software", 1.0, zeros, traces)
 
     monkeypatch.setattr("export.software.simulation.run", shifted)
-    assert main(arguments) == 1
+    assert main(arguments) == 2  # the file is there
+    assert main([*arguments, "--force"]) == 1
     result = json.loads(out.read_text())
     assert result["contract"]["E2"] is False
     assert result["backends"]["software"]["first_divergence"]["margin"] > 0
