@@ -55,7 +55,7 @@ from export.pynn.spinnaker import (
     SignError,
     SpinnakerBackend,
 )
-from export.samples.inputs import check_samples, encode
+from export.samples.inputs import as_samples, encode
 from export.samples.recording import Recording
 from pynn_models.errors import SnnSsmError
 from pynn_models.spinnaker import FixedPointError
@@ -98,7 +98,7 @@ def execute(
     :class:`BoardError` with their subclasses; ``InputError`` for samples that do not fit.
     """
     backend = board_backend(network, board.neurons_per_core)
-    check_samples(network, samples)
+    samples = as_samples(network, samples)
     backend.check(network)
     if board.is_virtual:
         samples = samples[:1]

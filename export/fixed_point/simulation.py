@@ -29,7 +29,7 @@ from export.fixed_point.plan import Plan
 from export.fixed_point.registry import ARITHMETIC
 from export.fixed_point.support import check_supported
 from export.fixed_point.weights import observed, stored_load, worst_case
-from export.samples.inputs import encode
+from export.samples.inputs import as_samples, encode
 from export.samples.recording import Recording, concatenate
 from pynn_models.errors import SnnSsmError
 from pynn_models.spinnaker import (
@@ -158,6 +158,7 @@ def run(
     """
     for name in membranes:
         network.population(name)
+    samples = as_samples(network, samples)
     plan = plan_network(network) if plan is None else plan
     if not allow_overflow:
         check_plan(network, plan)

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from export.description.network import INPUT_RECEPTOR, FloatArray, Network, Population, Projection
 from export.pynn.backend import Backend, BackendError, first_steps, whole_segment
 from export.pynn.registry import BACKENDS
-from export.samples.inputs import encode
+from export.samples.inputs import as_samples, encode
 from export.samples.recording import Recording, concatenate
 
 
@@ -199,6 +199,7 @@ def build(
     backend = backend or _backend(sim.__name__, network)
     if samples is None:
         samples = np.zeros((1, network.source.channels, network.steps))
+    samples = as_samples(network, samples)
     emitted = encode(network, samples)  # (B, L, sources)
     backend.prepare(sim, network)
     offset = backend.first_input(network)
@@ -257,6 +258,7 @@ def run(
 
     All samples run in one simulation if they stream, else as many as the backend's ``copies``.
     """
+    samples = as_samples(network, samples)
     sim = simulator(name)
     arguments = setup_arguments(name, network)
     chunk = _backend(name, network).copies or max(len(samples), 1)

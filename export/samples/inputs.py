@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from export.description.network import FloatArray, Network
 from pynn_models.errors import SnnSsmError
@@ -13,6 +13,27 @@ from pynn_models.errors import SnnSsmError
 
 class InputError(SnnSsmError):
     """Samples of the wrong shape, out of the input's range, or not finite."""
+
+
+def as_samples(network: Network, samples: ArrayLike) -> NDArray[Any]:
+    """``samples`` (B, channels, steps) as an array: of an array, a tensor, or lists.
+
+    Raises :class:`InputError` for what is none, and as :func:`check_samples`.
+    """
+    try:
+        found = np.asarray(samples)
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged; a tensor that needs gradients
+        raise InputError(
+            f"samples are no array ({error}); expected numbers of shape (B, channels, steps). Give "
+            "a NumPy array, for example tensor.detach().cpu().numpy()."
+        ) from error
+    if found.dtype.kind not in "biuf":
+        raise InputError(
+            f"samples are of type {found.dtype}; expected real numbers of shape (B, channels, "
+            "steps). Give a NumPy array of numbers."
+        )
+    check_samples(network, found)
+    return found
 
 
 def check_samples(network: Network, samples: NDArray[Any]) -> None:
@@ -41,10 +62,9 @@ def check_samples(network: Network, samples: NDArray[Any]) -> None:
         )
 
 
-def encode(network: Network, samples: NDArray[Any]) -> FloatArray | NDArray[np.uint8]:
+def encode(network: Network, samples: ArrayLike) -> FloatArray | NDArray[np.uint8]:
     """What each source emits at each step, (B, L, source size): spikes 0/1, or currents.
 
     Raises :class:`InputError`.
     """
-    check_samples(network, samples)
-    return network.source.kind.emit(network.source, samples)
+    return network.source.kind.emit(network.source, as_samples(network, samples))

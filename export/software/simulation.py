@@ -34,7 +34,7 @@ from export.description.network import (
     gate_receptor,
     value_receptor,
 )
-from export.samples.inputs import check_samples, encode
+from export.samples.inputs import as_samples, encode
 from export.samples.recording import Recording, concatenate
 from export.software.loops import add_product, compiled
 from pynn_models.branches import BRANCHES
@@ -86,7 +86,7 @@ def run(
     """
     for name in membranes:
         network.population(name)
-    check_samples(network, samples)
+    samples = as_samples(network, samples)
     largest = max(network.source.size, *(p.size for p in network.populations))
     batch = max(min(_BATCH, _VALUES // (network.steps * largest)), 1)
     return concatenate(

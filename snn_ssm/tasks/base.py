@@ -31,12 +31,23 @@ class DataError(SnnSsmError):
 class Samples:
     """``inputs`` (B, C, L): what the encoder reads at each step; ``labels`` (B,) int64.
 
+    Tensors and lists become arrays; raises :class:`DataError` for what cannot.
     ``source`` names the data where they are not those that published results are of.
     """
 
     inputs: NDArray[np.generic]
     labels: NDArray[np.int64]
     source: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("inputs", "labels"):
+            try:
+                object.__setattr__(self, name, np.asarray(getattr(self, name)))
+            except (TypeError, ValueError, RuntimeError) as error:
+                raise DataError(
+                    f"{name} are no array ({error}); expected numbers. Give a NumPy array, for "
+                    "example tensor.detach().cpu().numpy()."
+                ) from error
 
     def __len__(self) -> int:
         return len(self.labels)

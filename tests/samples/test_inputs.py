@@ -12,7 +12,9 @@ from export.description.encodings.bits import bit_planes
 from export.description.encodings.token import one_hot
 from export.description.network import Source
 from export.samples.inputs import InputError, encode
+from export.software import run
 from pynn_models import SnnSsmError
+from snn_ssm.tasks import DataError, Samples
 
 
 @given(st.integers(1, 16), st.data())
@@ -154,3 +156,39 @@ def test_real_values_are_currents():
 
 def test_errors_are_the_projects_own():
     assert issubclass(InputError, SnnSsmError)
+
+
+# --- what is given in place of an array -------------------------------------------------------
+
+
+def test_lists_and_tensors_are_arrays():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    network = network_of(3)
+    samples = network_samples(network)
+    expected = run(network, samples).spikes
+    for one in (samples.tolist(), torch.from_numpy(samples)):
+        assert (encode(network, one) == encode(network, samples)).all()
+        found = run(network, one).spikes
+        assert all((found[name] == spikes).all() for name, spikes in expected.items())
+        assert (Samples(one, [0, 1, 2]).inputs == samples).all()
+
+
+@pytest.mark.parametrize(("given", "said"), [
+    ([[[1, 2], [3]]], "samples are no array (setting an array element with a sequence"),
+    ([[["1", "2"]]], "samples are of type <U1; expected real numbers"),
+    (object(), "samples are of type object; expected real numbers"),
+    (7, "samples have shape (); the input 'input' expects (B, channels, steps)"),
+])
+def test_what_is_no_array_is_refused(given, said):
+    with pytest.raises(InputError) as caught:
+        run(network_of(3), given)
+    assert str(caught.value).startswith(said)
+
+
+def test_a_tensor_that_needs_gradients_is_refused():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    given = torch.zeros(1, 1, 12, requires_grad=True)
+    with pytest.raises(InputError, match=r"Give a NumPy array, for example tensor.detach\(\)"):
+        run(network_of(3), given)
+    with pytest.raises(DataError, match="inputs are no array"):
+        Samples(given, [0])
