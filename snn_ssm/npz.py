@@ -21,17 +21,22 @@ _PIECE = 2**20
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
-def read_arrays(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
-    """The named arrays of an ``.npz``.
+def read_arrays(
+    path: Path, names: Iterable[str], *, strict: bool = False
+) -> dict[str, NDArray[Any]]:
+    """The named arrays of an ``.npz``; ``strict``: it holds no others.
 
     Raises ``OSError`` for a file that cannot be read or is no regular one, ``ValueError`` for one
     that is no such archive, lacks an array, or holds more than fits into memory.
     """
+    names = tuple(names)
     found: dict[str, NDArray[Any]] = {}
     room = memory()
     with open_regular(path) as stream:
         try:
             with zipfile.ZipFile(stream) as archive:
+                if strict:
+                    _refuse_others(archive, names)
                 for name in names:
                     found[name] = _read_member(archive, name, room)
                     room -= found[name].nbytes
@@ -42,6 +47,14 @@ def read_arrays(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
         except Exception as error:  # a damaged archive raises any of Python's own
             raise ValueError(f"{type(error).__name__}: {error}") from error
     return found
+
+
+def _refuse_others(archive: zipfile.ZipFile, names: tuple[str, ...]) -> None:
+    """What is there and not understood, a user may count on: its lengths, its weights."""
+    members = {f"{name}.npy" for name in names}
+    others = sorted(name.removesuffix(".npy") for name in set(archive.namelist()) - members)
+    if others:
+        raise ValueError(f"it also holds {', '.join(others)[:200]}, of which nothing is known here")
 
 
 def _read_member(archive: zipfile.ZipFile, name: str, room: int) -> NDArray[Any]:

@@ -91,13 +91,15 @@ def require_room(shape: tuple[int, ...], itemsize: int, what: str) -> None:
         )
 
 
-def read_npz(path: Path, what: str, arrays: Mapping[str, str]) -> dict[str, NDArray[Any]]:
+def read_npz(
+    path: Path, what: str, arrays: Mapping[str, str], *, strict: bool = False
+) -> dict[str, NDArray[Any]]:
     """The named arrays of an ``.npz``; no pickle. ``arrays``: what each is, in words.
 
-    Raises :class:`DataError`.
+    ``strict``: it holds no others. Raises :class:`DataError`.
     """
     try:
-        return read_arrays(Path(path), arrays)
+        return read_arrays(Path(path), arrays, strict=strict)
     except (OSError, ValueError) as error:
         expected = ", ".join(f"{name} {meaning}" for name, meaning in arrays.items())
         raise DataError(
@@ -109,10 +111,12 @@ def read_npz(path: Path, what: str, arrays: Mapping[str, str]) -> dict[str, NDAr
 def read_samples(path: Path) -> Samples:
     """Samples from an ``.npz`` with ``inputs`` (B, C, L) and ``labels`` (B,); no pickle.
 
+    An array of another name is refused: it may say what is not done here, such as ``lengths``.
     Inputs are finite numbers in the order in which the encoder reads them, labels 0, 1, ...; the
     file's name is their source. Raises :class:`DataError`.
     """
-    stored = read_npz(path, "samples", {"inputs": "(B, C, L)", "labels": "(B,)"})
+    arrays = {"inputs": "(B, C, L)", "labels": "(B,)"}
+    stored = read_npz(path, "samples", arrays, strict=True)
     inputs, labels = stored["inputs"], stored["labels"]
     if inputs.ndim != 3 or labels.shape != inputs.shape[:1]:
         raise DataError(

@@ -39,6 +39,13 @@ def test_a_file_without_samples_or_steps(tmp_path, shape):
     assert f"holds no samples: inputs have shape {shape}" in message
 
 
+@pytest.mark.parametrize("name", ["lengths", "targets", "weights"])
+def test_an_array_of_which_nothing_is_known(tmp_path, name):
+    # Else the padding of samples of such lengths would enter their means without a word.
+    message = refusal(tmp_path / "s.npz", **{name: np.array([3, 2, 3, 1])})
+    assert f"it also holds {name}, of which nothing is known here" in message
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1j])
 def test_inputs_that_are_no_finite_numbers(tmp_path, bad):
     inputs = INPUTS + np.where(INPUTS == 7, bad, 0)

@@ -1,2 +1,4 @@
-/* Stand-in for sPyNNaker's current sources. */
-accum current_source_get_offset(uint32_t time, uint32_t neuron_index);
+/* Stand-in for which current sources there are: it declares nothing that a neuron calls. */
+#ifndef STAND_IN_CURRENT_SOURCE_IMPL_H
+#define STAND_IN_CURRENT_SOURCE_IMPL_H
+#endif
