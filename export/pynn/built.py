@@ -18,6 +18,7 @@ readout population is left out then; logits come from the spikes.
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -64,10 +65,16 @@ def _backend(name: str, network: Network) -> Backend:
 
 
 def simulator(name: str) -> ModuleType:
-    """The PyNN module of a backend; raises :class:`BackendError` where it is not installed."""
+    """The PyNN module of a backend; raises :class:`BackendError` where it is not installed.
+
+    PyNN warns that it cannot build an extension of its own for NEST, which only its stochastic
+    synapses need: that is left out.
+    """
     module = _known(name)[0].module
     try:
-        return importlib.import_module(module)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Problem running cmake|Cannot find nest-config")
+            return importlib.import_module(module)
     except ImportError as error:
         raise BackendError(
             f"{module} cannot be imported ({error}). "

@@ -34,15 +34,20 @@ def clone(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_commands_of_the_readme(clone, capsys):
+def test_the_commands_of_the_readme_and_its_python(clone, capsys):
     pytest.importorskip("nest", reason="NEST is not installed")
     assert [c[1] for c in commands()] == ["export", "inspect", "run", "verify"]
-    for command in commands():
-        assert main(command[1:]) == 0, command
+    for _ in range(2):  # what it says can be typed twice
+        for command in commands():
+            assert main(command[1:]) == 0, command
     result = json.loads((clone / "verify.json").read_text())
     assert result["samples"] == 10
     assert result["contract"] == {"E2": True, "E3": True, "E5": True}
     assert result["backends"]["nest"]["accuracy"] >= 0.9
+    shown = "\n".join(blocks("python")) + "print(recording.spikes['layer3'].sum() > 0)\n"
+    done = run("-c", shown, cwd=clone)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "True"
 
 
 def test_make_knows_the_readmes_targets():
@@ -51,17 +56,6 @@ def test_make_knows_the_readmes_targets():
     assert targets == ["demo", "test", "docs"]
     for target in targets:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
-
-
-def test_the_python_of_the_readme_names_what_exists():
-    for block in blocks("python"):
-        tree = ast.parse(block)
-        imports = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
-        assert imports
-        for node in imports:
-            module = __import__(node.module, fromlist=[a.name for a in node.names])
-            for alias in node.names:
-                assert hasattr(module, alias.name)
 
 
 def test_the_links_of_the_readme_lead_somewhere():
@@ -81,7 +75,9 @@ def test_the_demo(tmp_path, capsys):
 
 
 def run(*argv, cwd):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYNEST_QUIET": "1"}
+    # As in an environment that is activated, where PyNN finds what it then fails to build with.
+    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYNEST_QUIET": "1", "PATH": path}
     return subprocess.run(
         [sys.executable, *argv], cwd=cwd, env=environment, capture_output=True, text=True
     )
@@ -97,6 +93,7 @@ def test_the_pynn_script_adds_its_own_population(tmp_path):
     assert classes.split()[1:] == labels.split()[1:]
     own = next(line for line in lines if line.startswith("spikes of my own population"))
     assert sum(ast.literal_eval(own.split(":")[1].strip())) > 0
+    assert "cmake" not in done.stderr and "nest-config" not in done.stderr
 
 
 def test_the_export_script(tmp_path):
