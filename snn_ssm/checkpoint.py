@@ -90,6 +90,7 @@ from snn_ssm.files import (
     pack_arrays,
     read_arrays,
     read_bytes,
+    remove_leftovers,
     require_finite,
     sha256,
     write_atomic,
@@ -240,6 +241,8 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
     One of another configuration is removed first.
     """
     directory = Path(directory)
+    for name in (CONFIG_FILE, MODEL_FILE):
+        remove_leftovers(directory, name)
     check_arrays(checkpoint.arrays, checkpoint.config.model, str(directory))
     text = configuration.dumps(checkpoint.config)
     metadata = {"schema": str(SCHEMA), "config_sha256": sha256(text.encode())}

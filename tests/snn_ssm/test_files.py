@@ -15,12 +15,18 @@ from pynn_models import SnnSsmError
 from snn_ssm import files
 from snn_ssm.files import (
     FileError,
+    is_new,
     new_directory,
     pack_arrays,
     read_arrays,
     read_bytes,
+    read_sealed,
+    remove_leftovers,
     require_finite,
+    seal_arrays,
     sha256,
+    was_cut_short,
+    whole_directory,
     writable,
     write_atomic,
 )
@@ -317,6 +323,117 @@ def test_a_value_that_is_not_finite_is_named_with_its_place(bad):
         require_finite({"b": np.array(bad)}, "here")
     with pytest.raises(FileError, match=r"b\[1\] is"):
         require_finite({"b": np.array([0, complex(0, bad)])}, "here")
+
+
+# Permissions, and what a kill leaves behind.
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_a_new_file_has_what_the_umask_leaves(tmp_path, mask, mode):
+    before = os.umask(mask)
+    try:
+        write_atomic(tmp_path / "f", b"new")
+        with whole_directory(tmp_path / "d", "thing") as directory:
+            write_atomic(directory / "f", b"new")
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "f", tmp_path / "d" / "f"):
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+    assert stat.S_IMODE((tmp_path / "d").stat().st_mode) == 0o777 & ~mask
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o666])
+def test_a_file_keeps_its_permissions(tmp_path, mode):
+    path = tmp_path / "f"
+    path.write_bytes(b"old")
+    path.chmod(mode)
+    write_atomic(path, b"new")
+    assert path.read_bytes() == b"new" and stat.S_IMODE(path.stat().st_mode) == mode
+
+
+def left(directory, name="f", token="0123456789ab"):
+    """What a killed write of ``name`` leaves."""
+    path = directory / f".{name}.{token}.part"
+    path.write_bytes(b"half")
+    return path
+
+
+def test_leftovers_are_removed_and_nothing_else(tmp_path):
+    kept = [tmp_path / name for name in (".f.part", "f.0123456789ab.part", ".f.0123456789aX.part")]
+    for path in kept:
+        path.write_bytes(b"mine")
+    others, own = left(tmp_path, "g"), left(tmp_path)
+    folder = tmp_path / ".f.ba9876543210.part"
+    (folder / "below").mkdir(parents=True)
+    writable(tmp_path / "f")
+    assert not own.exists() and not folder.exists() and others.exists()
+    remove_leftovers(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
+
+
+def test_what_another_process_is_writing_is_no_leftover(tmp_path):
+    temporary, handle = files._temporary(tmp_path / "f")
+    remove_leftovers(tmp_path)
+    assert temporary.exists()
+    os.close(handle)
+    remove_leftovers(tmp_path)
+    assert not temporary.exists()
+
+
+def test_a_directory_of_leftovers_is_new(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    assert is_new(out) and is_new(tmp_path / "none") and not was_cut_short(out)
+    left(out)
+    assert is_new(out) and was_cut_short(out)
+    assert new_directory(out, "thing") == out and not list(out.iterdir())
+    (out / "f").write_text("")
+    left(out)
+    assert not is_new(out) and not was_cut_short(out)
+
+
+def test_a_directory_is_there_as_a_whole_or_not_at_all(tmp_path):
+    out = tmp_path / "a" / "out"
+    with whole_directory(out, "thing") as parts:
+        write_atomic(parts / "f", b"new")
+        assert not out.exists() and was_cut_short(out)
+    assert [p.name for p in out.iterdir()] == ["f"] and list(out.parent.iterdir()) == [out]
+    with pytest.raises(FileError, match="the thing .*out exists; nothing was written"), \
+            whole_directory(out, "thing"):
+        pytest.fail("not reached")
+    with pytest.raises(KeyboardInterrupt), whole_directory(tmp_path / "other", "thing"):
+        raise KeyboardInterrupt
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a"]
+
+
+def test_a_directory_that_cannot_be_replaced_is_written_into(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    out.mkdir()
+    monkeypatch.setattr(Path, "is_mount", lambda self: True)
+    with whole_directory(out, "thing") as parts:
+        assert parts == out
+
+
+def test_a_killed_start_of_a_directory_is_removed_at_the_next(tmp_path):
+    (tmp_path / ".out.0123456789ab.part").mkdir()
+    with whole_directory(tmp_path / "out", "thing") as parts:
+        assert [p for p in tmp_path.iterdir() if p != parts] == []
+
+
+def test_an_array_file_that_holds_its_own_digest(tmp_path):
+    path = tmp_path / "f"
+    path.write_bytes(seal_arrays({"a": np.arange(3)}, {"b": "c"}))
+    arrays, metadata = read_sealed(path, "thing", "Do so.")
+    assert arrays["a"].tolist() == [0, 1, 2] and metadata == {"b": "c"}
+    whole = path.read_bytes()
+    for bit in range(8 * len(whole)):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        with pytest.raises(FileError):
+            read_sealed(path, "thing", "Do so.")
+    path.write_bytes(pack_arrays({"a": np.arange(3)}))
+    with pytest.raises(FileError, match=r"thing .*f was altered: its SHA-256 .*\. Do so\."):
+        read_sealed(path, "thing", "Do so.")
 
 
 def test_errors_are_the_projects_own():

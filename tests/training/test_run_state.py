@@ -133,3 +133,75 @@ def test_a_state_of_another_version_is_refused(run, change, found):
     message = str(caught.value)
     assert message.startswith(str(run / STATE_FILE))
     assert message.endswith("Resume with that version, or train into a new directory.")
+
+
+def set_array(name, array):
+    def change(arrays, metadata):
+        arrays[name] = array
+
+    return change
+
+
+def set_progress(**fields):
+    def change(arrays, metadata):
+        metadata["progress"] = json.dumps(json.loads(metadata["progress"]) | fields)
+
+    return change
+
+
+STATE_SIZE = len(RANDOM[0]["cpu"])
+
+
+@pytest.mark.parametrize(("change", "found"), [
+    (set_array("random.0.cpu", np.zeros(7, np.uint8)), "ValueError: random state 'cpu' of .*"),
+    (set_array("random.0.cpu", np.zeros(STATE_SIZE, np.int64)), "ValueError: random state"),
+    (set_array("optimiser.0.exp_avg", np.zeros((9, 9), np.float32)), "ValueError: optimiser.0.exp"),
+    (set_array("optimiser.0.exp_avg_sq", np.zeros(0, np.float32)), "ValueError: optimiser.0.exp"),
+    (set_array("optimiser.0.exp_avg", np.zeros((2, 3), np.int64)), "ValueError: optimiser.0.exp"),
+    (set_array("optimiser.0.step", np.zeros(2, np.float32)), "ValueError: optimiser.0.step"),
+    (set_array("optimiser.9.step", np.zeros((), np.float32)), "KeyError: 'exp_avg'"),
+    (set_array("optimiser.0.other", np.zeros((), np.float32)), "ValueError: optimiser.0 has"),
+    (set_array("optimiser.x.step", np.zeros((), np.float32)), "ValueError: invalid literal"),
+    (set_array("optimiser.0.a.b", np.zeros((), np.float32)), "ValueError: too many values"),
+    (set_progress(epoch="1"), "TypeError: progress.epoch is '1'"),
+    (set_progress(batch=True), "TypeError: progress.batch is True"),
+    (set_progress(seen=-1), "ValueError: a number of epochs"),
+    (set_progress(rates=["a"]), r"TypeError: progress.rates is \['a'\]"),
+    (set_progress(init=5), "TypeError: progress.init is 5"),
+    (set_progress(data=[]), r"TypeError: progress.data is \[\]"),
+    (lambda arrays, metadata: metadata.update(progress="[" * 100_000), "ValueError: it is nested"),
+    (lambda arrays, metadata: metadata.update(progress="[]"), "TypeError: .*mapping"),
+])
+def test_a_hostile_state_is_refused(run, change, found):
+    rewrite(run, change)
+    with pytest.raises(TrainingError, match=f"(?s)another version of snn-ssm \\({found}"):
+        resume(run)
+
+
+def test_a_random_state_of_the_right_size_that_no_generator_can_have(tmp_path):
+    from support.toy_problem import TEST, TRAIN, config_of
+
+    from snn_ssm.training.loop import train
+
+    train(config_of(epochs=1), TRAIN, TEST, tmp_path / "run")
+    rewrite(tmp_path / "run", set_array("random.0.cpu", np.full(STATE_SIZE, 255, np.uint8)))
+    with pytest.raises(TrainingError, match="is none that a generator can have"):
+        train(config_of(epochs=1), TRAIN, TEST, tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize("resume", [True, False])
+@pytest.mark.parametrize("place", ["inside", "beside"])
+def test_a_start_that_was_killed_in_its_first_write(tmp_path, resume, place):
+    """Both a new run and --resume take what is left for nothing."""
+    from support.toy_problem import TEST, TRAIN, config_of
+
+    from snn_ssm.training.loop import train
+
+    out = tmp_path / "run"
+    if place == "inside":
+        out.mkdir()
+        (out / f".{STATE_FILE}.0123456789ab.part").write_bytes(b"half")
+    else:
+        (tmp_path / ".run.0123456789ab.part").mkdir()
+    train(config_of(epochs=1), TRAIN, TEST, out, resume=resume)
+    assert [p.name for p in tmp_path.rglob("*.part")] == []
