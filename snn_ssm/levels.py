@@ -21,6 +21,10 @@ are carried through norms, mixings and a neuron's modes, whose gain from a const
 
 to which the rounding of the readout's sum is added. Two things have no bound before the samples are
 known and are left out: real-valued inputs, and the products of a gated spiking unit.
+
+A bound over all inputs can be far above what a neuron of very unequal sources does while the large
+ones are silent. So a margin is at most 2^-24 of the threshold, and of what the membrane is made of
+when next to nothing arrives: its constants, or the least of its sources.
 """
 
 from __future__ import annotations
@@ -45,6 +49,7 @@ LEAKY_THRESHOLD = 1.0  # of every leaky neuron with reset
 _UNIT = 2.0**-53  # of rounding to nearest
 _GRID = 2.0**-52  # of lowering, relative to the largest sum
 _FEW = 8  # roundings of a norm, of a gate, of a coefficient
+_MOST = 2.0**-24  # of a margin, relative to the smallest thing that a neuron can tell
 
 
 @dataclass(frozen=True)
@@ -67,23 +72,38 @@ class Level:
 class _Bounded:
     """A signal of H channels: ``size`` bounds its terms' magnitudes, ``error`` its rounding.
 
-    ``sources``: the sum over what it is a sum of, spikes and integers, of their largest values.
+    ``constant``: the part of ``size`` that is always there; ``least``: the smallest term that a
+    source brings, inf if none does. ``sources``: the sum over what it is a sum of, spikes and
+    integers, of their largest values.
     """
 
     size: FloatArray
     error: FloatArray
+    constant: FloatArray
+    least: FloatArray
     sources: float
 
     def normed(self, scale: FloatArray, mean: FloatArray, bias: FloatArray) -> _Bounded:
         """``scale (self - mean) + bias``."""
-        size = np.abs(scale) * (self.size + np.abs(mean)) + np.abs(bias)
-        return replace(self, size=size, error=np.abs(scale) * self.error + _FEW * _UNIT * size)
+        by, moved = np.abs(scale), np.abs(scale) * np.abs(mean) + np.abs(bias)
+        size = by * self.size + moved
+        error = by * self.error + _FEW * _UNIT * size
+        least = np.where(by > 0, by * self.least, np.inf)
+        return _Bounded(size, error, by * self.constant + moved, least, self.sources)
 
     def plus(self, other: _Bounded) -> _Bounded:
         """``self + other``."""
         size = self.size + other.size
         error = self.error + other.error + _UNIT * size
-        return _Bounded(size, error, self.sources + other.sources)
+        least = np.minimum(self.least, other.least)
+        constant = self.constant + other.constant
+        return _Bounded(size, error, constant, least, self.sources + other.sources)
+
+    @property
+    def smallest(self) -> FloatArray:
+        """What it is made of when next to nothing arrives, (H,): its constants, or the least."""
+        least = np.where(np.isfinite(self.least), self.least, 0.0)
+        return np.where(self.constant > 0, self.constant, least)
 
     @property
     def on_grid(self) -> FloatArray:
@@ -95,27 +115,39 @@ def _array(arrays: Arrays, name: str) -> FloatArray:
     return np.asarray(arrays[name], dtype=np.float64)
 
 
+def _bias(arrays: Arrays, prefix: str, size: int) -> FloatArray:
+    return _array(arrays, f"{prefix}.bias") if f"{prefix}.bias" in arrays else np.zeros(size)
+
+
+def _least(weight: FloatArray) -> FloatArray:
+    """The smallest element of each row that is not 0."""
+    return np.where(weight > 0, weight, np.inf).min(1)
+
+
 def _sum(arrays: Arrays, prefix: str, model: ModelConfig, rows: slice = slice(None)) -> _Bounded:
     """``W s + b`` of spikes s, for some rows of it."""
-    weight = _array(arrays, f"{prefix}.weight")[rows]
-    size = np.abs(weight).sum(1)
-    if f"{prefix}.bias" in arrays:
-        size = size + np.abs(_array(arrays, f"{prefix}.bias")[rows])
+    weight = np.abs(_array(arrays, f"{prefix}.weight")[rows])
+    constant = np.abs(_bias(arrays, prefix, len(_array(arrays, f"{prefix}.weight")))[rows])
+    size = weight.sum(1) + constant
     sources = model.channels * (2 if model.activation == "ternary-constant" else 1)
-    return _Bounded(size, (model.channels + 4) * _UNIT * size, sources)
+    error = (model.channels + 4) * _UNIT * size
+    return _Bounded(size, error, constant, _least(weight), sources)
 
 
 def _encoded(arrays: Arrays, model: ModelConfig) -> _Bounded:
     weight = np.abs(_array(arrays, "encoder.weight"))
     if model.encoder == "embedding":
-        size = weight.max(0)
-        return _Bounded(size, 4 * _UNIT * size, 1.0)
+        size, least = weight.max(0), _least(weight.T)
+        always = np.where(np.isfinite(least), least, 0.0)  # there is a symbol at every step
+        return _Bounded(size, 4 * _UNIT * size, always, least, 1.0)
     # Real-valued: no largest value; bits 0 leave the input out.
     most = 2.0**model.input_bits - 1
-    size = weight.sum(1) * abs(model.input_scale) * most
-    if "encoder.bias" in arrays:
-        size = size + np.abs(_array(arrays, "encoder.bias"))
-    return _Bounded(size, (model.inputs + 4) * _UNIT * size, model.inputs * most)
+    weight = weight * abs(model.input_scale)
+    constant = np.abs(_bias(arrays, "encoder", model.channels))
+    size = weight.sum(1) * most + constant
+    least = _least(weight) if most else np.full(model.channels, np.inf)
+    error = (model.inputs + 4) * _UNIT * size
+    return _Bounded(size, error, constant, least, model.inputs * most)
 
 
 def _norm(arrays: Arrays, prefix: str) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -136,12 +168,13 @@ def _glu(arrays: Arrays, prefix: str, model: ModelConfig) -> _Bounded:
     value = _sum(arrays, prefix, model, slice(model.channels))
     gate = _sum(arrays, prefix, model, slice(model.channels, None))
     error = value.on_grid + _FEW * _UNIT * value.size + value.size * gate.on_grid / 4
-    return _Bounded(value.size, error, 0.0)
+    return _Bounded(value.size, error, value.constant, np.full(model.channels, np.inf), 0.0)
 
 
 def _gsu(arrays: Arrays, prefix: str, model: ModelConfig) -> _Bounded:
     """A product with a membrane: of no useful bound, and left out."""
-    return _Bounded(np.zeros(model.channels), np.zeros(model.channels), 0.0)
+    nothing = np.zeros(model.channels)
+    return _Bounded(nothing, nothing, nothing, np.full(model.channels, np.inf), 0.0)
 
 
 _MIXINGS: Mapping[str, Callable[[Arrays, str, ModelConfig], _Bounded]] = {
@@ -152,6 +185,11 @@ _MIXINGS: Mapping[str, Callable[[Arrays, str, ModelConfig], _Bounded]] = {
 def _reach(leak: FloatArray, steps: int) -> FloatArray:
     """``min(L, 1 / (1 - |abar|))`` of ``leak = 1 - |abar|``."""
     return 1 / np.maximum(leak, 1 / steps)
+
+
+def _level(theta: FloatArray, bound: FloatArray, smallest: FloatArray) -> Level:
+    """``smallest``: what the membrane is made of when next to nothing arrives, (H,)."""
+    return Level(theta, np.minimum(bound, _MOST * (np.abs(theta) + smallest)))
 
 
 def _native(arrays: Arrays, layer: int, model: ModelConfig, u: _Bounded, steps: int) -> Level:
@@ -170,21 +208,24 @@ def _native(arrays: Arrays, layer: int, model: ModelConfig, u: _Bounded, steps: 
     if model.activation == "ternary-constant":
         theta = np.exp(_array(arrays, f"blocks.{layer}.log_threshold"))
     rounding = (model.modes + _FEW) * _UNIT * gain * u.size + 4 * _UNIT * np.abs(theta)
-    return Level(theta, gain * u.on_grid + rounding)
+    return _level(theta, gain * u.on_grid + rounding, gain * u.smallest)
 
 
 def _stock(arrays: Arrays, layer: int, model: ModelConfig, u: _Bounded, steps: int) -> Level:
     rate = np.exp(_array(arrays, f"blocks.{layer}.ssm.a"))
     n = np.clip(np.rint(rate * DECAY_GRID), SLOWEST_DECAY, FASTEST_DECAY)
     reach = _reach(-np.expm1(-n / DECAY_GRID), steps)
-    x = _Bounded(reach * u.size, reach * (u.on_grid + _FEW * _UNIT * u.size), 0.0)
-    return Level(np.zeros(model.channels), x.normed(*_norm(arrays, f"blocks.{layer}.norm")).error)
+    error = reach * (u.on_grid + _FEW * _UNIT * u.size)
+    x = _Bounded(reach * u.size, error, reach * u.constant, reach * u.least, 0.0)
+    y = x.normed(*_norm(arrays, f"blocks.{layer}.norm"))
+    return _level(np.zeros(model.channels), y.error, y.smallest)
 
 
 def _leaky(arrays: Arrays, layer: int, model: ModelConfig, u: _Bounded, steps: int) -> Level:
     reach = _reach(-np.expm1(-np.exp(_array(arrays, f"blocks.{layer}.ssm.a"))), steps)
     theta = np.full(model.channels, LEAKY_THRESHOLD)
-    return Level(theta, reach * (u.on_grid + _FEW * _UNIT * (u.size + theta)))
+    margin = reach * (u.on_grid + _FEW * _UNIT * (u.size + theta))
+    return _level(theta, margin, reach * u.smallest)
 
 
 _CELLS: Mapping[str, Callable[[Arrays, int, ModelConfig, _Bounded, int], Level]] = {

@@ -14,6 +14,8 @@ from snn_ssm.grids import POLE_GRID, POLE_RADIUS
 FloatArray = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
 
+_FAST = 0.5  # below it 1 - |abar|^2 has lost digits of |abar|
+
 
 def discretise(lam: ComplexArray, dt: FloatArray, method: str) -> tuple[ComplexArray, ComplexArray]:
     """``abar`` and ``bbar / b`` of modes (H, N) with steps (H,), float64.
@@ -28,15 +30,19 @@ def discretise(lam: ComplexArray, dt: FloatArray, method: str) -> tuple[ComplexA
 
 
 def log_magnitude(lam: ComplexArray, dt: FloatArray, method: str) -> FloatArray:
-    """``ln|abar|``, exact also where |abar| rounds to 1.
+    """``ln|abar|``, exact also where |abar| rounds to 1, or is near 0.
 
-    ZOH: ``Re(z)``, z = lambda Delta; bilinear: ``log1p(2 Re(z) / |1 - z/2|^2) / 2``.
+    ZOH: ``Re(z)``, z = lambda Delta; bilinear: ``log1p(2 Re(z) / |1 - z/2|^2) / 2``, and below 1/2
+    the logarithm itself.
     """
     z = lam * dt[:, None]  # (H, N)
     if method == "zoh":
         return z.real
     distance = (1 - z.real / 2) ** 2 + (z.imag / 2) ** 2
-    return np.log1p(2 * z.real / distance) / 2
+    magnitude = np.abs(1 + z / 2) / np.abs(1 - z / 2)
+    return np.where(
+        magnitude < _FAST, np.log(magnitude), np.log1p(2 * z.real / distance) / 2
+    )
 
 
 def rounded_pole(abar: ComplexArray) -> tuple[ComplexArray, FloatArray]:
@@ -46,6 +52,7 @@ def rounded_pole(abar: ComplexArray) -> tuple[ComplexArray, FloatArray]:
         n = trunc(n (2^31 - 1) / |n|)     where |n| > 2^31 - 1: towards zero, so that it leaks
         abar = n / 2^31,  ln|abar| = log1p((re - 1)(re + 1) + im^2) / 2
 
+    and below 1/2 the logarithm itself, -inf of a pole at 0.
     Shapes as ``abar``. The operations and their order are those of training's ``quantise_poles``.
     """
     re, im = np.rint(abar.real * POLE_GRID), np.rint(abar.imag * POLE_GRID)
@@ -56,4 +63,7 @@ def rounded_pole(abar: ComplexArray) -> tuple[ComplexArray, FloatArray]:
         np.where(outside, np.trunc(part * POLE_RADIUS / divisor), part) / POLE_GRID
         for part in (re, im)
     )
-    return re + 1j * im, np.log1p((re - 1) * (re + 1) + im * im) / 2
+    with np.errstate(divide="ignore"):
+        fast = np.log(np.hypot(re, im))
+        slow = np.log1p((re - 1) * (re + 1) + im * im) / 2
+    return re + 1j * im, np.where(np.hypot(re, im) < _FAST, fast, slow)

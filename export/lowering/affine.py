@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from export.description.network import INPUT_RECEPTOR, FloatArray, Projection, Source
 
 _MANTISSA = 52
 _LEAST = -1074  # exponent of the smallest float64
+_CLASS = 30  # bits by which magnitudes of one class may differ
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,25 +46,38 @@ def is_real(source: Source) -> bool:
     return source.encoding == "current" and source.bits == 0
 
 
+def _most(name: str, source: Source) -> float:
+    """The largest value of a source on a grid: of an integer channel, and 1 of a spike."""
+    return max(2.0**source.bits - 1, 1.0) if name == source.name else 1.0
+
+
 def _largest_sum(form: Affine, source: Source) -> FloatArray:
     """Of what is on a grid, the largest sum of magnitudes that a step can bring, (H,)."""
     bound = np.abs(form.constant)
     for name, matrix in form.matrices.items():
         largest = np.abs(matrix)
-        if name != source.name:
-            bound = bound + largest.sum(axis=1)
-        elif source.encoding == "token":
+        if name == source.name and source.encoding == "token":
             bound = bound + largest.max(axis=1)  # one symbol a step
-        elif not is_real(source):
-            bound = bound + largest.sum(axis=1) * max(2.0**source.bits - 1, 1.0)
+        elif name != source.name or not is_real(source):
+            bound = bound + largest.sum(axis=1) * _most(name, source)
     return bound
 
 
-def _grid(top: FloatArray) -> FloatArray:
-    """``2^-52`` of the power of two at or above ``top``, not below the smallest float64."""
-    mantissa, exponent = np.frexp(top)  # top = mantissa 2^exponent, 1/2 <= mantissa < 1
-    exponent = exponent - (mantissa == 0.5)
-    return np.where(top > 0, np.ldexp(1.0, np.maximum(exponent - _MANTISSA, _LEAST)), 1.0)
+def _exponent(values: FloatArray) -> NDArray[np.int64]:
+    """e of the power of two ``2^e`` at or above each value; of 0, 0."""
+    mantissa, exponent = np.frexp(values)  # values = mantissa 2^exponent, 1/2 <= mantissa < 1
+    return exponent.astype(np.int64) - (mantissa == 0.5)
+
+
+def _rounded(values: FloatArray, top: NDArray[np.int64], most: float) -> FloatArray:
+    """Values, (H, .), on their rows' grids, finer for those that bring far less than a row's most.
+
+    ``top`` (H,): the exponent of a row's R; ``most``: the largest value of a source.
+    """
+    below = np.maximum(top[:, None] - _exponent(np.abs(values) * most), 0) // _CLASS
+    exponent = np.maximum(top[:, None] - _CLASS * below - _MANTISSA, _LEAST)
+    grid = np.ldexp(1.0, exponent)
+    return np.where(values == 0, values, np.rint(values / grid) * grid)
 
 
 def on_grid(form: Affine, source: Source, terms: float = 1) -> Affine:
@@ -75,17 +90,22 @@ def on_grid(form: Affine, source: Source, terms: float = 1) -> Affine:
     R / 2^53. The input's coefficients, one a channel, become one a spike source here: bit j weighs
     2^j times bit 0, so that both encodings give the same sums. Real-valued channels are on no grid:
     no sum of theirs is exact, their coefficients stay as they are and count in no bound.
+
+    A coefficient that brings less than R / 2^30 would lose its digits there, and the neuron what it
+    does while its large sources are silent. It has the grid of R / 2^30, or of as many times 2^-30
+    as it takes: sums within such a class are exact, one of two classes is rounded as float64 does.
     """
-    grid = _grid(_largest_sum(form, source) * terms)[:, None]
+    top = _exponent(_largest_sum(form, source) * terms)
     matrices = {
-        name: m if name == source.name and is_real(source) else np.rint(m / grid) * grid
-        for name, m in form.matrices.items()
+        name: _rounded(m, top, _most(name, source)) for name, m in form.matrices.items()
     }
+    if is_real(source) and source.name in matrices:
+        matrices[source.name] = form.matrices[source.name]
     if source.encoding == "bits" and source.name in matrices:
         unit = matrices[source.name]  # (H, C)
         powers = 2.0 ** np.arange(source.bits)
         matrices[source.name] = (unit[:, :, None] * powers).reshape(len(unit), -1)  # (H, C bits)
-    return Affine(matrices, np.rint(form.constant / grid[:, 0]) * grid[:, 0])
+    return Affine(matrices, _rounded(form.constant[:, None], top, 1.0)[:, 0])
 
 
 def projections(

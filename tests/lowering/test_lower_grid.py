@@ -158,6 +158,42 @@ def test_coefficients_of_real_values_are_not_rounded(input_scale):
     assert grid_of(other[:, 0]) >= 2.0**-60  # what spikes bring is on a grid all the same
 
 
+@pytest.mark.parametrize("encoding", ["bits", "current"])
+@pytest.mark.parametrize("scale", [1e-17, 1e-9, 1e9, 1e17])
+def test_small_coefficients_keep_their_digits_beside_large_ones(scale, encoding):
+    """What a neuron does while its large sources are silent is what it was trained to do."""
+    def change(array):
+        array[:, 1] *= scale
+
+    checkpoint = checkpoint_of(inputs=3, norm="none")
+    for name in ("encoder.weight", "blocks.0.mixing.weight"):
+        checkpoint = with_array(checkpoint, name, change)
+    network = lower(checkpoint, encoding=encoding)
+    weight = checkpoint.arrays["encoder.weight"].astype(float) * checkpoint.config.model.input_scale
+    found = next(p.weights for p in network.incoming("layer0")).T
+    found = found.reshape(6, 3, -1)[..., 0]
+    assert np.abs(found / weight - 1).max() < 2.0**-17
+    mixing = checkpoint.arrays["blocks.0.mixing.weight"].astype(float)
+    found = next(p.weights for p in network.incoming("layer1") if p.source == "layer0").T
+    assert np.abs(found / mixing - 1).max() < 2.0**-17
+
+
+def test_sums_of_small_coefficients_are_exact_in_any_order_too():
+    def change(array):
+        array[:, 1] *= 1e17
+
+    checkpoint = with_array(checkpoint_of(inputs=5, norm="none"), "encoder.weight", change)
+    network = lower(checkpoint)
+    (first,) = network.incoming("layer0")
+    small = np.delete(np.arange(network.source.size), slice(4, 8))  # 4 bits a channel
+    for h in range(6):
+        bias = float(network.population("layer0").cell.bias[h])
+        terms = [*first.weights[small, h].tolist(), bias]
+        for seed in range(20):
+            random.Random(seed).shuffle(terms)
+            assert sum(terms) == exact_sum(terms)
+
+
 def test_a_layer_of_the_smallest_numbers_has_a_grid():
     """Below the smallest float64 there is none to round to."""
     checkpoint = checkpoint_of(norm="none", depth=1, input_scale=1e-300)

@@ -17,7 +17,8 @@ from snn_ssm.model.quantise import (  # noqa: E402
     quantise_weights,
     round_through,
 )
-from snn_ssm.poles import rounded_pole  # noqa: E402
+from snn_ssm.poles import discretise, rounded_pole  # noqa: E402
+from snn_ssm.poles import log_magnitude as poles_log_magnitude  # noqa: E402
 
 entries = st.integers(-(10**6), 10**6).map(lambda n: n / 1000)
 matrices = st.lists(entries, min_size=1, max_size=12)
@@ -127,6 +128,18 @@ def test_slow_poles_keep_leaking_and_lowering_has_the_same(leaks, rotates, seed)
     lowered, log_magnitude = rounded_pole(abar)
     assert (lowered == found).all()
     assert (log_magnitude < 0).all()
+
+
+@given(log_magnitude=st.floats(-20, -0.1), angle=st.floats(-3, 3))
+def test_fast_poles_keep_their_digits_in_the_logarithm(log_magnitude, angle):
+    """exp of it is |abar| to rounding, also where |abar|^2 is small beside 1."""
+    abar = np.array([np.exp(log_magnitude + 1j * angle)])
+    rounded, found = rounded_pole(abar)
+    assert np.exp(found) == pytest.approx(np.abs(rounded), rel=1e-14)
+    lam, dt = np.array([[-2.0 + 2.0 * np.exp(log_magnitude)]]) + 0j, np.ones(1)  # real, abar > 0
+    (bilinear,), _ = discretise(lam, dt, "bilinear")
+    found = poles_log_magnitude(lam, dt, "bilinear")
+    assert np.exp(found[0]) == pytest.approx(np.abs(bilinear), rel=1e-14)
 
 
 def test_the_nearest_pole_of_that_kind_can_grow():

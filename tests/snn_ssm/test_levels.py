@@ -50,6 +50,28 @@ def test_real_values_count_in_no_margin():
     assert (one == other).all()
 
 
+@pytest.mark.parametrize("changes", [
+    {}, {"mode_init": "s4d-real"}, {"mixing": "glu"}, {"prenorm": False},
+    {"cells": "lif", "input_scale": 4.0},
+])
+@pytest.mark.parametrize("scale", [1e9, 1e17])
+def test_a_large_source_that_is_silent_changes_no_spike(changes, scale):
+    """A margin for all inputs would be above what the neuron does without it."""
+    checkpoint = checkpoint_of(inputs=2, input_bits=1, steps=40, **changes)
+    large, none = (
+        with_array(checkpoint, "encoder.weight", lambda array, by=by: array[:, 0].__imul__(by))
+        for by in (scale, 0)
+    )
+    samples = np.random.default_rng(0).integers(0, 2, (3, 2, 40))
+    samples[:, 0] = 0
+    for run in (
+        lambda c: run_reference(c, samples).spikes,
+        lambda c: list(software.run(lower(c), samples).spikes.values()),
+    ):
+        for one, other in zip(run(large), run(none), strict=True):
+            assert (one == other).all() and 0 < one.mean() < 1
+
+
 def constant_channel(kind, **changes):
     """A checkpoint whose channel 1 is its norm's mean at every step, in every layer."""
     checkpoint = checkpoint_of_kind(kind, steps=30, **changes) if kind else checkpoint_of(

@@ -15,12 +15,16 @@ TIES = ("dead", "mute", "opposite", "leaky", "integer")
 
 
 class Case(NamedTuple):
-    """A checkpoint, its network, samples that fit, and what ties it was made for, if any."""
+    """A checkpoint, its network, samples that fit, and what ties it was made for, if any.
+
+    ``unequal``: sources of other scales than others, of the same neuron.
+    """
 
     checkpoint: Checkpoint
     network: Network
     samples: np.ndarray
     tie: str
+    unequal: bool
     words: str
 
 
@@ -103,6 +107,17 @@ def _scale_channels(rng, arrays, model):
         arrays["encoder.bias"] = arrays["encoder.bias"] * scale.astype(np.float32)
 
 
+def _scale_sources(rng, arrays, model):
+    """Some sources at other scales: of the input, and of a layer's spikes."""
+    inputs = model.inputs
+    names = [("encoder.weight", inputs, 0 if model.encoder == "embedding" else 1)]
+    names += [(f"blocks.{i}.mixing.weight", model.channels, 1) for i in range(model.depth)]
+    for name, count, axis in names:
+        scale = np.where(rng.random(count) < 0.4, rng.choice(SCALES, count), 1.0)
+        shape = (-1, 1) if axis == 0 else (1, -1)
+        arrays[name] = arrays[name] * scale.astype(np.float32).reshape(shape)
+
+
 def _tie(rng, arrays, model, tie):
     """Changes the arrays such that membranes are equal to their thresholds."""
     h = int(rng.integers(model.channels))
@@ -169,7 +184,10 @@ def draw(seed):
     arrays = {name: np.array(array) for name, array in checkpoint.arrays.items()}
     config = checkpoint.config
     scaled = tie not in ("leaky", "integer") and rng.random() < 0.5
-    if scaled:
+    unequal = scaled and not tie and bool(rng.random() < 0.3)
+    if unequal:
+        _scale_sources(rng, arrays, config.model)
+    elif scaled:
         _scale_channels(rng, arrays, config.model)
     _tie(rng, arrays, config.model, tie)
     checkpoint = replace(checkpoint, arrays=arrays)
@@ -185,4 +203,4 @@ def draw(seed):
         if tie == "leaky":
             samples = np.where(rng.random(shape) < 0.7, p, samples)
     words = f"seed {seed}: {changes}, {encoding}, delay {delay}, scaled {scaled}, tie {tie!r}"
-    return Case(checkpoint, network, samples, tie, words)
+    return Case(checkpoint, network, samples, tie, unequal, words)

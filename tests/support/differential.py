@@ -59,7 +59,8 @@ def compare(count, seed, nest=False):
         found["nest"] = built.run("nest", case.network, case.samples).spikes
     count.configurations += 1
     count.of_ties += bool(case.tie)
-    count.membranes += sum(s.size for s in expected.spikes.values())
+    membranes = sum(s.size for s in expected.spikes.values())
+    count.membranes += membranes
     count.spikes += sum(int(s.sum()) for s in expected.spikes.values())
     count.ties += expected.ties
     for name, spikes in found.items():
@@ -69,7 +70,8 @@ def compare(count, seed, nest=False):
         count.mismatches[name] = (runs + 1, total + differ)
         if differ:
             count.wrong.append(f"{name}: {differ} spikes, {case.words}")
-    if expected.ties and not case.tie:
+    # A margin is relative to a neuron's constants, which a gate can close beside tiny sources.
+    if expected.ties > case.unequal * membranes / 1000 and not case.tie:
         count.wrong.append(f"{expected.ties} ties that nobody made, {case.words}")
 
 

@@ -118,7 +118,8 @@ class Model:
         if m.mixing == "linear":
             return o
         if m.mixing == "glu":
-            return o[:, : m.channels] / (1 + np.exp(-o[:, m.channels :]))
+            with np.errstate(over="ignore"):  # 1 / (1 + inf) is 0
+                return o[:, : m.channels] / (1 + np.exp(-o[:, m.channels :]))
         gates = self.get(f"{prefix}.gate_weight" if m.gsu_weights == 2 else f"{prefix}.weight")
         t = 0.15 * np.abs(gates).max().astype(np.float64)
         ternary = (gates > t).astype(REAL) - (gates < -t).astype(REAL)
