@@ -14,7 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
+_HERE = str(Path(__file__).parent)
+sys.path.insert(0, _HERE)
 
 import figures
 import matplotlib
@@ -23,6 +24,13 @@ from export.command.arguments import make_parser
 
 MARK = "<!-- the commands -->"
 _ROOM = re.compile(r"<!-- room: (\w+) -->")
+
+
+def on_config(config: Any) -> Any:
+    """Let the extension of docstrings find its module: MkDocs takes this folder off the path."""
+    if _HERE not in sys.path:
+        sys.path.insert(0, _HERE)
+    return config
 
 
 def command_line(parser: argparse.ArgumentParser) -> str:
