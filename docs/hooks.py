@@ -14,14 +14,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-_HERE = str(Path(__file__).parent)
-sys.path.insert(0, _HERE)
+sys.path.insert(0, str(Path(__file__).parent))
 
 import figures
 import matplotlib
 
 from export.command.arguments import make_parser
 
+_HERE = str(Path(__file__).parent)
 MARK = "<!-- the commands -->"
 _ROOM = re.compile(r"<!-- room: (\w+) -->")
 
