@@ -1,13 +1,15 @@
-"""What MkDocs does not do by itself: the page of the command line, and the figures of concepts.
+"""What MkDocs does not do by itself: the command line, the rooms' names, the figures of concepts.
 
-Both are made when the site is built, from the parser and from the project's own functions, so that
-they cannot be out of date.
+All are made when the site is built, from the parser, from each room's ``__all__`` and from the
+project's own functions, so that they cannot be out of date.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import io
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,16 @@ import matplotlib
 
 from export.command.arguments import make_parser
 
+_HERE = str(Path(__file__).parent)
 MARK = "<!-- the commands -->"
+_ROOM = re.compile(r"<!-- room: (\w+) -->")
+
+
+def on_config(config: Any) -> Any:
+    """Let the extension of docstrings find its module: MkDocs takes this folder off the path."""
+    if _HERE not in sys.path:
+        sys.path.insert(0, _HERE)
+    return config
 
 
 def command_line(parser: argparse.ArgumentParser) -> str:
@@ -44,8 +55,19 @@ def command_line(parser: argparse.ArgumentParser) -> str:
     return "\n".join(sections)
 
 
+def room(name: str) -> str:
+    """Markdown for mkdocstrings: a room of ``export``, and all that it hands on."""
+    module = f"export.{name}"
+    options = "members: [], show_root_heading: false, show_root_toc_entry: false"
+    parts = [f"## {module}", f"::: {module}\n    options: {{{options}}}"]
+    for public in importlib.import_module(module).__all__:
+        parts.append(f"::: {module}.{public}\n    options: {{heading_level: 3}}")
+    return "\n\n".join(parts) + "\n"
+
+
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put the commands where their mark stands."""
+    """Put the commands and the rooms where their marks stand."""
+    markdown = _ROOM.sub(lambda mark: room(mark[1]), markdown)
     return markdown.replace(MARK, command_line(make_parser())) if MARK in markdown else markdown
 
 

@@ -179,7 +179,11 @@ def _execute(network: Network, samples: NDArray[Any], board: Board, directory: P
 def run(
     network: Network, samples: NDArray[Any], board: Board, *, membranes: Collection[str] = ()
 ) -> Recording:
-    """The spikes of a run on a board; raises :class:`BoardError` for the virtual one."""
+    """The spikes of ``samples`` (B, C, L) on a board.
+
+    Raises :class:`BoardError` for the virtual one, ``BackendError`` for membranes, which are not
+    read back, and what :func:`execute` raises.
+    """
     if membranes:
         raise BackendError("spikes only are read back from SpiNNaker here; record no membranes.")
     recording = execute(network, samples, board).recording

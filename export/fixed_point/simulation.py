@@ -121,7 +121,10 @@ def calibrate(network: Network, samples: NDArray[Any]) -> SpinnakerPlan:
 
 
 def make_plan(network: Network, calibration: NDArray[Any] | None = None) -> SpinnakerPlan:
-    """:func:`calibrate` with these samples, or :func:`plan_network` without."""
+    """:func:`calibrate` with the samples ``calibration`` (B, C, L), :func:`plan_network` without.
+
+    Raises ``SpinnakerUnsupportedError`` for a network that the board's cells cannot be.
+    """
     return plan_network(network) if calibration is None else calibrate(network, calibration)
 
 
@@ -180,7 +183,8 @@ def runner(
 ) -> Callable[[NDArray[Any], Collection[str]], Recording]:
     """:func:`run` as a function of samples and membranes, with one plan for all calls.
 
-    ``calibration``: samples to plan for, whose plan may overflow on others.
+    ``calibration`` (B, C, L): samples to plan for, whose plan may overflow on others. Raises what
+    :func:`make_plan` raises.
     """
     plan = make_plan(network, calibration)
 

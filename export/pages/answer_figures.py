@@ -102,7 +102,7 @@ def plot_margins(margins: Mapping[str, FloatArray], ax: Axes | None = None) -> A
 
     Counted in bins of a fifth of a power of ten; distances of 0 are in the leftmost.
 
-    Shapes: ``margins`` layer -> any. Units: those of the membrane, dimensionless.
+    Shapes: ``margins`` layer -> (...,), of any shape. Units: those of the membrane, dimensionless.
     Raises: :class:`ReportError` where no layer has a finite margin other than 0.
     """
     finite = {name: np.abs(v[np.isfinite(v)]).ravel() for name, v in margins.items()}

@@ -106,7 +106,9 @@ def plot_spike_density(
     column the mean over several steps; a second panel then shows a stretch of the middle, spike by
     spike. A wide figure has it beside the first, a narrow one below.
 
-    Shapes and errors: those of :func:`plot_input_and_rasters`.
+    Shapes: ``inputs`` (C, L), the sample that ``recording`` has as number ``sample``. Units: time
+    in ms; ``width`` of the figure in inches.
+    Raises: :class:`ReportError` for inputs of another shape, a layer or sample not recorded.
     """
     layers, rasters = _checked(network, inputs, recording, sample)
     binned = math.ceil(network.steps / (_COLUMNS * width))

@@ -72,6 +72,12 @@ def comparison(verification: Mapping[str, Any]) -> Section:
             f"where a membrane lies nearer its threshold than float32 resolves; the class is the "
             f"same on {found['same_class']:.2%} of samples."
         )
+    if verification.get("ties"):
+        text.append(
+            f"{verification['ties']['membranes']:,} membranes are at their threshold but for "
+            "rounding: there, which way a spike falls is decided by the network's own threshold, "
+            "which is set clear of ties."
+        )
     return Section("What was compared", text, [backends, rows])
 
 

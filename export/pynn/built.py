@@ -261,9 +261,11 @@ def _connect(sim: Any, built: Built, projection: Projection, stream: NDArray[Any
 def run(
     name: str, network: Network, samples: NDArray[Any], *, membranes: Collection[str] = ()
 ) -> Recording:
-    """Set up a backend, build, run the samples and read them back.
+    """Set up a backend, build, run ``samples`` (B, C, L) and read them back.
 
     All samples run in one simulation if they stream, else as many as the backend's ``copies``.
+    ``membranes`` names the populations whose membranes are recorded, too.
+    Raises :class:`BackendError` for a backend that is not there or lacks the network's cells.
     """
     samples = as_samples(network, samples)
     sim = simulator(name)

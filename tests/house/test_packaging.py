@@ -155,7 +155,7 @@ def test_a_users_export_does_not_hide_ours_from_the_command_line(users_export, s
     assert done.stdout.startswith("[task]")
 
 
-def test_nor_from_the_process_that_maps_on_a_board(users_export, monkeypatch):
+def test_nor_from_the_process_that_maps_on_a_board(tmp_path, monkeypatch):
     pytest.importorskip("spynnaker", reason="sPyNNaker is not installed")
     from support.random_networks import checkpoint_of, samples_of
 
@@ -164,8 +164,11 @@ def test_nor_from_the_process_that_maps_on_a_board(users_export, monkeypatch):
     from export.boards.execution import execute
 
     checkpoint = checkpoint_of(5, steps=8, channels=2, depth=1)
-    monkeypatch.setenv("PYTHONPATH", str(users_export))
-    monkeypatch.chdir(users_export)
+    for name in ("export.py", "export/__init__.py"):  # of the two Python takes the package
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("raise SystemExit('the module of the user was run')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
     found = execute(lower(checkpoint), samples_of(checkpoint, 1), Board())
     assert [row["name"] for row in found.report["populations"]] == ["input", "layer0", "readout"]
 

@@ -27,7 +27,7 @@ def torch_runner(checkpoint: Path, network: Network, method: str = "steps") -> R
     """The trained model itself as a runner; needs torch, which is imported here and not before.
 
     ``method`` as in ``snn_ssm.model.reference.run_reference``. Of what does not spike it has no
-    membranes.
+    membranes. Raises ``UnknownBackendError`` where torch cannot be imported.
     """
     try:
         from snn_ssm.model.reference import run_reference
