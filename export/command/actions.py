@@ -32,7 +32,7 @@ CALIBRATION = 200  # samples that SpiNNaker's scalings are calibrated with
 _CHECKPOINT = ("config.toml", "model*.safetensors")
 _NETWORK = ("network.json", "arrays.safetensors")
 _JOB = (
-    "run.py", "manifest.py", "payload_*.py", "code", "network", "inputs.npz", "requirements.txt",
+    "run.py", "manifest.py", "payload_*.py", "code", "network", "*.npz", "requirements.txt",
     "spynnaker.cfg.template", "SHA256SUMS",
 )
 
@@ -331,11 +331,14 @@ def _verify(network: Network, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _verify_recording(network: Network, args: argparse.Namespace) -> dict[str, Any]:
-    from export.job.results import reference, verify_results
+    from export.job.results import read_calibration, reference, verify_results
     from export.verification.backends import runners
 
     names = (args.backends or reference(args.recording)).split(",")
-    compared, _ = runners([name.strip() for name in names], network, args.checkpoint)
+    calibration = read_calibration(args.calibration)
+    compared, _ = runners(
+        [name.strip() for name in names], network, args.checkpoint, calibration
+    )
     samples = _samples(network, args.data, args.samples)
     with progress_bar(desc="verify") as bar:
         return verify_results(
@@ -345,6 +348,7 @@ def _verify_recording(network: Network, args: argparse.Namespace) -> dict[str, A
             samples.labels,
             args.recording,
             compared,
+            calibration=calibration,
             progress=bar.update,
         )
 
@@ -355,6 +359,10 @@ def verify(args: argparse.Namespace) -> int:
     from export.description.storage import load_network
     from export.verification.contract import holds
 
+    if args.calibration is not None and args.recording is None:
+        raise UsageError(
+            "--calibration is for a job's results: use it with --recording, or leave it out."
+        )
     output = Output(args)
     compare = _verify_recording if args.recording else _verify
     result = compare(load_network(args.network), args)
@@ -365,20 +373,54 @@ def verify(args: argparse.Namespace) -> int:
     return 0 if holds(result) and not result.get("missing") else 1
 
 
+def _refuse_without_board(args: argparse.Namespace) -> None:
+    names = ("calibration", "neurons_per_core", "time_scale_factor")
+    given = [name for name in names if args.without_board and getattr(args, name) is not None]
+    if given:
+        raise UsageError(
+            f"--{given[0].replace('_', '-')} is for a board, and --without-board makes a job for "
+            "NEST and software only. Leave one of them out."
+        )
+
+
 def job(args: argparse.Namespace) -> int:
     """``snn-ssm job``."""
     from export.description.storage import load_network
     from export.job.make import make_job
+    from export.job.preflight import preflight
+    from export.job.settings import BoardSettings
 
+    _refuse_without_board(args)
     output = Output(args)
-    samples = _samples(load_network(args.network), args.data, args.samples)
+    network = load_network(args.network)
+    samples = _samples(network, args.data, args.samples)
+    calibration = _calibration(network, args, True)
+    settings, found = None, None
+    if not args.without_board:
+        found = preflight(network, samples.inputs, args.neurons_per_core, calibration)
+        factor = args.time_scale_factor
+        settings = BoardSettings(found.factor if factor is None else factor, args.neurons_per_core)
+        output.say(str(found))
+        if settings.time_scale_factor < found.factor:
+            output.say(
+                f"--time-scale-factor {factor} is less than the {found.factor} that is planned: "
+                "cores may fall behind"
+            )
     with directory(args.out, "job directory", _JOB, args.force) as out:
-        digest = make_job(args.network, samples, out)
+        digest = make_job(args.network, samples, out, settings, calibration)
+    simulators = "nest|software" if settings is None else "spiNNaker|nest|software"
     output.say(
         f"{args.out}: {len(samples)} samples; SHA-256 of manifest.py {digest}\n"
-        f"run it with: python {args.out / 'run.py'} spiNNaker|nest|software"
+        f"run it with: python {args.out / 'run.py'} {simulators}"
     )
-    output.result({"samples": len(samples), "manifest_sha256": digest})
+    output.result(
+        {
+            "samples": len(samples),
+            "manifest_sha256": digest,
+            "board": None if settings is None else settings.described(),
+            "populations": [] if found is None else list(found.rows),
+        }
+    )
     return 0
 
 

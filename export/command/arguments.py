@@ -114,6 +114,16 @@ def make_parser() -> argparse.ArgumentParser:
     )
     outputs(command)
 
+    def cores(command: argparse.ArgumentParser) -> None:
+        command.add_argument(
+            "--neurons-per-core", type=int, metavar="N",
+            help="SpiNNaker: neurons on one core (default: 64, or as many as fit)",
+        )
+        command.add_argument(
+            "--time-scale-factor", type=int, metavar="F",
+            help="SpiNNaker: how many times slower than real time (default: 1; a job: as planned)",
+        )
+
     def board(command: argparse.ArgumentParser) -> None:
         command.add_argument(
             "--board", metavar="virtual|ADDRESS|URL",
@@ -123,14 +133,7 @@ def make_parser() -> argparse.ArgumentParser:
             "--machine-version", type=int, metavar="5|201|248",
             help="5: 48 chips; 201, 248: SpiNNaker 2, mapping only (default: 5)",
         )
-        command.add_argument(
-            "--neurons-per-core", type=int, metavar="N",
-            help="SpiNNaker: neurons on one core (default: 64, or as many as fit)",
-        )
-        command.add_argument(
-            "--time-scale-factor", type=int, metavar="F",
-            help="SpiNNaker: how many times slower than real time (default: 1)",
-        )
+        cores(command)
 
     def calibration(command: argparse.ArgumentParser) -> None:
         command.add_argument(
@@ -182,6 +185,10 @@ def make_parser() -> argparse.ArgumentParser:
         "--recording", type=Path, metavar="RESULTS",
         help="compare what a job's run.py wrote; --data is then the job's inputs.npz",
     )
+    command.add_argument(
+        "--calibration", type=Path, metavar="F",
+        help="with --recording: the job's calibration.npz, where it has one",
+    )
     data(command)
     outputs(command)
 
@@ -204,6 +211,12 @@ def make_parser() -> argparse.ArgumentParser:
     network(command)
     command.add_argument("out", type=Path, metavar="DIR", help="a new directory")
     data(command)
+    calibration(command)
+    cores(command)
+    command.add_argument(
+        "--without-board", action="store_true",
+        help="a job for NEST and software only, of a network that cannot run on SpiNNaker",
+    )
     outputs(command)
 
     command = add("demo", commands.demo, "the main job on shipped data and a shipped checkpoint")

@@ -15,9 +15,10 @@ from __future__ import annotations
 import ast
 import base64
 import io
-import json
+import pprint
 import zipfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.description.storage import ARRAYS_FILE, NETWORK_FILE, load_network
-from export.job.results import inputs_digest, network_digest
+from export.job.results import CALIBRATION, inputs_digest, network_digest
+from export.job.settings import BoardSettings
 from export.samples.inputs import check_samples
 from export.verification.contract import versions
 from snn_ssm.files import read_bytes, sha256, whole_directory, write_atomic
@@ -40,9 +42,17 @@ _START = "export.job.runner"
 _PAYLOAD_CHARACTERS = 4_000_000  # in one module: git hosts and editors still take it
 
 
-def make_job(directory: Path, samples: Samples, out: Path) -> str:
+def make_job(
+    directory: Path,
+    samples: Samples,
+    out: Path,
+    settings: BoardSettings | None = None,
+    calibration: NDArray[Any] | None = None,
+) -> str:
     """Write the job of the network in ``directory`` on ``samples`` into the new directory ``out``.
 
+    ``settings``: how it runs on a board; None for a job of NEST and software only. ``calibration``:
+    samples (B, C, L) whose spikes the board's scalings are for, instead of all inputs.
     Returns the SHA-256 of its ``manifest.py``, which stands for the whole. Raises ``FileError``
     where ``out`` exists, ``InputError`` for samples that do not fit, and what ``load_network``
     raises.
@@ -52,6 +62,7 @@ def make_job(directory: Path, samples: Samples, out: Path) -> str:
     files = {
         "run.py": read_bytes(_TEMPLATE / "run.py", "job template"),
         "inputs.npz": _npz(inputs=samples.inputs, labels=samples.labels),
+        **({} if calibration is None else {CALIBRATION: _npz(inputs=calibration)}),
         **{
             name: read_bytes(_TEMPLATE / name, "job template")
             for name in ("requirements.txt", "spynnaker.cfg.template")
@@ -65,7 +76,9 @@ def make_job(directory: Path, samples: Samples, out: Path) -> str:
     digests = "".join(f"{sha256(data)}  {name}\n" for name, data in sorted(files.items()))
     files["SHA256SUMS"] = digests.encode()
     files |= _payload({n: data for n, data in files.items() if not n.endswith(".py")})
-    manifest = _manifest(files, samples, network_digest(directory))
+    if settings is not None and calibration is not None:
+        settings = replace(settings, calibration_sha256=inputs_digest(calibration))
+    manifest = _manifest(files, samples, network_digest(directory), settings)
     with whole_directory(Path(out), "job directory") as directory:
         for name, data in [*files.items(), ("manifest.py", manifest)]:
             (directory / name).parent.mkdir(parents=True, exist_ok=True)
@@ -91,16 +104,19 @@ def _zip(files: Mapping[str, bytes]) -> bytes:
     return stream.getvalue()
 
 
-def _manifest(files: Mapping[str, bytes], samples: Samples, network: str) -> bytes:
+def _manifest(
+    files: Mapping[str, bytes], samples: Samples, network: str, settings: BoardSettings | None
+) -> bytes:
     manifest = {
         "schema": _SCHEMA,
         "snn_ssm": versions().get("snn-ssm", "unknown"),
         "samples": len(samples),
         "network_sha256": network,
         "inputs_sha256": inputs_digest(samples.inputs),
+        "board": None if settings is None else settings.described(),
         "files": {name: sha256(data) for name, data in sorted(files.items())},
     }
-    text = json.dumps(manifest, indent=1)
+    text = pprint.pformat(manifest, width=98, sort_dicts=False)
     return f'"""What this job is made of, checked by run.py."""\n\nMANIFEST = {text}\n'.encode()
 
 

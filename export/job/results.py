@@ -27,10 +27,12 @@ from export.samples.recording import Recording
 from export.verification.contract import Runner, Verification, samples_at_once
 from pynn_models.errors import SnnSsmError
 from snn_ssm.files import read_bytes, sha256
+from snn_ssm.npz import read_arrays
 from snn_ssm.reading import LARGEST_TEXT, parse_json
 
 SCHEMA = 2
 SIMULATORS = {"spiNNaker": "spinnaker", "nest": "nest", "software": "software"}
+CALIBRATION = "calibration.npz"
 _SEAL = "json_sha256"
 
 
@@ -54,11 +56,15 @@ class Chunk:
     predictions: list[int]
     spikes: dict[str, int]
     seconds: float
+    calibration_sha256: str | None = None
 
     @property
-    def identity(self) -> tuple[str, str, str, int]:
+    def identity(self) -> tuple[str, str, str, int, str | None]:
         """What all chunks of one run share."""
-        return self.simulator, self.network_sha256, self.inputs_sha256, self.samples
+        return (
+            self.simulator, self.network_sha256, self.inputs_sha256, self.samples,
+            self.calibration_sha256,
+        )
 
     @property
     def name(self) -> str:
@@ -90,7 +96,9 @@ def _unpacked(data: bytes, stem: str) -> Chunk:
         raise ValueError("it was altered: its SHA-256 is not the one that it was written with")
     chunk = Chunk(**content)
     counts = (chunk.samples, chunk.start, chunk.stop, chunk.correct)
-    words = (chunk.network_sha256, chunk.inputs_sha256, chunk.sha256)
+    words = (
+        chunk.network_sha256, chunk.inputs_sha256, chunk.sha256, chunk.calibration_sha256 or ""
+    )
     if not all(map(_is_count, counts)) or not all(isinstance(word, str) for word in words):
         raise ValueError(f"samples, start, stop and correct are {counts}, the SHA-256 {words}")
     if chunk.simulator not in tuple(SIMULATORS):
@@ -227,14 +235,15 @@ def verify_results(
     results: Path,
     runners: Mapping[str, Runner],
     *,
+    calibration: NDArray[Any] | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, Any]:
     """Compare a results directory with ``runners``, the first of them the reference.
 
     ``network`` is the one stored in ``directory``; ``inputs`` and ``labels`` begin with the job's
-    samples. Returns what :func:`export.verification.verify` does, for the samples that came
-    back, and ``missing``, the ranges (start, stop) that did not, and ``broken``, which files do
-    not count.
+    samples; ``calibration``: the samples that the reference's scalings are for.
+    Returns what :func:`export.verification.verify` does, for the samples that came back, and
+    ``missing``, the ranges (start, stop) that did not, and ``broken``, which files do not count.
     Raises :class:`JobError` for no results, or results of another network or other samples.
     """
     chunks, broken = read_chunks(results)
@@ -246,6 +255,7 @@ def verify_results(
         )
     first = chunks[0]
     _check(first, directory, inputs, results)
+    _check_calibration(first, calibration, results)
     replay, name = _Replay(), SIMULATORS[first.simulator]
     name = "recording" if name in runners else name
     verification = Verification(network, {**runners, name: replay})
@@ -277,6 +287,32 @@ def _part(name: str, network: Network, recording: Recording, part: slice) -> Rec
     if not network.linear_readout and recording.logits is not None:
         scores = recording.logits[part]
     return Recording(name, recording.timestep, spikes, logits=scores)
+
+
+def read_calibration(path: Path | None) -> NDArray[Any] | None:
+    """The samples of a job's ``calibration.npz``; raises :class:`JobError` for what holds none."""
+    if path is None:
+        return None
+    try:
+        return read_arrays(Path(path), ("inputs",))["inputs"]
+    except (OSError, ValueError) as error:
+        raise JobError(
+            f"{path} cannot be read as a job's {CALIBRATION} ({error}). Give that file."
+        ) from error
+
+
+def _check_calibration(chunk: Chunk, given: NDArray[Any] | None, results: Path) -> None:
+    digest = None if given is None else inputs_digest(given)
+    if chunk.simulator == "spiNNaker" and chunk.calibration_sha256 != digest:
+        raise JobError(
+            f"{results} was run with scalings for {_scaled_for(chunk.calibration_sha256)}, the "
+            f"reference has them for {_scaled_for(digest)}. Give the job's own {CALIBRATION} as "
+            "--calibration, or none where it has none."
+        )
+
+
+def _scaled_for(digest: str | None) -> str:
+    return "all inputs" if digest is None else f"samples of SHA-256 {digest}"
 
 
 def _check(chunk: Chunk, directory: Path, inputs: NDArray[Any], results: Path) -> None:

@@ -10,6 +10,8 @@ Neo is installed, ``samples-START-STOP.mat`` for the user (see :mod:`export.samp
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
 import json
 import os
 import platform
@@ -27,8 +29,10 @@ from numpy.typing import NDArray
 
 from export.description.network import Network
 from export.description.storage import load_network
+from export.fixed_point.simulation import make_plan
 from export.job.board import configured
 from export.job.results import (
+    CALIBRATION,
     SCHEMA,
     SIMULATORS,
     Chunk,
@@ -39,6 +43,9 @@ from export.job.results import (
     recorded,
     simulator,
 )
+from export.job.settings import board_settings
+from export.pynn.registry import board_backend
+from export.pynn.spinnaker import SpinnakerBackend
 from export.samples.neo_files import block_bytes, to_block
 from export.samples.readout import logits, needed_membranes
 from export.samples.recording import Recording
@@ -48,6 +55,7 @@ from snn_ssm.files import FileError, remove_leftovers, sha256, write_atomic
 from snn_ssm.npz import read_arrays
 
 SUMMARY_FILE = "summary.json"
+_LOCK = ".lock"
 _CHUNK = 50
 _INSTALL = "python -m pip install -r requirements.txt"
 
@@ -66,6 +74,12 @@ class Job:
         network = load_network(self.bundle / "network")
         inputs, labels = self._samples()
         self._prepare()
+        with self._alone():
+            return self._run_missing(network, inputs, labels, size)
+
+    def _run_missing(
+        self, network: Network, inputs: NDArray[Any], labels: NDArray[np.int64], size: int
+    ) -> int:
         has_neo = _has_neo()
         chunks = self._whole_chunks(network, inputs, labels)
         missing = gaps(chunks, len(inputs))
@@ -84,10 +98,7 @@ class Job:
 
     def _samples(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
         path = self.bundle / "inputs.npz"
-        try:
-            stored = read_arrays(path, ("inputs", "labels"))
-        except (OSError, ValueError) as error:
-            raise JobError(f"{path} cannot be read ({error}). Make the job anew.") from error
+        stored = self._arrays(path.name, ("inputs", "labels"))
         inputs, labels = stored["inputs"], stored["labels"]
         if labels.shape != inputs.shape[:1] or labels.dtype.kind not in "iu":
             raise JobError(
@@ -129,16 +140,61 @@ class Job:
                 "that you may write to: --out DIR."
             ) from error
 
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Raise :class:`JobError` where another run.py writes to the same directory.
+
+        A lock that the system releases when its process ends, however it ends.
+        """
+        with (self.out / _LOCK).open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise JobError(
+                    f"another run.py writes its results to {self.out}. Wait for it, or give "
+                    "another directory with --out."
+                ) from error
+            yield
+
     def _check_same_job(self, chunk: Chunk) -> None:
         keys = ("network_sha256", "inputs_sha256", "samples")
-        mine = (self.simulator, *(self.manifest[key] for key in keys))
-        whats = ("simulator", "network (SHA-256)", "inputs (SHA-256)", "number of samples")
+        mine = (
+            self.simulator, *(self.manifest[key] for key in keys), self._calibration_digest(),
+        )
+        whats = (
+            "simulator", "network (SHA-256)", "inputs (SHA-256)", "number of samples",
+            "calibration (SHA-256)",
+        )
         for what, found, expected in zip(whats, chunk.identity, mine, strict=True):
             if found != expected:
                 raise JobError(
                     f"{self.out} holds results of another job: their {what} is {found}, this "
                     f"job's {expected}. Give another directory with --out, or remove this one."
                 )
+
+    def _calibration_digest(self) -> str | None:
+        """Of the samples that this run's scalings are for; None for all inputs, or no scalings."""
+        if self.simulator != "spiNNaker":
+            return None
+        return board_settings(self.manifest).calibration_sha256
+
+    def board(self, network: Network) -> SpinnakerBackend:
+        """How the network runs on a board, as the job was made."""
+        settings = board_settings(self.manifest)
+        calibration = None
+        if settings.calibration_sha256 is not None:
+            calibration = self._arrays(CALIBRATION, ("inputs",))["inputs"]
+        return board_backend(
+            network, settings.neurons_per_core, make_plan(network, calibration),
+            settings.time_scale_factor,
+        )
+
+    def _arrays(self, name: str, arrays: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+        path = self.bundle / name
+        try:
+            return read_arrays(path, arrays)
+        except (OSError, ValueError) as error:
+            raise JobError(f"{path} cannot be read ({error}). Make the job anew.") from error
 
     def _run_chunk(
         self,
@@ -165,6 +221,7 @@ class Job:
             stop=stop,
             sha256=sha256(data),
             seconds=seconds,
+            calibration_sha256=self._calibration_digest(),
             **_counts(network, inputs, labels, kept),
         )
         self._write(chunk.file, data)
@@ -248,8 +305,9 @@ def _execute(job: Job, network: Network, inputs: NDArray[Any]) -> Recording:
 
     name = SIMULATORS[job.simulator]
     if job.simulator == "spiNNaker":
+        backend = job.board(network)
         with configured(job.bundle, job.out):
-            return pynn.run(name, network, inputs)
+            return pynn.run(name, network, inputs, backend=backend)
     return pynn.run(name, network, inputs, membranes=membranes)
 
 
@@ -265,6 +323,7 @@ def main(bundle: Path, manifest: Mapping[str, Any], arguments: Sequence[str]) ->
         help="samples in one run of the simulator (default: %(default)s)",
     )
     args = parser.parse_args(arguments)
+    os.environ["MPLBACKEND"] = "agg"  # a notebook's need not be there
     os.environ.setdefault("PYNEST_QUIET", "1")
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     warnings.filterwarnings("ignore", module=r"(nest|pyNN)\.")

@@ -6,7 +6,13 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from export.description.network import FloatArray, Network, Population, Projection
+from export.description.network import (
+    FloatArray,
+    Network,
+    Population,
+    Projection,
+    Source,
+)
 from pynn_models.errors import SnnSsmError
 
 _ROUNDING = 1e-6  # microseconds: what a timestep in ms may be off by
@@ -22,7 +28,7 @@ class Backend(Protocol):
     ``module``: of PyNN; ``aliases``: other names that the same module goes by.
     ``lag``: the steps from an input's arrival to the spike it causes. ``stamp``: the time, in
     steps, that the simulator gives to a spike of step 0. ``copies``: None where samples stream,
-    else how many run side by side at most.
+    else how many run side by side at most. ``takes_currents``: an input can be step currents.
     """
 
     module: str
@@ -31,6 +37,7 @@ class Backend(Protocol):
     lag: int
     stamp: int
     copies: int | None
+    takes_currents: bool
 
     def setup_arguments(self, network: Network) -> dict[str, Any]:
         """Keyword arguments for ``sim.setup`` under which the network is exact."""
@@ -61,7 +68,10 @@ class Backend(Protocol):
     def currents(
         self, post: Any, currents: FloatArray, weights: FloatArray, first_step: int, delay: float
     ) -> Any:
-        """Step currents (C, L) into a population through ``weights`` (C, H)."""
+        """Step currents (C, L) into a population through ``weights`` (C, H).
+
+        Called only where ``takes_currents``.
+        """
 
     def run(self, sim: Any, duration: float) -> None:
         """``sim.run(duration)``, ms, so that Ctrl-C ends it soon where that can be."""
@@ -106,11 +116,16 @@ def whole_segment(block: Any, label: str) -> Any:
     return segment
 
 
-def no_currents(target: str) -> BackendError:
-    """The refusal of an input as currents into PyNN's standard cells."""
+def no_currents(source: Source) -> BackendError:
+    """The refusal of an input as currents by cells that take spikes only."""
+    remedy = (
+        "Export with --input bits."
+        if source.bits
+        else "Train with integer inputs (model.input_bits), which spikes can carry."
+    )
     return BackendError(
-        f"current input -> {target}: a current does not enter a standard cell as a spike does; "
-        "expected the input as spikes. Export with --input bits."
+        f"input {source.name!r}: a current does not enter these cells as a spike does; expected "
+        f"the input as spikes. {remedy}"
     )
 
 

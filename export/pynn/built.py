@@ -28,7 +28,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.description.network import INPUT_RECEPTOR, FloatArray, Network, Population, Projection
-from export.pynn.backend import Backend, BackendError, first_steps, whole_segment
+from export.pynn.backend import (
+    Backend,
+    BackendError,
+    first_steps,
+    no_currents,
+    whole_segment,
+)
 from export.pynn.registry import BACKENDS
 from export.samples.inputs import as_samples, encode
 from export.samples.recording import Recording, concatenate
@@ -208,6 +214,8 @@ def build(
         samples = np.zeros((1, network.source.channels, network.steps))
     samples = as_samples(network, samples)
     emitted = encode(network, samples)  # (B, L, sources)
+    if network.source.kind.currents and not backend.takes_currents:
+        raise no_currents(network.source)
     backend.prepare(sim, network)
     offset = backend.first_input(network)
     first = first_steps(network, backend.lag, offset)
@@ -259,22 +267,25 @@ def _connect(sim: Any, built: Built, projection: Projection, stream: NDArray[Any
 
 
 def run(
-    name: str, network: Network, samples: NDArray[Any], *, membranes: Collection[str] = ()
+    name: str, network: Network, samples: NDArray[Any], *, membranes: Collection[str] = (),
+    backend: Backend | None = None,
 ) -> Recording:
     """Set up a backend, build, run ``samples`` (B, C, L) and read them back.
 
     All samples run in one simulation if they stream, else as many as the backend's ``copies``.
-    ``membranes`` names the populations whose membranes are recorded, too.
+    ``membranes`` names the populations whose membranes are recorded, too; ``backend``: in place of
+    the one that goes by ``name`` and the network's cells.
     Raises :class:`BackendError` for a backend that is not there or lacks the network's cells.
     """
     samples = as_samples(network, samples)
     sim = simulator(name)
-    arguments = setup_arguments(name, network)
-    chunk = _backend(name, network).copies or max(len(samples), 1)
+    backend = backend or _backend(name, network)
+    arguments = backend.setup_arguments(network)
+    chunk = backend.copies or max(len(samples), 1)
     parts = []
     for start in range(0, max(len(samples), 1), chunk):
         sim.setup(**arguments)
-        built = build(sim, network, samples[start : start + chunk])
+        built = build(sim, network, samples[start : start + chunk], backend=backend)
         built.record(membranes)
         built.via.run(sim, built.duration)
         parts.append(built.recording(membranes))

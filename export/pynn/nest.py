@@ -20,7 +20,6 @@ from export.pynn.backend import (
     BackendError,
     check_timestep,
     first_steps,
-    no_currents,
     whole_segment,
 )
 
@@ -61,6 +60,7 @@ class Nest:
     module = "pyNN.nest"
     aliases: tuple[str, ...] = ()
     stamp = 1  # what happens in step s is stamped s + 1
+    takes_currents = False
 
     def _min_delay(self, network: Network) -> int:
         return min(p.delay for p in network.projections)
@@ -87,6 +87,11 @@ class Nest:
                 f"the simulator's spike_precision is {state.spike_precision!r}; expected "
                 "'on_grid'. Call sim.setup(**setup_arguments('nest', network)) before build()."
             )
+
+    def currents(
+        self, post: Any, currents: FloatArray, weights: FloatArray, first_step: int, delay: float
+    ) -> Any:
+        raise NotImplementedError
 
     def run(self, sim: Any, duration: float) -> None:
         """In slices of about a fifth of a second each: NEST lets no signal through before its end.
@@ -141,6 +146,7 @@ class NestNative(Nest):
     cells = "native"
     lag = 0
     copies: int | None = None
+    takes_currents = True
 
     def prepare(self, sim: Any, network: Network) -> None:
         from pynn_models.nest import install
@@ -238,11 +244,6 @@ class NestStock(Nest):
             hold = sim.StepCurrentSource(times=times, amplitudes=[2 * lowest - 1.0, 0.0])
             hold.inject_into(made)
         return made
-
-    def currents(
-        self, post: Any, currents: FloatArray, weights: FloatArray, first_step: int, delay: float
-    ) -> Any:
-        raise no_currents(post.label)
 
     def record_membrane(self, population: Any) -> Any:
         """PyNN records no synaptic current of this cell, and V is reset by a spike."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from export.description.network import FloatArray, Network, Population
-from export.pynn.backend import BackendError, no_currents
+from export.pynn.backend import BackendError
 from export.pynn.nest import Nest, by_step, multimeter, without_warnings
 
 
@@ -66,11 +66,6 @@ class NestLif(Nest):
             synapse_type=RawStaticSynapse(delay=network.timestep),
             receptor_type="excitatory",
         )
-
-    def currents(
-        self, post: Any, currents: FloatArray, weights: FloatArray, first_step: int, delay: float
-    ) -> Any:
-        raise no_currents(post.label)
 
     def record_membrane(self, population: Any) -> Any:
         return multimeter(population, ["V_m"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from export.description.network import Network
+from export.fixed_point.simulation import SpinnakerPlan
 from export.fixed_point.support import check_supported
 from export.pynn.backend import Backend
 from export.pynn.nest import NestNative, NestStock
@@ -25,11 +26,16 @@ BACKENDS: list[Callable[[], Backend]] = [
 ]
 
 
-def board_backend(network: Network, neurons_per_core: int | None = None) -> SpinnakerBackend:
-    """The SpiNNaker backend of a network's cells.
+def board_backend(
+    network: Network,
+    neurons_per_core: int | None = None,
+    planned: SpinnakerPlan | None = None,
+    time_scale_factor: int | None = None,
+) -> SpinnakerBackend:
+    """The SpiNNaker backend of a network's cells; its arguments are the backend's.
 
     Raises ``SpinnakerUnsupportedError`` for a network of parts that none has.
     """
     check_supported(network)
-    found = [make(neurons_per_core) for make in ON_BOARDS]
+    found = [make(neurons_per_core, planned, time_scale_factor) for make in ON_BOARDS]
     return next(backend for backend in found if backend.cells == network.cells)

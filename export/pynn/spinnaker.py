@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from export.description.network import FloatArray, Network, Population, Projection
+from export.fixed_point.plan import Plan
 from export.fixed_point.registry import ARITHMETIC
-from export.fixed_point.stock import HOLD, StockPlan, plan_population
+from export.fixed_point.simulation import SpinnakerPlan
+from export.fixed_point.stock import HOLD, StockPlan
 from export.fixed_point.support import check_supported
-from export.fixed_point.weights import WeightPlan
-from export.pynn.backend import BackendError, check_timestep, no_currents
+from export.fixed_point.weights import worst_case
+from export.pynn.backend import BackendError, check_timestep
 
 UInt32Array = NDArray[np.uint32]
 
@@ -112,6 +114,8 @@ class SpinnakerBackend:
     In tick t a core adds its ring buffers to the neurons' input, updates, compares and sends: a
     spike leaves in the tick in which its cause arrives, no lag.
     ``neurons_per_core``: :data:`NEURONS_PER_CORE`, or fewer where that many do not fit, if not
+    given. ``planned``: the populations' scalings, for all inputs if not given;
+    ``time_scale_factor``: how many times slower than real time, as the configuration says if not
     given.
     """
 
@@ -122,13 +126,28 @@ class SpinnakerBackend:
     lag = 0
     stamp = 0
     copies: int | None
+    takes_currents = False
 
-    def __init__(self, neurons_per_core: int | None = None) -> None:
+    def __init__(
+        self,
+        neurons_per_core: int | None = None,
+        planned: SpinnakerPlan | None = None,
+        time_scale_factor: int | None = None,
+    ) -> None:
         self.neurons_per_core = neurons_per_core
+        self.planned = planned
+        self.time_scale_factor = time_scale_factor
+        self._plans: dict[Population, Plan] = {}
 
-    def plan(self, network: Network, population: Population) -> WeightPlan:
-        """The population's scales, shifts and parameters."""
-        raise NotImplementedError
+    def plan(self, network: Network, population: Population) -> Plan:
+        """The population's scales, shifts and parameters: as planned, or for all inputs."""
+        if population not in self._plans:
+            self._plans[population] = (
+                ARITHMETIC[self.cells].plan(network, population, worst_case)
+                if self.planned is None
+                else self.planned.populations[population.name]
+            )
+        return self._plans[population]
 
     def population(
         self, sim: Any, network: Network, population: Population, first_step: int, copies: int
@@ -163,7 +182,10 @@ class SpinnakerBackend:
 
     def setup_arguments(self, network: Network) -> dict[str, Any]:
         check_timestep(network.timestep, "sPyNNaker")
-        return {"timestep": network.timestep, "min_delay": network.timestep}
+        arguments = {"timestep": network.timestep, "min_delay": network.timestep}
+        if self.time_scale_factor is not None:
+            arguments["time_scale_factor"] = self.time_scale_factor
+        return arguments
 
     def prepare(self, sim: Any, network: Network) -> None:
         self.check(network)
@@ -173,6 +195,11 @@ class SpinnakerBackend:
                 f"the simulator's timestep is {step} ms, the network's {network.timestep} ms. "
                 "Call sim.setup(**setup_arguments('spinnaker', network)) before build()."
             )
+
+    def currents(
+        self, post: Any, currents: FloatArray, weights: FloatArray, first_step: int, delay: float
+    ) -> Any:
+        raise NotImplementedError
 
     def run(self, sim: Any, duration: float) -> None:
         sim.run(duration)
@@ -233,11 +260,6 @@ class SpinnakerBackend:
                 )
         return made
 
-    def currents(
-        self, post: Any, currents: FloatArray, weights: FloatArray, first_step: int, delay: float
-    ) -> Any:
-        raise no_currents(post.label)
-
     def record_membrane(self, population: Any) -> Any:
         raise BackendError(
             f"population {population.label!r}: the board records a stock cell's membrane before "
@@ -259,14 +281,8 @@ class SpinnakerStock(SpinnakerBackend):
     cells = "stock"
     copies: int | None = 4  # a spike reaches the cores of every copy, and costs there
 
-    def __init__(self, neurons_per_core: int | None = None) -> None:
-        super().__init__(neurons_per_core)
-        self._plans: dict[Population, StockPlan] = {}
-
     def plan(self, network: Network, population: Population) -> StockPlan:
-        if population not in self._plans:
-            self._plans[population] = plan_population(network, population)
-        return self._plans[population]
+        return cast(StockPlan, super().plan(network, population))
 
     def population(
         self, sim: Any, network: Network, population: Population, first_step: int, copies: int

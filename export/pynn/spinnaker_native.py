@@ -10,12 +10,12 @@ where 1800 bytes stay free, and n is a multiple of 8 where there are as many.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from export.description.network import FloatArray, Network, Population
-from export.fixed_point.native import NativePlan, plan_native
+from export.fixed_point.native import NativePlan
 from export.pynn.backend import whole_segment
 from export.pynn.spinnaker import (
     CORE_LIMIT,
@@ -63,14 +63,8 @@ class SpinnakerNative(SpinnakerBackend):
     reads_parameters = True
     copies: int | None = None
 
-    def __init__(self, neurons_per_core: int | None = None) -> None:
-        super().__init__(neurons_per_core)
-        self._plans: dict[Population, NativePlan] = {}
-
     def plan(self, network: Network, population: Population) -> NativePlan:
-        if population not in self._plans:
-            self._plans[population] = plan_native(network, population)
-        return self._plans[population]
+        return cast(NativePlan, super().plan(network, population))
 
     def per_core(self, network: Network, population: Population) -> int:
         cell = population.state_space
@@ -124,7 +118,7 @@ class SpinnakerNative(SpinnakerBackend):
         from pynn_models.spinnaker.neuron import MEMBRANE
 
         exponents = next(
-            plan.parameters.membrane_exponent
+            cast(NativePlan, plan).parameters.membrane_exponent
             for population, plan in self._plans.items()
             if population.name == recorder.label
         )

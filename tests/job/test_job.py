@@ -27,6 +27,7 @@ from support.random_networks import samples_of
 
 from export.job import make as job
 from export.job import runner as job_runner
+from export.job.settings import BoardSettings
 from export.samples.recording import Recording
 from snn_ssm.tasks import Samples
 
@@ -49,7 +50,9 @@ def test_every_file_is_in_the_manifest_and_in_the_sums(made_job):
 
 
 def test_the_same_network_and_samples_make_the_same_job(made_job, tmp_path):
-    digest = job.make_job(made_job / "network", SAMPLES, tmp_path / "again")
+    digest = job.make_job(
+        made_job / "network", SAMPLES, tmp_path / "again", BoardSettings()
+    )
     assert digest == hashlib.sha256((made_job / "job" / "manifest.py").read_bytes()).hexdigest()
 
 

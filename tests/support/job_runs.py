@@ -13,6 +13,7 @@ from export.command.arguments import main
 from export.description import storage
 from export.job import make as job
 from export.job import runner as job_runner
+from export.job.settings import BoardSettings
 from snn_ssm.tasks import Samples
 from support.random_networks import checkpoint_of, samples_of
 
@@ -23,7 +24,7 @@ SAMPLES = Samples(samples_of(CHECKPOINT, 8), np.arange(8) % 3)
 def make(folder, network, samples):
     """The network and its job in ``folder``, which is returned."""
     storage.save_network(network, folder / "network")
-    job.make_job(folder / "network", samples, folder / "job")
+    job.make_job(folder / "network", samples, folder / "job", BoardSettings())
     return folder
 
 

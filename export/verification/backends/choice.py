@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from numpy.typing import NDArray
+
 from export.description.network import Network
 from export.lowering.network import margins
 from export.verification.backends.kind import Options, UnknownBackendError
@@ -63,7 +65,10 @@ def verify_backends(
 
 
 def runners(
-    names: Sequence[str], network: Network, checkpoint: Path | None
+    names: Sequence[str],
+    network: Network,
+    checkpoint: Path | None,
+    calibration: NDArray[Any] | None = None,
 ) -> tuple[dict[str, Runner], Runner | None]:
     """The runners of several backends, in order, and, with torch among them, its convolution.
 
@@ -74,7 +79,7 @@ def runners(
     for name in names:
         if name in found:
             raise UnknownBackendError(f"the backend {name!r} stands twice; name each once.")
-        found[name] = runner(name, network, Options(checkpoint=checkpoint))
+        found[name] = runner(name, network, Options(calibration=calibration, checkpoint=checkpoint))
     if checkpoint is None or TORCH.name not in found:
         return found, None
     return found, torch_runner(checkpoint, network, "convolution")
