@@ -50,7 +50,7 @@ def _limit(steps: int, timestep: float) -> float:
     NEST cuts such a limit to whole microseconds: a product just below the grid would lose a step.
     """
     product = steps * timestep
-    cut = math.floor(1000 * product) < round(1000 * product)
+    cut = math.floor(product / 0.001) < round(1000 * product)
     return product * (1 + 1e-12) if cut else product
 
 
