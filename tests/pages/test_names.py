@@ -1,4 +1,4 @@
-"""Names in files are names: not mathematics in a figure, cells of a table, or codes of a terminal."""
+"""Names in files are names: no mathematics in figures, cells of tables, or codes of terminals."""
 
 import json
 
