@@ -1,4 +1,4 @@
-"""Names in files are names: no mathematics in a figure, cells of a table, or terminal codes."""
+"""Names in files are names: no mathematics in figures, cells of tables, or codes of terminals."""
 
 import json
 
@@ -12,8 +12,9 @@ from export.command.terminal import Printed
 from export.description import storage
 from export.description.network import Network, Population, Projection, Source
 from export.description.storage import StorageError
+from export.pages.answer_figures import plot_spike_rates
 from export.pages.figure_style import plain
-from export.pages.figures import plot_input_and_rasters, plot_membranes, plot_spike_rates
+from export.pages.figures import plot_input_and_rasters, plot_membranes
 from export.pages.mode_figures import plot_modes
 from export.software import simulation as software
 from pynn_models.errors import printable

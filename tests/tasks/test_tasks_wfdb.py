@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.mitbih_files import annotations_of, pack_212, recordings_of, word, write_official
 
 from snn_ssm.tasks import DataError
-from snn_ssm.tasks.wfdb import CODES, parse_annotations, read_recording, unpack_212
+from snn_ssm.tasks.wfdb import CODES, Recording, parse_annotations, read_recording, unpack_212
 
 RECORDING = recordings_of()["100"]
 # The symbols of annot(5) in the order of their codes, a blank where there is none.
@@ -101,3 +101,40 @@ def test_a_record_of_which_a_file_is_missing(record, end):
     (record / f"100.{end}").unlink()
     with pytest.raises(DataError, match=rf"record 100 in .*No such file.*100\.{end}.*Fetch the"):
         read_recording(record, "100")
+
+
+@pytest.mark.parametrize(("line", "field"), [(1, 5), (1, 6), (2, 5), (2, 6)])
+def test_a_signal_that_is_not_the_headers(record, line, field):
+    path = record / "100.hea"
+    lines = [text.split() for text in path.read_text().splitlines()]
+    lines[line][field] = str(int(lines[line][field]) + 1)
+    path.write_text("\n".join(" ".join(words) for words in lines))
+    with pytest.raises(DataError, match="a signal's first sample and checksum are") as caught:
+        read_recording(record, "100")
+    assert "Fetch the three files again" in str(caught.value)
+
+
+def test_one_flipped_bit_of_a_signal(record):
+    path = record / "100.dat"
+    whole = bytearray(path.read_bytes())
+    for at in (0, 1, 2, 300, 700, 2099):
+        damaged = bytearray(whole)
+        damaged[at] ^= 4
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match="checksum"):
+            read_recording(record, "100")
+
+
+@pytest.mark.parametrize("line", ["100.dat 212", "100.dat 16 200 11 1024 995 5 0 MLII"])
+def test_a_signal_that_the_header_does_not_describe(record, line):
+    (record / "100.hea").write_text(f"100 2 360 700\n{line}\n{line}\n")
+    with pytest.raises(DataError, match="the header describes a signal as"):
+        read_recording(record, "100")
+
+
+def test_the_checksum_wraps_in_16_bits(tmp_path):
+    """As in the header of record 100: its samples add up to -22131 in 16 bits."""
+    loud = Recording(np.full(700, 2047, np.int16), RECORDING.times, RECORDING.symbols)
+    write_official(tmp_path, "100", loud)
+    assert f" {np.int64(700 * 2047).astype(np.int16)} 0 MLII" in (tmp_path / "100.hea").read_text()
+    assert (read_recording(tmp_path, "100").signal == 2047).all()
