@@ -43,7 +43,7 @@ class Affine:
 
 def is_real(source: Source) -> bool:
     """Whether the input is of real values, which are on no grid and have no bound."""
-    return source.encoding == "current" and source.bits == 0
+    return source.kind.currents and source.bits == 0
 
 
 def _most(name: str, source: Source) -> float:
@@ -56,10 +56,10 @@ def _largest_sum(form: Affine, source: Source) -> FloatArray:
     bound = np.abs(form.constant)
     for name, matrix in form.matrices.items():
         largest = np.abs(matrix)
-        if name == source.name and source.encoding == "token":
-            bound = bound + largest.max(axis=1)  # one symbol a step
-        elif name != source.name or not is_real(source):
-            bound = bound + largest.sum(axis=1) * _most(name, source)
+        if name != source.name:
+            bound = bound + largest.sum(axis=1)
+        elif not is_real(source):
+            bound = bound + source.kind.reach(source, source.kind.expand(source, largest))
     return bound
 
 
@@ -101,10 +101,8 @@ def on_grid(form: Affine, source: Source, terms: float = 1) -> Affine:
     }
     if is_real(source) and source.name in matrices:
         matrices[source.name] = form.matrices[source.name]
-    if source.encoding == "bits" and source.name in matrices:
-        unit = matrices[source.name]  # (H, C)
-        powers = 2.0 ** np.arange(source.bits)
-        matrices[source.name] = (unit[:, :, None] * powers).reshape(len(unit), -1)  # (H, C bits)
+    if source.name in matrices:
+        matrices[source.name] = source.kind.expand(source, matrices[source.name])
     return Affine(matrices, _rounded(form.constant[:, None], top, 1.0)[:, 0])
 
 

@@ -77,16 +77,17 @@ def input_source(model: ModelConfig, encoding: str | None) -> Source:
     symbols = model.encoder == "embedding"
     if encoding is None:
         encoding = "token" if symbols else "bits" if model.input_bits else "current"
-    if encoding in ENCODINGS and symbols != (encoding == "token"):
+    kind = ENCODINGS.get(encoding)
+    if kind is not None and symbols != kind.symbols:
         wanted = "'token'" if symbols else "'bits', 'current' or 'spikes'"
         raise LoweringError(
             f"encoder: {'an embedding' if symbols else 'a linear encoder'} does not read the input "
             f"encoding {encoding!r}; expected {wanted}. Leave out --input, or train with "
             f"model.encoder = \"{'linear' if symbols else 'embedding'}\"."
         )
-    if encoding == "token":
+    if symbols:
         return Source(INPUT, encoding, 1, symbols=model.inputs)
-    if encoding == "spikes":
+    if kind is not None and kind.binary:
         if model.input_bits > 1:
             raise LoweringError(
                 f"encoder: a channel of {model.input_bits} bits is no spike of value 0 or 1. "

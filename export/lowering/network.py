@@ -26,9 +26,10 @@ from export.description.network import (
     Readout,
     Source,
 )
+from export.description.readouts import POOLINGS
 from export.lowering.affine import Affine, on_grid, projections
 from export.lowering.cells import CELLS, Lowered, Setting, negative
-from export.lowering.cells.readout import accumulator, memoryless
+from export.lowering.cells.memoryless import memoryless
 from export.lowering.errors import LoweringError
 from export.lowering.layer import Arrays, Layer, dense
 from export.lowering.lowerable import INPUT, check_lowers, input_source
@@ -94,14 +95,14 @@ def _add_readout(
 ) -> None:
     """The accumulators of the logits; before them, where the stream is gated, what gathers it."""
     weight, bias = dense(arrays, "decoder", model.classes)
+    pooling = POOLINGS[model.pooling]
     if stream.branches:
         stream = stream.on_grid(source)
         parts.add(STREAM, memoryless(stream.affine.constant, stream.cell_branches()), stream)
         logits = Affine({STREAM: weight}, bias)
     else:
-        terms = steps if model.pooling == "mean" else 1
-        logits = on_grid(stream.affine.mapped(weight, bias), source, terms)
-    cell = accumulator(model.classes, model.pooling, logits.constant)
+        logits = on_grid(stream.affine.mapped(weight, bias), source, pooling.terms(steps))
+    cell = pooling.accumulator(logits.constant)
     parts.populations.append(Population(READOUT, cell, parts.latency[READOUT]))
     graded = bool(stream.branches)
     parts.projections += projections(logits, READOUT, parts.latency, graded=graded)

@@ -157,7 +157,7 @@ def _sum(network: Network, population: Population, receptor: str, sent: _Sent) -
     """What arrives at a receptor, (B, L, H): what spikes bring, and to that the sum of currents."""
     samples, steps = sent.emitted[network.source.name].shape[:2]
     total = np.zeros((samples, steps, population.size))
-    currents = np.zeros_like(total) if network.source.encoding == "current" else total
+    currents = np.zeros_like(total) if network.source.kind.currents else total
 
     def part(at: slice) -> None:
         for projection in network.incoming(population.name, receptor):

@@ -54,7 +54,7 @@ class Encoding:
     ``values(source)``: which values a channel can have. ``words(source)``, ``unit(source)``: what
     it carries, for a table and for the axis of a figure. ``currents``: the sources are step
     currents and not spikes. ``integers``: channels are always integers of a width; ``symbols``:
-    there is one channel, of symbols.
+    there is one channel, of symbols; ``binary``: its channels are spikes.
     """
 
     name: str
@@ -68,3 +68,4 @@ class Encoding:
     currents: bool = False
     integers: bool = False
     symbols: bool = False
+    binary: bool = False

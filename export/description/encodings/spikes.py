@@ -14,4 +14,5 @@ SPIKES = Encoding(
     values=lambda source: Values(2, "no spike or a spike", _REMEDY),
     words=lambda source: "events",
     unit=lambda source: "value\n(dimensionless)",
+    binary=True,
 )

@@ -1,4 +1,4 @@
-"""The cells that never spike: accumulators of logits, and neurons that gather the stream."""
+"""Neurons that gather the stream, and never spike."""
 
 from __future__ import annotations
 
@@ -6,19 +6,6 @@ import numpy as np
 
 from export.description.network import FloatArray
 from pynn_models.cells import Branches, StateSpaceCell
-
-
-def accumulator(classes: int, pooling: str, bias: FloatArray) -> StateSpaceCell:
-    """Neurons that never spike: non-leaky (mean pooling) or without memory (last)."""
-    if pooling == "last":
-        return memoryless(bias)
-    return StateSpaceCell(
-        tau=np.full((classes, 1), np.inf),
-        c_re=np.ones((classes, 1)),
-        d=np.zeros(classes),
-        theta=np.full(classes, np.inf),
-        bias=bias,
-    )
 
 
 def memoryless(bias: FloatArray, branches: Branches | None = None) -> StateSpaceCell:
