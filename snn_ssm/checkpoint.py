@@ -95,6 +95,9 @@ from snn_ssm.files import (
     sha256,
     write_atomic,
 )
+from snn_ssm.kinds.cells import CELLS
+from snn_ssm.kinds.mixings import MIXINGS
+from snn_ssm.kinds.shapes import Shapes, linear_shapes, norm_shapes
 from snn_ssm.reading import LARGEST_TEXT, memory, parse_toml
 
 SCHEMA = 1
@@ -102,7 +105,6 @@ MODEL_FILE = "model.safetensors"
 CONFIG_FILE = "config.toml"
 _STAMP = "\n[checkpoint]\n"  # what ends the configuration's own text
 
-Shapes = dict[str, tuple[int, ...]]
 
 
 class CheckpointError(SnnSsmError):
@@ -117,67 +119,25 @@ class Checkpoint:
     arrays: Mapping[str, NDArray[np.generic]]
 
 
-def _norm_shapes(prefix: str, norm: str, channels: int) -> Shapes:
-    leaves = {"batch": ("weight", "bias", "running_mean", "running_var"),
-              "layer": ("weight", "bias")}.get(norm, ())
-    shapes: Shapes = {f"{prefix}.{leaf}": (channels,) for leaf in leaves}
-    if norm == "batch":
-        shapes[f"{prefix}.num_batches_tracked"] = ()
-    return shapes
-
-
-def _linear_shapes(prefix: str, outputs: int, inputs: int, bias: bool = True) -> Shapes:
-    shapes: Shapes = {f"{prefix}.weight": (outputs, inputs)}
-    return shapes | {f"{prefix}.bias": (outputs,)} if bias else shapes
-
-
-def _layer_shapes(prefix: str, model: ModelConfig) -> Shapes:
-    h, n = model.channels, model.modes
-    if model.cells != "native":
-        return {f"{prefix}.a": (h,)}
-    sets = model.n_ssm or h
-    parts = (2,) if model.complex_modes else ()
-    directions = 2 if model.bidirectional else 1
-    shapes = {
-        f"{prefix}.a": (sets, n),
-        f"{prefix}.b": (sets, n, *parts),
-        f"{prefix}.log_dt": (h,),
-        f"{prefix}.c": (directions, h, n, *parts),
-        f"{prefix}.d": (h,),
-    }
-    return shapes | {f"{prefix}.omega": (sets, n)} if model.complex_modes else shapes
-
-
-def _mixing_shapes(prefix: str, model: ModelConfig) -> Shapes:
-    h = model.channels
-    rows = 2 * h if model.mixing == "glu" else h
-    shapes = _linear_shapes(prefix, rows, h, bias=model.cells != "stock")
-    if model.mixing == "gsu":
-        shapes |= _norm_shapes(f"{prefix}.norm", model.gsu_norm, h)
-        if model.gsu_weights == 2:
-            shapes[f"{prefix}.gate_weight"] = (h, h)
-    return shapes
-
-
 def _block_shapes(prefix: str, model: ModelConfig) -> Shapes:
     h = model.channels
-    shapes = _norm_shapes(f"{prefix}.norm", model.norm, h)
-    shapes |= _layer_shapes(f"{prefix}.ssm", model)
+    shapes = norm_shapes(f"{prefix}.norm", model.norm, h)
+    shapes |= CELLS[model.cells].shapes(f"{prefix}.ssm", model)
     if model.activation == "ternary-constant":
         shapes[f"{prefix}.log_threshold"] = (h,)
-    return shapes | _mixing_shapes(f"{prefix}.mixing", model)
+    return shapes | MIXINGS[model.mixing].shapes(f"{prefix}.mixing", model)
 
 
 def _transformer_block_shapes(prefix: str, model: ModelConfig) -> Shapes:
     h = model.channels
     attention, feedforward = f"{prefix}.attention", f"{prefix}.feedforward"
     return {
-        **_norm_shapes(f"{attention}.norm", model.norm, h),
-        **_linear_shapes(f"{attention}.input", 3 * h, h),
-        **_linear_shapes(f"{attention}.output", h, h),
-        **_norm_shapes(f"{feedforward}.norm", model.norm, h),
-        **_linear_shapes(f"{feedforward}.hidden", 4 * h, h),
-        **_linear_shapes(f"{feedforward}.output", h, 4 * h),
+        **norm_shapes(f"{attention}.norm", model.norm, h),
+        **linear_shapes(f"{attention}.input", 3 * h, h),
+        **linear_shapes(f"{attention}.output", h, h),
+        **norm_shapes(f"{feedforward}.norm", model.norm, h),
+        **linear_shapes(f"{feedforward}.hidden", 4 * h, h),
+        **linear_shapes(f"{feedforward}.output", h, 4 * h),
     }
 
 
@@ -188,11 +148,11 @@ def expected_shapes(model: ModelConfig) -> Shapes:
         shapes: Shapes = {"encoder.weight": (model.inputs, h)}
     else:
         bias = transformer or model.cells != "stock"
-        shapes = _linear_shapes("encoder", h, model.inputs, bias)
+        shapes = linear_shapes("encoder", h, model.inputs, bias)
     block = _transformer_block_shapes if transformer else _block_shapes
     for i in range(model.depth):
         shapes |= block(f"blocks.{i}", model)
-    return shapes | _linear_shapes("decoder", model.classes, 4 * h if model.pair else h)
+    return shapes | linear_shapes("decoder", model.classes, 4 * h if model.pair else h)
 
 
 def check_size(model: ModelConfig) -> None:

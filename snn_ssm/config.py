@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,12 +18,12 @@ from typing import Any, TypeVar
 import tomli_w
 
 from pynn_models.errors import SnnSsmError
+from snn_ssm.kinds import CELLS, MIXINGS
 from snn_ssm.reading import LARGEST_TEXT, parse_toml, read_regular
 
 T = TypeVar("T")
 
 ARCHITECTURES = ("state-space", "transformer")
-CELLS = ("native", "stock", "lif")
 MODE_INITS = ("s4d-lin", "s4d-inv", "s4d-legs", "s4d-real")
 DISCRETISATIONS = ("zoh", "bilinear")
 ENCODERS = ("linear", "embedding")
@@ -31,7 +32,6 @@ SPIKES = ("heaviside", "ternary", "ternary-constant", "bernoulli")
 SPIKING = ("heaviside", "bernoulli", "ternary-constant")  # bernoulli: y > 0 in evaluation
 ACTIVATIONS = (*SPIKES, "sigmoid", "tanh", "hard-sigmoid", "relu", "gelu", "identity")
 SURROGATES = ("fast-sigmoid", "arctan", "triangle", "multi-gaussian")
-MIXINGS = ("linear", "glu", "gsu")
 POOLINGS = ("mean", "last")
 PRECISIONS = ("float32", "bf16")
 _LARGEST = 2**16  # of sizes: more is a slip of the hand, which torch would answer without a name
@@ -52,7 +52,7 @@ def _require(condition: bool, where: str, found: object, expected: str) -> None:
         raise ConfigError(f"[{where}] is {shown}; expected {expected}. Correct the configuration.")
 
 
-def _one_of(where: str, found: str, allowed: tuple[str, ...]) -> None:
+def _one_of(where: str, found: str, allowed: Collection[str]) -> None:
     _require(found in allowed, where, found, "one of " + ", ".join(allowed))
 
 
@@ -175,27 +175,19 @@ class ModelConfig:
         self._check_combinations()
 
     def _check_combinations(self) -> None:
-        fixed: dict[str, object] = {}
+        fixed: Mapping[str, object] = {}
         if self.architecture == "transformer":
             _require(self.channels % self.heads == 0, "model.heads", self.heads,
                      f"a divisor of model.channels = {self.channels}")
-        elif self.cells == "stock":
-            fixed = {
-                "mode_init": "s4d-real", "modes": 1, "n_ssm": 0, "norm": "batch",
-                "bidirectional": False, "encoder": "linear", "discretisation": "zoh",
-                "activation": "heaviside", "mixing": "linear",
-            }
-        elif self.cells == "lif":
-            fixed = {
-                "bidirectional": False, "activation": "heaviside", "mixing": "linear",
-                "quantise_decays": False,
-            }
+        else:
+            fixed = CELLS[self.cells].fixed
         for key, value in fixed.items():
             _require(getattr(self, key) == value, f"model.{key}", getattr(self, key),
                      f"{value!r} with cells = \"{self.cells}\"")
-        if self.mixing == "gsu":
-            _require(self.activation.startswith("ternary"), "model.activation", self.activation,
-                     "'ternary' or 'ternary-constant' with mixing = \"gsu\"")
+        needed = MIXINGS[self.mixing].activations
+        if needed:
+            _require(self.activation in needed, "model.activation", self.activation,
+                     f"{' or '.join(map(repr, needed))} with mixing = \"{self.mixing}\"")
         if self.quantise_decays:
             _require(self.discretisation == "zoh", "model.discretisation", self.discretisation,
                      "'zoh' with quantise_decays = true")

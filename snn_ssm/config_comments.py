@@ -9,6 +9,7 @@ import tomli_w
 
 from snn_ssm import config as keys
 from snn_ssm.config import Config, to_dict
+from snn_ssm.kinds import MIXINGS
 
 _TASK = {
     "name": "the task, as the command line names it",
@@ -37,7 +38,7 @@ _MODEL = {
     "activation": ", ".join(keys.ACTIVATIONS) + f"; spikes are the first {len(keys.SPIKES)}",
     "surrogate": "gradient of the spike: " + ", ".join(keys.SURROGATES),
     "surrogate_slope": "its slope; larger is narrower",
-    "mixing": "between channels: " + ", ".join(keys.MIXINGS),
+    "mixing": "between channels: " + ", ".join(MIXINGS),
     "gsu_weights": "matrices of a GSU; 1: value and gate share one",
     "gsu_norm": "norm of a GSU's product: " + ", ".join(keys.NORMS) + "; batch is deployable",
     "bidirectional": "read in both directions; does not export",

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from snn_ssm.config import ModelConfig
+from snn_ssm.kinds import CELLS
 from snn_ssm.model import lif, spiking
-from snn_ssm.model.layers import Layer, StateSpaceLayer
+from snn_ssm.model.layers import Layer
+from snn_ssm.model.loading import load
 from snn_ssm.model.mixing import make_mixing
 from snn_ssm.model.norms import make_norm
-from snn_ssm.model.stock import StockLayer
 
-_LAYERS: dict[str, Callable[[ModelConfig, torch.Generator], Layer]] = {
-    "native": StateSpaceLayer,
-    "stock": StockLayer,
-    "lif": lif.LifLayer,
-}
 _CONTINUOUS = {
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
@@ -55,7 +50,7 @@ class Block(nn.Module):
         self.surrogate = config.surrogate
         self.slope = config.surrogate_slope
         self.norm = make_norm(config.norm, config.channels)
-        self.ssm = _LAYERS[config.cells](config, generator)
+        self.ssm: Layer = load(CELLS[config.cells].layer)(config, generator)
         if self.activation == "ternary-constant":
             first = torch.full((config.channels,), math.log(_FIRST_DELTA))
             self.log_threshold = nn.Parameter(first)

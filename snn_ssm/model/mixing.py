@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snn_ssm.config import ModelConfig
+from snn_ssm.kinds import MIXINGS
+from snn_ssm.model.loading import load
 from snn_ssm.model.norms import make_norm
 from snn_ssm.model.quantise import quantise_weights
 from snn_ssm.model.spiking import ternary
@@ -106,9 +108,7 @@ class GsuMixing(nn.Module):
         return functional.gelu(self.norm((value + self.bias[:, None]) * gate))
 
 
-_MIXINGS = {"linear": LinearMixing, "glu": GluMixing, "gsu": GsuMixing}
-
-
 def make_mixing(config: ModelConfig) -> nn.Module:
     """The mixing that ``config.mixing`` names."""
-    return _MIXINGS[config.mixing](config)
+    made: nn.Module = load(MIXINGS[config.mixing].module)(config)
+    return made

@@ -15,8 +15,8 @@ EXPORT_ROOMS = (
     "description", "samples", "lowering", "software", "fixed_point", "pynn", "boards",
     "verification", "job", "pages", "command",
 )
-SNN_SSM_ROOMS = ("shipped", "results", "tasks", "model", "training", "convert")
-TORCH_FREE_ROOMS = ("snn_ssm.shipped", "snn_ssm.results", "snn_ssm.tasks")
+SNN_SSM_ROOMS = ("kinds", "shipped", "results", "tasks", "model", "training", "convert")
+TORCH_FREE_ROOMS = ("snn_ssm.kinds", "snn_ssm.shipped", "snn_ssm.results", "snn_ssm.tasks")
 TORCH_FREE = {
     "snn_ssm", "snn_ssm.__main__", "snn_ssm.checkpoint", "snn_ssm.config",
     "snn_ssm.config_comments", "snn_ssm.files", "snn_ssm.grids", "snn_ssm.levels", "snn_ssm.npz",

@@ -1,0 +1,54 @@
+"""State-space cells: N modes a channel, a threshold, no reset."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from snn_ssm.kinds.bounds import FEW, UNIT, Arrays, Bounded, Level, array, level_of, reach_of
+from snn_ssm.kinds.cells.kind import TrainedCell
+from snn_ssm.kinds.shapes import Shapes
+from snn_ssm.poles import discretise
+
+if TYPE_CHECKING:
+    from snn_ssm.config import ModelConfig
+
+
+def _shapes(prefix: str, model: ModelConfig) -> Shapes:
+    h, n = model.channels, model.modes
+    sets = model.n_ssm or h
+    parts = (2,) if model.complex_modes else ()
+    directions = 2 if model.bidirectional else 1
+    shapes = {
+        f"{prefix}.a": (sets, n),
+        f"{prefix}.b": (sets, n, *parts),
+        f"{prefix}.log_dt": (h,),
+        f"{prefix}.c": (directions, h, n, *parts),
+        f"{prefix}.d": (h,),
+    }
+    return shapes | {f"{prefix}.omega": (sets, n)} if model.complex_modes else shapes
+
+
+def _level(arrays: Arrays, layer: int, model: ModelConfig, u: Bounded, steps: int) -> Level:
+    where = f"blocks.{layer}.ssm"
+    shared = np.arange(model.channels) % (model.n_ssm or model.channels)
+    lam = -np.exp(array(arrays, f"{where}.a"))[shared] + 0j  # (H, N)
+    b, c = array(arrays, f"{where}.b")[shared], np.abs(array(arrays, f"{where}.c")[0])
+    if model.complex_modes:
+        lam = lam + 1j * array(arrays, f"{where}.omega")[shared]
+        b, c = np.hypot(b[..., 0], b[..., 1]), 2 * c.sum(-1)
+    dt = np.exp(array(arrays, f"{where}.log_dt"))
+    abar, bbar = discretise(lam, dt, model.discretisation)
+    reach = reach_of(1 - np.abs(abar), steps)  # (H, N)
+    gain = np.abs(array(arrays, f"{where}.d")) + (c * np.abs(bbar * b) * reach).sum(1)
+    theta = np.zeros(model.channels)
+    if model.activation == "ternary-constant":
+        theta = np.exp(array(arrays, f"blocks.{layer}.log_threshold"))
+    rounding = (model.modes + FEW) * UNIT * gain * u.size + 4 * UNIT * np.abs(theta)
+    return level_of(theta, gain * u.on_grid + rounding, gain * u.smallest)
+
+
+NATIVE = TrainedCell(
+    "native", layer="snn_ssm.model.layers:StateSpaceLayer", shapes=_shapes, level=_level
+)
