@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from export.lowering.cells import lif, native, stock
 from export.lowering.cells.kinds import NEGATIVE, Lowered, Setting, is_ternary, negative
@@ -12,7 +12,7 @@ from export.lowering.stream import Stream
 __all__ = ["CELLS", "NEGATIVE", "Lowered", "Setting", "is_ternary", "negative"]
 
 # Given the stream before the layer; raises LoweringError for arrays that are no such cell.
-CELLS: Mapping[str, Callable[[Layer, Stream, Setting], Lowered]] = {
+CELLS: dict[str, Callable[[Layer, Stream, Setting], Lowered]] = {
     "native": native.lower,
     "stock": stock.lower,
     "lif": lif.lower,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from export.lowering.layer import Layer
 from export.lowering.mixing import glu, gsu, linear
 from export.lowering.stream import Stream
 
 # In terms of the layer's spikes s and its membrane y; nothing of the stream before it.
-MIXINGS: Mapping[str, Callable[[Layer], Stream]] = {
+MIXINGS: dict[str, Callable[[Layer], Stream]] = {
     "linear": linear.output,
     "glu": glu.output,
     "gsu": gsu.output,
