@@ -1,5 +1,6 @@
 """A training run's steps: the loop, its rates and parameter groups, and the settled norms."""
 
+import dataclasses
 import itertools
 import math
 from dataclasses import replace
@@ -14,9 +15,10 @@ from support.toy_problem import TEST, TRAIN, config_of  # noqa: E402
 from snn_ssm.checkpoint import load_checkpoint  # noqa: E402
 from snn_ssm.config import TrainingConfig  # noqa: E402
 from snn_ssm.model.network import build_network  # noqa: E402
+from snn_ssm.tasks import Samples  # noqa: E402
 from snn_ssm.training import loop as training  # noqa: E402
 from snn_ssm.training.distributed import World  # noqa: E402
-from snn_ssm.training.loop import Run, train  # noqa: E402
+from snn_ssm.training.loop import Run, TrainingError, train  # noqa: E402
 from snn_ssm.training.optimisation import parameter_groups, rate_factor  # noqa: E402
 
 
@@ -170,3 +172,21 @@ def test_settled_norms_hold_the_statistics_of_the_samples():
     assert torch.allclose(norm.running_mean, h.mean(-1).mean(0), rtol=1e-4, atol=1e-6)
     assert torch.allclose(norm.running_var, h.var(-1).mean(0), rtol=1e-4, atol=1e-6)
     assert norm.momentum == momentum and int(norm.num_batches_tracked) == 7
+
+
+def test_a_last_batch_of_one_sample_of_one_step_is_refused(tmp_path):
+    """A batch norm has no variance of one value; torch would end an epoch with a traceback."""
+    config = config_of()
+    one = dataclasses.replace(config, task=dataclasses.replace(config.task, steps=1))
+    size = config.training.batch_size
+    samples = Samples(TRAIN.inputs[: size + 1, :, :1], TRAIN.labels[: size + 1])
+    with pytest.raises(TrainingError) as caught:
+        train(one, samples, samples, tmp_path / "run")
+    assert str(caught.value) == (
+        f"the last of the batches of {size} of {size + 1} samples has 1, of 1 step; expected at "
+        "least 2, since a batch norm has no variance of one value. Choose another "
+        "training.batch_size, or task.train_samples."
+    )
+    assert not (tmp_path / "run").exists()
+    even = Samples(samples.inputs[:size], samples.labels[:size])
+    assert train(one, even, even, tmp_path / "run")["train_samples"] == size
