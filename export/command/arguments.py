@@ -1,4 +1,4 @@
-"""The command line, ``snn-ssm``: its arguments; :mod:`export.command.actions` does the work."""
+"""The command line, ``snn-ssm``: its arguments; the modules beside this one do the work."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from export.command import actions as commands
+from export.command import actions, comparing, jobs, networks
+from export.command.common import BACKENDS, CALIBRATION
 from export.command.process import guarded, prepare
 from export.command.terminal import Printed
 from snn_ssm import __version__
@@ -60,7 +61,7 @@ def make_parser() -> argparse.ArgumentParser:
                 "--samples", type=int, metavar="N", help="the first N test samples (default: all)"
             )
 
-    command = add("train", commands.train, "train a network")
+    command = add("train", actions.train, "train a network")
     command.add_argument("task", metavar="TASK", help=", ".join(TASKS))
     command.add_argument("--config", type=Path, metavar="F", help="TOML (default: the task's own)")
     data(command, samples=False)
@@ -75,19 +76,19 @@ def make_parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--resume", action="store_true", help="continue a killed run in --out")
 
-    command = add("config", commands.config, "print a configuration to start from")
+    command = add("config", actions.config, "print a configuration to start from")
     command.add_argument(
         "task", metavar="TASK", help="a task, or the name of a shipped configuration"
     )
 
-    command = add("evaluate", commands.evaluate, "accuracy, spike rate and cost of a checkpoint")
+    command = add("evaluate", actions.evaluate, "accuracy, spike rate and cost of a checkpoint")
     command.add_argument(
         "checkpoint", type=Path, metavar="CHECKPOINT", help="a directory that train wrote"
     )
     data(command, samples=False)
     outputs(command)
 
-    command = add("convert", commands.convert, "a checkpoint from a model trained elsewhere")
+    command = add("convert", actions.convert, "a checkpoint from a model trained elsewhere")
     command.add_argument("source", type=Path, metavar="SOURCE", help="its state dict")
     command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a new directory")
     command.add_argument(
@@ -96,7 +97,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     outputs(command, result=False)
 
-    command = add("export", commands.export, "lower a checkpoint to a network of populations")
+    command = add("export", networks.export, "lower a checkpoint to a network of populations")
     command.add_argument(
         "checkpoint", type=Path, metavar="CHECKPOINT", help="a directory that train wrote"
     )
@@ -143,7 +144,7 @@ def make_parser() -> argparse.ArgumentParser:
         )
 
     command = add(
-        "inspect", commands.inspect, "populations, projections, latency, synapses, ranges"
+        "inspect", networks.inspect, "populations, projections, latency, synapses, ranges"
     )
     network(command)
     command.add_argument(
@@ -153,12 +154,12 @@ def make_parser() -> argparse.ArgumentParser:
     calibration(command)
     command.add_argument(
         "--samples", type=int, metavar="N",
-        help=f"samples to calibrate with (default: {commands.CALIBRATION})",
+        help=f"samples to calibrate with (default: {CALIBRATION})",
     )
     board(command)
     outputs(command)
 
-    command = add("run", commands.run, "run a network and classify the test samples")
+    command = add("run", networks.run, "run a network and classify the test samples")
     network(command)
     command.add_argument(
         "--backend", default="software", metavar="software|spinnaker-software|nest|spinnaker",
@@ -171,14 +172,14 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--out", type=Path, metavar="F", help="write spikes as safetensors")
     command.set_defaults(batch=100)
 
-    command = add("verify", commands.verify, "compare backends spike for spike")
+    command = add("verify", comparing.verify, "compare backends spike for spike")
     network(command)
     command.add_argument(
         "--checkpoint", type=Path, metavar="C", help="the trained model, for the backend torch"
     )
     command.add_argument(
         "--backends", metavar="A,B,...",
-        help=f"the first is the reference (default: {commands.BACKENDS}; with --recording: "
+        help=f"the first is the reference (default: {BACKENDS}; with --recording: "
         "software, for results from SpiNNaker spinnaker-software)",
     )
     command.add_argument(
@@ -192,13 +193,13 @@ def make_parser() -> argparse.ArgumentParser:
     data(command)
     outputs(command)
 
-    command = add("report", commands.report, "verify, and write a page of figures")
+    command = add("report", comparing.report, "verify, and write a page of figures")
     network(command)
     command.add_argument(
         "--checkpoint", type=Path, metavar="C", required=True, help="the trained model"
     )
     command.add_argument(
-        "--backends", default=commands.BACKENDS, metavar="A,B,...",
+        "--backends", default=BACKENDS, metavar="A,B,...",
         help="the first is the reference (default: %(default)s)",
     )
     data(command)
@@ -207,7 +208,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     outputs(command)
 
-    command = add("job", commands.job, "write a self-contained board job, inputs included")
+    command = add("job", jobs.job, "write a self-contained board job, inputs included")
     network(command)
     command.add_argument("out", type=Path, metavar="DIR", help="a new directory")
     data(command)
@@ -219,7 +220,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     outputs(command)
 
-    command = add("demo", commands.demo, "the main job on shipped data and a shipped checkpoint")
+    command = add("demo", comparing.demo, "the main job on shipped data and a shipped checkpoint")
     command.add_argument(
         "--out", type=Path, default=Path("demo"), metavar="DIR",
         help="where to write; an earlier demo is replaced (default: %(default)s)",

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from support.random_networks import checkpoint_of, samples_of
 
-from export.command import actions
+from export.command import networks
 from export.command.arguments import main, make_parser
 from export.description.storage import load_network
 from export.samples.recording import Recording
@@ -209,7 +209,7 @@ def test_a_bug_is_told_apart_from_a_refusal(files, capsys, monkeypatch):
     def broken(*_):
         raise RuntimeError("never seen before")
 
-    monkeypatch.setattr(actions, "_samples", broken)
+    monkeypatch.setattr(networks, "samples_of", broken)
     assert main(["run", str(files / "network"), "--data", "anything"]) == 70
     said = capsys.readouterr().err
     assert "RuntimeError: never seen before" in said
@@ -222,7 +222,7 @@ def test_too_little_memory_is_no_bug(files, capsys, monkeypatch):
     def large(*_):
         raise MemoryError
 
-    monkeypatch.setattr(actions, "_samples", large)
+    monkeypatch.setattr(networks, "samples_of", large)
     assert main(["run", str(files / "network"), "--data", "anything"]) == 2
     assert "there is not enough memory" in capsys.readouterr().err
 

@@ -1,0 +1,88 @@
+"""The commands that compare runs: ``verify``, ``report`` and the ``demo``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from export.command.common import BACKENDS, UsageError, samples_of
+from export.command.output import Output
+from snn_ssm.progress import progress_bar
+
+if TYPE_CHECKING:
+    from export.description.network import Network
+
+
+def _verify(network: Network, args: argparse.Namespace) -> dict[str, Any]:
+    from export.verification.backends import verify_backends
+
+    names = [name.strip() for name in (args.backends or BACKENDS).split(",")]
+    samples = samples_of(network, args.data, args.samples)
+    return verify_backends(names, network, args.checkpoint, samples)
+
+
+def _verify_recording(network: Network, args: argparse.Namespace) -> dict[str, Any]:
+    from export.job.results import read_calibration, reference, verify_results
+    from export.verification.backends import runners
+
+    names = (args.backends or reference(args.recording)).split(",")
+    calibration = read_calibration(args.calibration)
+    compared, _ = runners(
+        [name.strip() for name in names], network, args.checkpoint, calibration
+    )
+    samples = samples_of(network, args.data, args.samples)
+    with progress_bar(desc="verify") as bar:
+        return verify_results(
+            args.network,
+            network,
+            samples.inputs,
+            samples.labels,
+            args.recording,
+            compared,
+            calibration=calibration,
+            progress=bar.update,
+        )
+
+
+def verify(args: argparse.Namespace) -> int:
+    """``snn-ssm verify``; exit status 1 where a compared row does not hold."""
+    from export.description.inspection import verification_table
+    from export.description.storage import load_network
+    from export.verification.contract import holds
+
+    if args.calibration is not None and args.recording is None:
+        raise UsageError(
+            "--calibration is for a job's results: use it with --recording, or leave it out."
+        )
+    output = Output(args)
+    compare = _verify_recording if args.recording else _verify
+    result = compare(load_network(args.network), args)
+    output.say(verification_table(result))
+    for start, stop in result.get("missing", ()):
+        output.say(f"missing: samples {start} to {stop - 1}")
+    output.result(result)
+    return 0 if holds(result) and not result.get("missing") else 1
+
+
+def report(args: argparse.Namespace) -> int:
+    """``snn-ssm report``: verify, then write the page; exit status as of ``verify``."""
+    from export.description.storage import load_network
+    from export.pages.demo import write_page
+    from export.verification.contract import holds
+
+    output = Output(args, "out")
+    network = load_network(args.network)
+    result = _verify(network, args)
+    samples = samples_of(network, args.data, args.samples)
+    names = list(result["backends"])
+    write_page(args.out, network, args.checkpoint, samples, names, result)
+    output.say(f"wrote {args.out}")
+    output.result(result)
+    return 0 if holds(result) else 1
+
+
+def demo(args: argparse.Namespace) -> int:
+    """``snn-ssm demo``."""
+    from export.pages.demo import run_demo
+
+    return run_demo(args.out, args.samples)

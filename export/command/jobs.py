@@ -1,0 +1,65 @@
+"""The command ``job``."""
+
+from __future__ import annotations
+
+import argparse
+
+from export.command.common import UsageError, calibration_of, samples_of
+from export.command.output import Output, directory
+
+# What --force may replace: not results, nor a configuration.
+_JOB = (
+    "run.py", "manifest.py", "payload_*.py", "code", "network", "*.npz", "requirements.txt",
+    "spynnaker.cfg.template", "SHA256SUMS",
+)
+
+
+def _refuse_without_board(args: argparse.Namespace) -> None:
+    names = ("calibration", "neurons_per_core", "time_scale_factor")
+    given = [name for name in names if args.without_board and getattr(args, name) is not None]
+    if given:
+        raise UsageError(
+            f"--{given[0].replace('_', '-')} is for a board, and --without-board makes a job for "
+            "NEST and software only. Leave one of them out."
+        )
+
+
+def job(args: argparse.Namespace) -> int:
+    """``snn-ssm job``."""
+    from export.description.storage import load_network
+    from export.job.make import make_job
+    from export.job.preflight import preflight
+    from export.job.settings import BoardSettings
+
+    _refuse_without_board(args)
+    output = Output(args)
+    network = load_network(args.network)
+    samples = samples_of(network, args.data, args.samples)
+    calibration = calibration_of(network, args, True)
+    settings, found = None, None
+    if not args.without_board:
+        found = preflight(network, samples.inputs, args.neurons_per_core, calibration)
+        factor = args.time_scale_factor
+        settings = BoardSettings(found.factor if factor is None else factor, args.neurons_per_core)
+        output.say(str(found))
+        if settings.time_scale_factor < found.factor:
+            output.say(
+                f"--time-scale-factor {factor} is less than the {found.factor} that is planned: "
+                "cores may fall behind"
+            )
+    with directory(args.out, "job directory", _JOB, args.force) as out:
+        digest = make_job(args.network, samples, out, settings, calibration)
+    simulators = "nest|software" if settings is None else "spiNNaker|nest|software"
+    output.say(
+        f"{args.out}: {len(samples)} samples; SHA-256 of manifest.py {digest}\n"
+        f"run it with: python {args.out / 'run.py'} {simulators}"
+    )
+    output.result(
+        {
+            "samples": len(samples),
+            "manifest_sha256": digest,
+            "board": None if settings is None else settings.described(),
+            "populations": [] if found is None else list(found.rows),
+        }
+    )
+    return 0

@@ -1,0 +1,174 @@
+"""The commands that make, show and run a network: ``export``, ``inspect``, ``run``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from export.command.common import UsageError, calibration_of, samples_of
+from export.command.output import Output, directory
+from snn_ssm.progress import progress_bar
+
+if TYPE_CHECKING:
+    from export.boards.config import Board
+    from export.description.network import FloatArray, Network
+    from export.samples.recording import Recording
+
+_RATES = 20  # samples that a spike rate is taken from
+_NETWORK = ("network.json", "arrays.safetensors")  # what --force may replace
+
+
+def export(args: argparse.Namespace) -> int:
+    """``snn-ssm export``."""
+    from export.description.storage import save_network
+    from export.lowering.network import lower
+    from snn_ssm.checkpoint import load_checkpoint
+
+    output = Output(args)
+    checkpoint = load_checkpoint(args.checkpoint)
+    network = lower(
+        checkpoint, cells=args.cells, encoding=args.input, timestep=args.timestep
+    )
+    with directory(args.network, "network directory", _NETWORK, args.force) as out:
+        save_network(network, out)
+    found = {
+        "neurons": sum(p.size for p in network.populations),
+        "synapses": sum(p.weights.size for p in network.projections),
+    }
+    output.say(f"{args.network}: {found['neurons']} neurons, {found['synapses']} synapses")
+    output.result(found)
+    return 0
+
+
+def inspect(args: argparse.Namespace) -> int:
+    """``snn-ssm inspect``."""
+    from export.description.inspection import describe, summary
+    from export.description.storage import load_network
+
+    output = Output(args)
+    network = load_network(args.network)
+    if args.board is not None:
+        silence = np.zeros((1, network.source.channels, network.steps), np.uint16)
+        return _map(network, args, silence, {}, output)
+    calibration = calibration_of(network, args, args.spinnaker, args.samples)
+    if args.spinnaker:
+        from export.fixed_point.report import describe_plan, plan_rows
+        from export.fixed_point.simulation import make_plan
+
+        plan = make_plan(network, calibration)
+        output.say(describe_plan(network, plan))
+        output.result(plan_rows(network, plan))
+        return 0
+    output.say(describe(network))
+    output.result(summary(network))
+    return 0
+
+
+# The arguments that belong to what a backend may use.
+_BELONGS = {
+    "board": ("board", "machine_version", "neurons_per_core", "time_scale_factor"),
+    "calibration": ("calibration",),
+}
+
+
+def _refuse_unused(args: argparse.Namespace) -> None:
+    """Raise :class:`UsageError` for an argument that means nothing to the backend."""
+    from export.verification.backends import BACKENDS, UnknownBackendError
+
+    if args.backend not in BACKENDS:
+        raise UnknownBackendError(
+            f"unknown backend {args.backend!r}; there are {', '.join(BACKENDS)}."
+        )
+    for use, names in _BELONGS.items():
+        given = [name for name in names if getattr(args, name) is not None]
+        if given and use not in BACKENDS[args.backend].uses:
+            users = [backend.name for backend in BACKENDS.values() if use in backend.uses]
+            raise UsageError(
+                f"--{given[0].replace('_', '-')} means nothing to the backend {args.backend}; it "
+                f"is for {' and '.join(users)}. Leave it out, or choose that backend."
+            )
+
+
+def _board(args: argparse.Namespace) -> Board:
+    from export.boards.config import VIRTUAL, Board
+
+    given = {
+        "machine_version": args.machine_version,
+        "neurons_per_core": args.neurons_per_core,
+        "time_scale_factor": args.time_scale_factor,
+    }
+    return Board(args.board or VIRTUAL, **{k: v for k, v in given.items() if v is not None})
+
+
+def _map(
+    network: Network, args: argparse.Namespace, samples: Any, rates: dict[str, float],
+    output: Output,
+) -> int:
+    """Map on the virtual board and print what sPyNNaker made of it."""
+    from export.boards.execution import describe, execute
+
+    board = _board(args)
+    if not board.is_virtual:
+        raise UsageError("only the virtual board is inspected; use --board virtual.")
+    report = execute(network, samples, board).report
+    output.say(describe(network, board, report, rates))
+    output.result(report)
+    return 0
+
+
+def run(args: argparse.Namespace) -> int:
+    """``snn-ssm run``: the classes from the spikes, and from the readout population.
+
+    Spikes do not give those of a gated network; a network of standard cells has no such population
+    in a simulator; from a board only spikes are read; the virtual one only maps.
+    """
+    from export.description.storage import load_network
+    from export.samples.readout import accumulated_logits, logits
+    from export.samples.recording import concatenate
+    from export.verification.backends import BACKENDS, Options, runner
+    from export.verification.backends.spinnaker import SPINNAKER
+
+    _refuse_unused(args)
+    output = Output(args, "out")
+    network = load_network(args.network)
+    samples = samples_of(network, args.data, args.samples)
+    if args.backend == SPINNAKER.name and _board(args).is_virtual:
+        from export.boards.execution import mean_rates
+
+        rates = mean_rates(network, samples.head(_RATES).inputs)
+        return _map(network, args, samples.inputs, rates, output)
+    options = Options(_board(args), calibration_of(network, args, True))
+    execute = runner(args.backend, network, options)
+    readout = network.readout.population
+    ways: dict[str, Callable[[Any, Recording], FloatArray]] = {}
+    if network.linear_readout:
+        ways["spike counts"] = lambda part, recording: logits(network, part, recording)
+    reads = network.family.streams and BACKENDS[args.backend].reads_membranes
+    if reads:
+        ways[f"the population {readout!r}"] = lambda _, recording: accumulated_logits(
+            network, recording
+        )
+    correct = dict.fromkeys(ways, 0)
+    recordings = []
+    with progress_bar(len(samples), desc=args.backend) as bar:
+        for start in range(0, len(samples), args.batch):
+            part = samples.inputs[start : start + args.batch]
+            labels = samples.labels[start : start + args.batch]
+            recording = execute(part, [readout] if reads else [])
+            for name, scores in ways.items():
+                correct[name] += int((scores(part, recording).argmax(axis=1) == labels).sum())
+            if args.out:
+                recordings.append(recording)
+            bar.update(len(part))
+    accuracies = {name: count / len(samples) for name, count in correct.items()}
+    if args.out:
+        concatenate(recordings).save(args.out)
+    found = ", ".join(f"{accuracy:.2%} from {name}" for name, accuracy in accuracies.items())
+    output.say(f"accuracy {found}, {len(samples)} samples")
+    output.result(
+        {"backend": args.backend, "samples": len(samples), "accuracy": accuracies}
+    )
+    return 0
