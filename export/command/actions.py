@@ -92,17 +92,35 @@ def evaluate(args: argparse.Namespace) -> int:
 
 
 def convert(args: argparse.Namespace) -> int:
-    """``snn-ssm convert``."""
-    from snn_ssm.convert.conversion import convert
+    """``snn-ssm convert``; exit status 1 where the model differs from its source (``--check``)."""
+    from snn_ssm.convert import DifferentModelError, convert
 
-    with directory(args.checkpoint, "checkpoint", _CHECKPOINT, args.force) as out:
-        placement = convert(args.source, out, args.map)
-    print(f"{args.checkpoint}: {len(placement.arrays)} arrays")
-    changes = placement.changes
+    output = Output(args)
+    try:
+        with directory(args.checkpoint, "checkpoint", _CHECKPOINT, args.force) as out:
+            placement = convert(args.source, out, args.map, args.check)
+    except DifferentModelError as error:
+        output.say(str(error))
+        output.result({"check": error.comparison.as_dict()})
+        return 1
+    output.say(f"{args.checkpoint}: {len(placement.arrays)} arrays")
+    changes, comparison = placement.changes, placement.comparison
     name = max(changes, key=lambda name: changes[name], default="")
     if name and changes[name]:
-        print(f"float32 changed values by up to {changes[name]:.1e} of their size, as in {name}")
+        output.say(
+            f"float32 changed values by up to {changes[name]:.1e} of their size, as in {name}"
+        )
     for text, names in (("set to 0", placement.zeros), ("left out", placement.ignored)):
         if names:
-            print(f"{text}: {', '.join(names)}")
+            output.say(f"{text}: {', '.join(names)}")
+    if comparison is not None:
+        output.say(f"check: {comparison}")
+    output.result(
+        {
+            "arrays": len(placement.arrays),
+            "zeros": placement.zeros,
+            "left_out": placement.ignored,
+            "check": None if comparison is None else comparison.as_dict(),
+        }
+    )
     return 0

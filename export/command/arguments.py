@@ -36,11 +36,10 @@ def make_parser() -> argparse.ArgumentParser:
         )
         return command
 
-    def outputs(command: argparse.ArgumentParser, result: bool = True) -> None:
-        if result:
-            command.add_argument(
-                "--json", type=Path, metavar="F", help="the answer as JSON (-: standard output)"
-            )
+    def outputs(command: argparse.ArgumentParser) -> None:
+        command.add_argument(
+            "--json", type=Path, metavar="F", help="the answer as JSON (-: standard output)"
+        )
         command.add_argument(
             "--force", action="store_true", help="replace outputs that exist"
         )
@@ -95,7 +94,12 @@ def make_parser() -> argparse.ArgumentParser:
         "--map", type=Path, metavar="F", required=True,
         help="TOML: the model and the names of its arrays",
     )
-    outputs(command, result=False)
+    command.add_argument(
+        "--check", type=Path, metavar="X.npz",
+        help="inputs and the source model's logits; nothing is written where the converted "
+        "model's differ (exit status 1)",
+    )
+    outputs(command)
 
     command = add("export", networks.export, "lower a checkpoint to a network of populations")
     command.add_argument(

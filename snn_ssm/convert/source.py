@@ -9,9 +9,11 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from pynn_models.errors import SnnSsmError
+from snn_ssm.convert.scalars import numpy_scalars
 from snn_ssm.files import read_arrays, read_bytes
 from snn_ssm.reading import memory
 
@@ -26,6 +28,7 @@ def read_state(path: Path, key: str = "") -> dict[str, NDArray[Any]]:
     """The arrays of a state dict, by name: a safetensors file, or torch's without unpickling code.
 
     ``key``: where a torch file holds the state dict among other things, such as ``state_dict``.
+    NumPy's scalars, which scripts of training put beside and among their tensors, are numbers, too.
     What is narrower than float32 may come as float32, exactly. Raises ``FileError`` for a file
     that cannot be read or is no valid safetensors file, :class:`SourceError` for all else.
     """
@@ -55,7 +58,8 @@ def _read_torch(path: Path, data: bytes, key: str) -> dict[str, NDArray[Any]]:
         ) from error
     _check_sizes(path, data)
     try:
-        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        with numpy_scalars():
+            content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         found = re.search(r"GLOBAL (\S+)", str(error))
         raise SourceError(
@@ -118,17 +122,23 @@ def _is_state(content: Any) -> bool:
     import torch
 
     return isinstance(content, dict) and all(
-        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in content.items()
+        isinstance(name, str) and isinstance(value, torch.Tensor | np.ndarray)
+        for name, value in content.items()
     )
 
 
 def _described(content: Any) -> str:
     if not isinstance(content, dict):
         return f"a {type(content).__name__}"
-    return ", ".join(f"{name!r} (a {type(value).__name__})" for name, value in content.items())
+    return ", ".join(
+        f"{name!r} (a {'number' if isinstance(value, np.ndarray) else type(value).__name__})"
+        for name, value in content.items()
+    )
 
 
 def _array(path: Path, name: str, tensor: Any) -> NDArray[Any]:
+    if isinstance(tensor, np.ndarray):
+        return tensor
     try:
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
             raise SourceError(
