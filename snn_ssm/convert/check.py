@@ -2,13 +2,15 @@
 
 The model runs twice: as training runs it (float32, by convolution) and as a simulator does
 (float64, step by step). Of a sample, the difference is that of the run that is nearer to the
-source, whose precision nobody says. The conversion holds where the largest difference is within
+source, whose precision nobody says. With S the largest of the source's logits without the decoder's
+bias, the conversion holds where nine samples in ten differ by no more than
 
     tolerance = min(max(1e-4 S, 4 d), 0.05 S),
 
-S the largest of the source's logits without the decoder's bias, d the largest difference between
-the model's own two runs: where float32 flips a spike here, it may as well have done so there. A
-model of another sign, order or scale is off by S itself.
+and none by more than 0.05 S. d is what nine in ten of the model's own two runs differ by at most.
+Where a membrane all but touches its threshold, float32 flips a spike in one program and not in
+another, and the logits of that sample move: a few samples may do so, or as many as do here. A model
+of another sign, order or scale moves all of them, by about S.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from snn_ssm.tasks.base import check_inputs, read_npz
 ROUNDING = 1e-4  # of float32, which keeps 6e-8, through the sums over a sequence
 FLIPS = 4
 LARGEST = 0.05
+_FEW = 10  # one sample in so many may be beyond the tolerance
 _CHUNK = 50
 
 Logits = NDArray[np.float64]
@@ -43,7 +46,8 @@ class Comparison:
     """Logits of the converted model and of its source, over ``samples``.
 
     ``float32``, ``float64``: the largest difference of each run; ``difference``: of the nearer
-    one; ``scale``: S above; ``same_class``: of how many samples the float64 run has the class.
+    one; ``scale``: S above; ``beyond``: how many samples differ by more than ``tolerance``;
+    ``same_class``: of how many the float64 run has the class.
     """
 
     samples: int
@@ -52,24 +56,25 @@ class Comparison:
     difference: float
     scale: float
     tolerance: float
+    beyond: int
     same_class: int
 
     @property
     def holds(self) -> bool:
         """Whether the two models are the same, but for rounding."""
-        return self.difference <= self.tolerance
+        few = self.beyond <= self.samples // _FEW
+        return few and self.difference <= LARGEST * self.scale
 
     def as_dict(self) -> dict[str, Any]:
         """For ``--json``."""
         return asdict(self) | {"holds": self.holds}
 
     def __str__(self) -> str:
-        within = "within" if self.holds else "beyond"
         return (
-            f"largest difference of a logit {self.difference:.3g}, {within} the tolerance "
-            f"{self.tolerance:.3g} (float32 convolution {self.float32:.3g}, float64 steps "
-            f"{self.float64:.3g}; logits up to {self.scale:.3g}); the same class in "
-            f"{self.same_class} of {self.samples} samples"
+            f"largest difference of a logit {self.difference:.3g} (run in float32 "
+            f"{self.float32:.3g}, in float64 {self.float64:.3g}; logits up to "
+            f"{self.scale:.3g}); beyond the tolerance {self.tolerance:.3g} in {self.beyond} of "
+            f"{self.samples} samples; the same class in {self.same_class} of {self.samples}"
         )
 
 
@@ -90,7 +95,7 @@ def compare(checkpoint: Checkpoint, path: Path) -> Comparison:
 
     Raises :class:`CheckError` or ``DataError`` for a file of other arrays or of another model.
     """
-    inputs, expected = _read(Path(path), checkpoint.config.model)
+    inputs, expected = read_check(Path(path), checkpoint.config.model)
     runs = _runs(checkpoint, inputs)
     return compared(expected, *runs, np.asarray(checkpoint.arrays["decoder.bias"], np.float64))
 
@@ -98,23 +103,27 @@ def compare(checkpoint: Checkpoint, path: Path) -> Comparison:
 def compared(expected: Logits, single: Logits, double: Logits, bias: Logits) -> Comparison:
     """The comparison of logits (B, K): the source's, of the two runs, and the decoder's bias (K,).
     """
-    distances = [np.abs(run - expected) for run in (single, double)]
-    nearer = np.minimum(*(distance.max(axis=1) for distance in distances))  # (B,)
+    with np.errstate(invalid="ignore"):  # infinity from infinity, where float32 overflows
+        away = [np.abs(run - expected).max(axis=1) for run in (single, double)]  # (B,) each
+        own = np.sort(np.abs(single - double).max(axis=1))  # (B,), NaN last
+    nearer = np.fmin(*away)  # of what overflows, the float64 run
     scale = float(np.abs(expected - bias).max())
-    flips = FLIPS * float(np.abs(single - double).max())
+    flips = FLIPS * float(own[len(own) - 1 - len(own) // _FEW])
+    tolerance = min(max(ROUNDING * scale, flips), LARGEST * scale)
     return Comparison(
         samples=len(expected),
-        float32=float(distances[0].max()),
-        float64=float(distances[1].max()),
+        float32=float(away[0].max()),
+        float64=float(away[1].max()),
         difference=float(nearer.max()),
         scale=scale,
-        tolerance=min(max(ROUNDING * scale, flips), LARGEST * scale),
+        tolerance=tolerance,
+        beyond=int((nearer > tolerance).sum()),
         same_class=int((double.argmax(axis=1) == expected.argmax(axis=1)).sum()),
     )
 
 
-def _read(path: Path, model: ModelConfig) -> tuple[NDArray[Any], Logits]:
-    """Inputs (B, C, L) and logits (B, K) that fit the model."""
+def read_check(path: Path, model: ModelConfig) -> tuple[NDArray[Any], Logits]:
+    """Inputs (B, C, L) and logits (B, K) that fit the model; raises as :func:`compare`."""
     channels = 1 if model.encoder == "embedding" else model.inputs
     found = read_npz(
         path, "a check", {"inputs": "(B, C, L)", "logits": "(B, K)"}, strict=True

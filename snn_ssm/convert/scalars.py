@@ -34,7 +34,7 @@ def _scalar(kind: Any, data: Any) -> NDArray[Any]:
     """A number as an array without axes."""
     code = getattr(kind, "code", None)
     if not isinstance(code, str) or not _NUMBER.fullmatch(code):
-        raise pickle.UnpicklingError("GLOBAL numpy.dtype of no number")
+        raise pickle.UnpicklingError("GLOBAL numpy.dtype")
     return np.frombuffer(data, np.dtype(kind.order + code), 1).reshape(())
 
 

@@ -127,7 +127,8 @@ def test_membranes_are_those_of_the_kernel(tmp_path, kind):
         expected[..., k] += (K[:, : k + 1].flip(-1) * u[..., : k + 1]).sum(-1)
     with torch.no_grad():
         found = layer(u)
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6 * float(expected.detach().abs().max()))
+    size = float(expected.detach().abs().max())
+    torch.testing.assert_close(found, expected.detach(), rtol=0, atol=1e-6 * size)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -149,12 +150,47 @@ def test_the_other_sign_is_another_network_and_the_check_finds_it(tmp_path, kind
     assert command("convert", tmp_path / "model.pt", tmp_path / "wrong", *arguments, wrong) == 1
     assert "converts to another network, nothing was written" in capsys.readouterr().out
     assert command("convert", tmp_path / "model.pt", tmp_path / "right", *arguments, right) == 0
-    assert "the same class in 4 of 4 samples" in capsys.readouterr().out
+    assert "the same class in 4 of 4\n" in capsys.readouterr().out
     assert not (tmp_path / "wrong").exists()
     convert(tmp_path / "model.pt", tmp_path / "wrong", wrong)
     scale = np.abs(scores).max()
     assert np.abs(scores_of(tmp_path / "wrong") - scores).max() > 0.01 * scale
     assert np.abs(scores_of(tmp_path / "right") - scores).max() < 1e-6 * scale
+
+
+def as_ours(foreign, version):
+    """A full kernel's state dict, and a map of it in our own layout that says nothing of signs."""
+    kernel, outer = ("kernel.kernel.", "") if version == "v3" else ("layer.kernel.", "layer.")
+    parts = {"a": "A_real", "log_dt": "inv_dt"}
+    if version == "v3":
+        parts = {"a": "inv_A_real", "log_dt": "log_dt"}
+    parts |= {"omega": "A_imag", "b": "B", "c": "C"}
+    names = {leaf: kernel + name for leaf, name in parts.items()} | {
+        "layout": "snn-ssm", "block": "s4_layers.{i}", "norm": "norms.{i}", "d": f"{outer}D",
+        "mixing": "output_linear.0",
+    }
+    return foreign.state_dict(), names
+
+
+@pytest.mark.parametrize(("version", "unsaid"), [("v3", 0), ("v4", 1)])
+def test_a_full_kernel_in_our_layout_is_not_guessed(tmp_path, capsys, version, unsaid):
+    foreign = Foreign(kernel=version)
+    state, names = as_ours(foreign, version)
+    torch.save(state, tmp_path / "model.pt")
+    np.savez(tmp_path / "check.npz", inputs=samples(), logits=foreign.run(samples())[1])
+    mapping, out = tmp_path / "map.toml", tmp_path / "checkpoint"
+    arguments = "convert", tmp_path / "model.pt", out, "--map", mapping
+    check = "--check", tmp_path / "check.npz"
+    write_map(mapping, **names)
+    assert command(*arguments) == 2
+    assert "say names.omega.negate, true or false" in capsys.readouterr().err
+    assert command(*arguments, *check, "--force") == unsaid
+    rotation = {"name": names["omega"], "negate": version == "v4"}
+    write_map(mapping, **names | {"omega": rotation})
+    assert command(*arguments, *check, "--force") == 0
+    write_map(mapping, **names | {"omega": rotation | {"negate": version != "v4"}})
+    assert command(*arguments, *check, "--force") == 1
+    assert command(*arguments, "--force") == 0  # stated, if wrongly, and nobody asked
 
 
 def test_conjugates_of_all_three_are_the_same_network(tmp_path):

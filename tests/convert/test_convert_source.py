@@ -14,6 +14,7 @@ from support.foreign import Foreign, write_map  # noqa: E402
 
 from export.command.arguments import main  # noqa: E402
 from pynn_models import SnnSsmError  # noqa: E402
+from snn_ssm.checkpoint import load_checkpoint  # noqa: E402
 from snn_ssm.convert.source import SourceError, read_state  # noqa: E402
 from snn_ssm.files import FileError  # noqa: E402
 
@@ -189,3 +190,95 @@ def test_without_torch_safetensors_are_read_and_a_torch_file_is_refused(tmp_path
 
 def test_errors_are_the_projects_own():
     assert issubclass(SourceError, SnnSsmError)
+
+
+SCALARS = [
+    np.float64(0.5), np.float32(-2), np.float16(1.5), np.int64(-7), np.uint8(200), np.bool_(True),
+    np.complex64(1 - 2j),
+]
+
+
+@pytest.mark.parametrize("save", [torch.save, save_old])
+def test_numpy_scalars_beside_the_state_dict_do_no_harm(tmp_path, save):
+    content = {"state_dict": STATE, "best": np.float64(0.98), "epoch": np.int64(3), "all": SCALARS}
+    save(content, tmp_path / "model.pt")
+    assert set(read_state(tmp_path / "model.pt", "state_dict")) == set(STATE)
+    assert "'best' (a number)" in refusal(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize("save", [torch.save, save_old])
+def test_numpy_scalars_are_numbers(tmp_path, save):
+    save(STATE | {f"n{i}": scalar for i, scalar in enumerate(SCALARS)}, tmp_path / "model.pt")
+    found = read_state(tmp_path / "model.pt")
+    for i, scalar in enumerate(SCALARS):
+        assert found[f"n{i}"].shape == () and found[f"n{i}"].dtype == scalar.dtype
+        assert found[f"n{i}"] == scalar
+
+
+def test_a_counter_that_is_a_numpy_scalar_converts(tmp_path):
+    state = Foreign().state_dict()
+    state["norms.1.num_batches_tracked"] = np.int64(41)
+    torch.save(state, tmp_path / "model.pt")
+    write_map(tmp_path / "map.toml")
+    out = tmp_path / "out"
+    assert main(["convert", str(tmp_path / "model.pt"), str(out), "--map",
+                 str(tmp_path / "map.toml")]) == 0
+    assert load_checkpoint(out).arrays["blocks.1.norm.num_batches_tracked"] == 41
+
+
+@pytest.mark.parametrize("value", [np.str_("x"), np.datetime64(1, "s"), np.void(b"abc")])
+def test_scalars_that_are_no_numbers_are_refused(tmp_path, value):
+    torch.save({"a": value}, tmp_path / "model.pt")
+    assert "holds numpy.dtype, which only running code" in refusal(tmp_path / "model.pt")
+
+
+class Forged:
+    """Unpickled, it is what a call by these names makes of these arguments."""
+
+    def __init__(self, call, *arguments):
+        self.parts = call, arguments
+
+    def __reduce__(self):
+        return self.parts
+
+
+class ForgedKind:
+    """A dtype of any code and state."""
+
+    def __init__(self, code, state):
+        self.code, self.state = code, state
+
+    def __reduce__(self):
+        return np.dtype, (self.code, False, True), self.state
+
+
+SCALAR = np.float64(1).__reduce__()[0]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        Forged(SCALAR, np.dtype("f8"), b"short"),
+        Forged(SCALAR, np.dtype("f8"), 3),
+        Forged(SCALAR, 3, b"x" * 8),
+        Forged(SCALAR, np.dtype("f8")),
+        Forged(SCALAR, ForgedKind("O8", (3, "|", None, None, None, -1, -1, 63)), b"x" * 8),
+        Forged(SCALAR, ForgedKind("f8", (3, "O", None, None, None, -1, -1, 63)), b"x" * 8),
+        Forged(SCALAR, ForgedKind("f8", ()), b"x" * 8),
+        ForgedKind("f8", (3, "<", None, None, None, -1, -1, 0)),
+    ],
+)
+def test_a_forged_scalar_is_refused_in_its_own_words(tmp_path, forged):
+    torch.save({"a": forged}, tmp_path / "model.pt")
+    message = refusal(tmp_path / "model.pt")
+    known = ("holds numpy.dtype, which", "is no valid torch file", "expected a state dict")
+    assert any(words in message for words in known)
+
+
+def test_reading_leaves_torchs_own_rules_as_they_were(tmp_path):
+    torch.save({"best": np.float64(1)}, tmp_path / "model.pt")
+    before = set(torch.serialization.get_safe_globals())
+    read_state(tmp_path / "model.pt")
+    assert set(torch.serialization.get_safe_globals()) == before
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(tmp_path / "model.pt", weights_only=True)

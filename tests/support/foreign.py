@@ -64,7 +64,10 @@ class Kernel(nn.Module):
 
 
 class FullKernel(nn.Module):
-    """The modes of S4's diagonal kernels, above; their B is trained, their C has a head's axis."""
+    """The modes of S4's diagonal kernels, above; their B is trained, their C has a head's axis.
+
+    ``real``, ``imag``, ``step``: f, g and k; a version 3 has none but f.
+    """
 
     def __init__(self, h, n, version, sets=0, real="exp", imag="none", step="exp"):
         super().__init__()
@@ -76,7 +79,7 @@ class FullKernel(nn.Module):
         steps = {"exp": _uniform(-4, -0.5, h, 1), "softplus": _uniform(-4, -0.5, h, 1)}.get(
             step, _uniform(0.02, 0.6, h, 1)
         )
-        self.B = nn.Parameter(torch.randn(sets, n, 2) if version == 3 else torch.randn(1, sets, n, 2))
+        self.B = nn.Parameter(torch.randn(*([] if version == 3 else [1]), sets, n, 2))
         self.C = nn.Parameter(torch.randn(1, h, n, 2))
         self.A_imag = turns
         if version == 3:
@@ -88,7 +91,8 @@ class FullKernel(nn.Module):
         real = POSITIVE[self.real](self.inv_A_real if self.version == 3 else self.A_real)
         imag = POSITIVE[self.imag](self.A_imag)  # (S, N)
         A = torch.complex(-real, imag if self.version == 3 else -imag)
-        dt = torch.exp(self.log_dt)[:, None] if self.version == 3 else POSITIVE[self.step](self.inv_dt)
+        stored = self.log_dt[:, None] if self.version == 3 else self.inv_dt
+        dt = POSITIVE[self.step](stored)  # (H, 1)
         B = torch.view_as_complex(self.B).reshape(A.shape)
         C = torch.view_as_complex(self.C)[0]  # (H, N)
         sets = torch.arange(len(C)) % len(A)

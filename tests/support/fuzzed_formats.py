@@ -25,7 +25,8 @@ from export.samples.recording import Recording
 from export.software import simulation as software
 from snn_ssm import config as configuration
 from snn_ssm.checkpoint import load_checkpoint, save_checkpoint
-from snn_ssm.config import Config
+from snn_ssm.config import Config, ModelConfig, from_dict
+from snn_ssm.convert.check import read_check
 from snn_ssm.convert.names import load_map
 from snn_ssm.convert.source import read_state
 from snn_ssm.files import pack_arrays, seal_arrays, sha256
@@ -42,7 +43,7 @@ from snn_ssm.tasks.wfdb import read_recording
 from snn_ssm.training.run_state import Progress, load_state, random_state, save_state
 from support import mutants
 from support.files import write_idx
-from support.foreign import Foreign, write_map
+from support.foreign import MODEL, Foreign, write_map
 from support.job_runs import CHECKPOINT, SAMPLES
 from support.mitbih_files import EVERY, packed_arrays, recordings_of, write_official
 from support.toy_problem import config_of
@@ -330,6 +331,7 @@ RNG = np.random.default_rng(0)
 OWN = {"inputs": RNG.integers(0, 8, (3, 1, 12)), "labels": np.array([0, 1, 2])}
 LISTS = join([b"\x01\x02\x03", b"", b"\x0b\x01\x0f"])
 LISTOPS = {"values": LISTS.values, "offsets": LISTS.offsets, "labels": np.array([1, 0, 2])}
+CHECK = {"inputs": RNG.integers(0, 8, (3, 2, 12)), "logits": RNG.normal(size=(3, 3))}
 INDEX = {"offsets": np.array([0, 3, 5]), "label": np.array([0, 1])}
 MITBIH = packed_arrays({name: r for name, r in recordings_of().items() if name in EVERY[:2]})
 
@@ -393,7 +395,7 @@ def read_pairs(directory):
 
 def make_torch(directory):
     torch.manual_seed(0)
-    torch.save(Foreign().state_dict(), directory / "m.pt")
+    torch.save(Foreign().state_dict() | {"best": np.float64(0.5)}, directory / "m.pt")
 
 
 def make_safetensors(directory):
@@ -416,7 +418,11 @@ def torch_pickle(rng, files):
 
 
 def make_map(directory):
-    write_map(directory / "map.toml", ignore=["a.*"], key="state_dict")
+    write_map(
+        directory / "map.toml", layout="s4d-v3", ignore=["a.*"], key="state_dict", prefix="net.",
+        block={"name": "{i}", "offset": 2, "stride": 2}, C={"conjugate": True},
+        inv_A_real={"name": "rate", "negate": True, "transform": "softplus"},
+    )
 
 
 def map_table(rng, files):
@@ -469,5 +475,7 @@ FORMATS = [
     Format("safetensors source", make_safetensors, lambda d: read_state(d / "m"),
            [safetensors_header]),
     Format("map", make_map, lambda d: load_map(d / "map.toml"), [map_table]),
+    _npz_format("check of a conversion", "c.npz", CHECK,
+                lambda path: read_check(path, from_dict(ModelConfig, MODEL))),
     Format("metrics", make_metrics, read_metrics, [metrics_table]),
 ]
