@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from snn_ssm.tasks import Samples
+from snn_ssm.training.allocation import keep_memory
 
 
 def split(order: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
@@ -18,7 +19,11 @@ def split(order: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
 def load(
     samples: Samples, index: NDArray[np.int64], device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Inputs (B, C, L) and labels (B,) of some samples, on a device."""
+    """Inputs (B, C, L) and labels (B,) of some samples, on a device.
+
+    All batches of every training and evaluation come from here, before their activations.
+    """
+    keep_memory()
     return _move(samples.inputs[index], device), _move(samples.labels[index], device)
 
 

@@ -1,0 +1,39 @@
+"""Started by ``test_allocation``: what it is told to, then the page faults of a large array.
+
+In a process of its own: how the C library allocates is the whole process's, and for good.
+"""
+
+import json
+import resource
+import sys
+from pathlib import Path
+
+import torch
+
+from snn_ssm.model.network import build_network
+from snn_ssm.training.evaluation import evaluate
+from snn_ssm.training.loop import train
+from support.toy_problem import TEST, TRAIN, config_of
+
+ELEMENTS = 2**24  # of float32: 64 MiB, above the 32 that glibc may keep by itself
+
+
+def faults_of_a_large_array():
+    """Page faults of making an array where earlier ones have been freed."""
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        torch.ones(ELEMENTS)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+def main(what, out):
+    digest = None
+    if what == "train":
+        digest = train(config_of(epochs=1), TRAIN, TEST, Path(out))["model_sha256"]
+    if what == "evaluate":
+        evaluate(build_network(config_of().model), TEST)
+    print(json.dumps({"model": digest, "faults": faults_of_a_large_array()}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
