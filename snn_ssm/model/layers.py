@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from snn_ssm.config import ModelConfig
-from snn_ssm.model import kernel, modes
+from snn_ssm.model import chunks, kernel, modes
 from snn_ssm.model.quantise import quantise_poles
 
 
@@ -59,7 +59,12 @@ class DiscreteModes(NamedTuple):
     d: Tensor
 
     def convolve(self, u: Tensor) -> Tensor:
-        """The layer as a convolution, in the precision of ``u``: (B, H, L) -> (B, H, L)."""
+        """The layer as a convolution, in the precision of ``u``: (B, H, L) -> (B, H, L).
+
+        By chunks or by transforms, whichever is the faster; bidirectional ones by transforms.
+        """
+        if len(self.g) == 1 and chunks.worth_it(self.abar, u.shape[-1]):
+            return chunks.convolve(u, self.abar, self.g[0], self.d)
         ks = [kernel.kernel(self.abar, g, u.shape[-1]).to(u.dtype) for g in self.g]  # (H, L)
         d = self.d.to(u.dtype)
         if len(ks) == 2:
