@@ -16,10 +16,11 @@ from torch.nn import functional
 
 
 class S4DLayer(nn.Module):
-    """``o = GLU(W GELU(K * u + D u) + b)``, ``K[l] = 2 Re sum_n C_n (e^{dt A_n} - 1) / A_n e^{l dt A_n}``.
+    """``o = GLU(W GELU(K * u + D u) + b)``, (B, H, L) -> (B, H, L).
 
-    ``A_n = -1/2 + i pi n``, as it starts. (B, H, L) -> (B, H, L).
-    """  # noqa: E501
+    ``K[l] = 2 Re sum_n C_n (exp(dt A_n) - 1) / A_n exp(l dt A_n)``; at the start
+    ``A_n = -1/2 + i pi n``.
+    """
 
     def __init__(self, channels: int, modes: int) -> None:
         super().__init__()

@@ -80,7 +80,9 @@ def compare(at: Size, repetitions: int) -> None:
         return loss.detach()
 
     peer = S4DNetwork(CHANNELS, MODES, DEPTH, CLASSES)
-    candidates: dict[str, Callable[[], Tensor]] = {"s4d.py": lambda: step(peer, lambda: peer(inputs))}
+    candidates: dict[str, Callable[[], Tensor]] = {
+        "s4d.py": lambda: step(peer, lambda: peer(inputs))
+    }
     for name, changes in MIXINGS.items():
         network = project(changes)
 

@@ -1,14 +1,13 @@
-"""A training step against the length of the sequence, and against a plain implementation.
+"""How a training step grows with the length of the sequence, and a plain implementation beside it.
 
 A step is forward, loss and backward of two blocks, 64 channels, 16 complex modes, batch norm,
 Heaviside spikes and linear mixing; without the optimiser, whose work does not depend on the length.
 
-Growth: L = 1,024 to 16,384 in one run, 2 sequences. Time must grow as L log L (the Fourier
-transforms), memory as L (the activations); printed are the ratios of successive doublings beside
-those of L log L and L, and the whole range's. Short sequences carry a step's fixed cost, so that
-growth may lie below. Peak memory is taken as in ``kernel.py``, from processes of their own. Not 8
-sequences: with them processor time grew faster than L log L from 4,096 steps on, for a reason not
-proven (arrays then pass 32 MiB, from where on the C library maps and clears them at every use).
+Growth: L = 1,024 to 16,384 in one run, 2 sequences. Time must grow at most as L log L (the Fourier
+transforms; by chunks as L), memory as L (the activations); printed are the ratios of successive
+doublings beside those of L log L and L, and the whole range's. Short sequences carry a step's fixed
+cost, so that growth may lie below. Peak memory is taken as in ``kernel.py``, from processes of
+their own. All keep the memory of freed arrays, as training does.
 
 Compared at L = 4,096, 8 sequences: the same network, from the same parameters, whose layers compute
 their kernel from the materialised (H, N, L) Vandermonde matrix in complex64 and convolve by torch's
@@ -36,6 +35,7 @@ from torch import Tensor, nn
 from snn_ssm.config import ModelConfig
 from snn_ssm.model.modes import discretise
 from snn_ssm.model.network import Network
+from snn_ssm.training.allocation import keep_memory
 
 LENGTHS = (1024, 2048, 4096, 8192, 16384)
 COMPARED = 4096
@@ -161,6 +161,7 @@ def main() -> None:
     parser.add_argument("--peak", type=int, metavar="L", help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    keep_memory()
     if options.peak:
         print_peak(options.peak)
         return

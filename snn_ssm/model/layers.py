@@ -63,7 +63,7 @@ class DiscreteModes(NamedTuple):
 
         By chunks or by transforms, whichever is the faster; bidirectional ones by transforms.
         """
-        if len(self.g) == 1 and chunks.worth_it(self.abar, u.shape[-1]):
+        if len(self.g) == 1 and chunks.worth_it(u, self.abar):
             return chunks.convolve(u, self.abar, self.g[0], self.d)
         ks = [kernel.kernel(self.abar, g, u.shape[-1]).to(u.dtype) for g in self.g]  # (H, L)
         d = self.d.to(u.dtype)

@@ -13,6 +13,7 @@ from support.toy_problem import STEPS, TEST, TRAIN, config_of, without_times  # 
 from pynn_models import SnnSsmError  # noqa: E402
 from snn_ssm.checkpoint import MODEL_FILE, load_checkpoint  # noqa: E402
 from snn_ssm.files import FileError, read_arrays, sha256  # noqa: E402
+from snn_ssm.model import chunks  # noqa: E402
 from snn_ssm.model.network import Network, build_network  # noqa: E402
 from snn_ssm.tasks import DataError, Samples  # noqa: E402
 from snn_ssm.training import loop as training  # noqa: E402
@@ -119,6 +120,21 @@ def test_a_run_killed_within_an_epoch_continues_to_the_same_result(
     torch.manual_seed(99)  # the random state must come from the file
     metrics = train(config_of(), TRAIN, TEST, out, resume=True)
     assert_same_run(out, metrics, finished)
+
+
+def test_a_killed_run_by_chunks_continues_to_the_same_result(finished, tmp_path, monkeypatch):
+    """Layers whose sequences are long enough; here the toy problem's, in chunks of 5 steps."""
+    monkeypatch.setattr(chunks, "_SHORTEST", 1)
+    monkeypatch.setattr(chunks, "STEPS", 5)
+    whole = train(config_of(), TRAIN, TEST, tmp_path / "whole")
+    assert whole["model_sha256"] != finished[1]["model_sha256"]  # by transforms
+    monkeypatch.setattr(training, "_SAVE_EVERY", -1.0)
+    with monkeypatch.context() as patch:
+        interrupt(patch, Run, "step", 7)
+        with pytest.raises(KeyboardInterrupt):
+            train(config_of(), TRAIN, TEST, tmp_path / "run")
+    metrics = train(config_of(), TRAIN, TEST, tmp_path / "run", resume=True)
+    assert_same_run(tmp_path / "run", metrics, (tmp_path / "whole", whole))
 
 
 def test_a_state_of_an_earlier_batch_does(finished, tmp_path, monkeypatch):
