@@ -24,8 +24,8 @@ from snn_ssm.model.kernel import powers
 
 STEPS = 64  # T
 # Measured on one thread against the transforms, 64 channels, forward and backward (times faster):
-# 16 complex modes 1.1 to 1.3 at 784 x 32, 1.1 to 1.3 at 4,096 x 6, 1.6 at 16,384 x 2; 0.7 with 128
-# steps, and 0.6 with 256 steps of 8 sequences; 32 complex modes 0.75 to 0.9 below 16,384 steps;
+# 16 complex modes 1.05 to 1.3 at 784 x 32, 1.1 to 1.2 at 4,096 x 6, 1.6 to 1.7 at 16,384 x 2; 0.75
+# at 784 x 4, 0.7 at 128 x 64, 0.55 at 256 x 8; 32 complex modes 0.75 to 0.9 below 16,384 steps;
 # in float64 0.8 to 0.9.
 _SHORTEST = 512  # steps of a sequence
 _MOST_MODES = 32  # real modes; a complex one counts twice
