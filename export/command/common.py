@@ -38,17 +38,10 @@ def samples_of(
     return samples.head(count)
 
 
-def calibration_of(
-    network: Network, args: argparse.Namespace, used: bool, count: int | None = None
-) -> Any:
+def calibration_of(network: Network, args: argparse.Namespace, count: int | None = None) -> Any:
     """The first training samples in --calibration; None without."""
     if args.calibration is None:
         return None
-    if not used:
-        raise UsageError(
-            "--calibration is for SpiNNaker's arithmetic: use it with 'inspect --spinnaker' or "
-            "'run --backend spinnaker-software'."
-        )
     if count is None:
         return samples_of(network, args.calibration, None, "train").inputs[:CALIBRATION]
     return samples_of(network, args.calibration, count, "train").inputs

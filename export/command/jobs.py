@@ -35,7 +35,7 @@ def job(args: argparse.Namespace) -> int:
     output = Output(args)
     network = load_network(args.network)
     samples = samples_of(network, args.data, args.samples)
-    calibration = calibration_of(network, args, True)
+    calibration = calibration_of(network, args)
     settings, found = None, None
     if not args.without_board:
         found = preflight(network, samples.inputs, args.neurons_per_core, calibration)

@@ -48,12 +48,13 @@ def inspect(args: argparse.Namespace) -> int:
     from export.description.inspection import describe, summary
     from export.description.storage import load_network
 
+    _refuse_unshown(args)
     output = Output(args)
     network = load_network(args.network)
     if args.board is not None:
         silence = np.zeros((1, network.source.channels, network.steps), np.uint16)
         return _map(network, args, silence, {}, output)
-    calibration = calibration_of(network, args, args.spinnaker, args.samples)
+    calibration = calibration_of(network, args, args.samples)
     if args.spinnaker:
         from export.fixed_point.report import describe_plan, plan_rows
         from export.fixed_point.simulation import make_plan
@@ -65,6 +66,25 @@ def inspect(args: argparse.Namespace) -> int:
     output.say(describe(network))
     output.result(summary(network))
     return 0
+
+
+def _refuse_unshown(args: argparse.Namespace) -> None:
+    """Raise :class:`UsageError` for arguments of ``inspect`` of which one would be ignored."""
+    needed = {
+        "machine_version": "board", "neurons_per_core": "board", "time_scale_factor": "board",
+        "samples": "calibration", "calibration": "spinnaker",
+    }
+    for name, other in needed.items():
+        if getattr(args, name) is not None and not getattr(args, other):
+            raise UsageError(
+                f"--{name.replace('_', '-')} means nothing without --{other}. Add that, or leave "
+                "it out."
+            )
+    if args.board is not None and args.spinnaker:
+        raise UsageError(
+            "--board and --spinnaker show two things: what sPyNNaker maps, and what fixed point "
+            "costs. Ask for one at a time."
+        )
 
 
 # The arguments that belong to what a backend may use.
@@ -138,9 +158,14 @@ def run(args: argparse.Namespace) -> int:
     if args.backend == SPINNAKER.name and _board(args).is_virtual:
         from export.boards.execution import mean_rates
 
+        if args.out:
+            raise UsageError(
+                "--out is given, and the virtual board maps only: there are no spikes to write. "
+                "Leave it out, or give --board an address."
+            )
         rates = mean_rates(network, samples.head(_RATES).inputs)
         return _map(network, args, samples.inputs, rates, output)
-    options = Options(_board(args), calibration_of(network, args, True))
+    options = Options(_board(args), calibration_of(network, args))
     execute = runner(args.backend, network, options)
     readout = network.readout.population
     ways: dict[str, Callable[[Any, Recording], FloatArray]] = {}

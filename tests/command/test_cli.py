@@ -149,6 +149,28 @@ def test_an_option_that_the_backend_does_not_use(files, capsys, backend, option,
     )
 
 
+@pytest.mark.parametrize(("options", "said"), [
+    (["--neurons-per-core", "8"], "--neurons-per-core means nothing without --board"),
+    (["--time-scale-factor", "2"], "--time-scale-factor means nothing without --board"),
+    (["--machine-version", "5"], "--machine-version means nothing without --board"),
+    (["--spinnaker", "--samples", "3"], "--samples means nothing without --calibration"),
+    (["--calibration", "data"], "--calibration means nothing without --spinnaker"),
+    (["--spinnaker", "--board", "virtual"], "--board and --spinnaker show two things"),
+])
+def test_what_inspect_would_ignore_is_refused(files, capsys, options, said):
+    assert said in refusal(capsys, "inspect", files / "network", *options)
+
+
+def test_spikes_of_the_virtual_board_are_not_written(files, capsys):
+    out = files / "spikes.safetensors"
+    message = refusal(
+        capsys, "run", files / "network", "--backend", "spinnaker", "--board", "virtual",
+        "--data", files / "samples.npz", "--out", out,
+    )
+    assert "the virtual board maps only: there are no spikes to write" in message
+    assert not out.exists()
+
+
 def test_run_names_the_backends_that_there_are(files, capsys):
     arguments = ["run", files / "network", "--data", files / "samples.npz", "--backend"]
     assert "unknown backend 'brian'; there are torch, software, spinnaker-software, nest" in (
