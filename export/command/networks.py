@@ -96,16 +96,13 @@ _BELONGS = {
 
 def _refuse_unused(args: argparse.Namespace) -> None:
     """Raise :class:`UsageError` for an argument that means nothing to the backend."""
-    from export.verification.backends import BACKENDS, UnknownBackendError
+    from export.verification.backends import BACKENDS, backend_named
 
-    if args.backend not in BACKENDS:
-        raise UnknownBackendError(
-            f"unknown backend {args.backend!r}; there are {', '.join(BACKENDS)}."
-        )
+    backend = backend_named(args.backend)
     for use, names in _BELONGS.items():
         given = [name for name in names if getattr(args, name) is not None]
-        if given and use not in BACKENDS[args.backend].uses:
-            users = [backend.name for backend in BACKENDS.values() if use in backend.uses]
+        if given and use not in backend.uses:
+            users = [other.name for other in BACKENDS.values() if use in other.uses]
             raise UsageError(
                 f"--{given[0].replace('_', '-')} means nothing to the backend {args.backend}; it "
                 f"is for {' and '.join(users)}. Leave it out, or choose that backend."

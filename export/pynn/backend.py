@@ -96,6 +96,15 @@ def check_timestep(timestep: float, simulator: str) -> None:
         )
 
 
+def check_clock(found: float, timestep: float, name: str) -> None:
+    """Raise :class:`BackendError` unless the simulator's timestep, in ms, is the network's."""
+    if abs(found - timestep) > 1e-9 * timestep:
+        raise BackendError(
+            f"the simulator's timestep is {found} ms, the network's {timestep} ms. "
+            f"Call sim.setup(**setup_arguments({name!r}, network)) before build()."
+        )
+
+
 def whole_segment(block: Any, label: str) -> Any:
     """The one segment of what PyNN recorded, from the start of the simulation on.
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from export.description.network import INPUT_RECEPTOR, FloatArray, Network, Population, Projection
 from export.pynn.backend import (
     BackendError,
+    check_clock,
     check_timestep,
     first_steps,
     whole_segment,
@@ -77,11 +78,7 @@ class Nest:
 
     def prepare(self, sim: Any, network: Network) -> None:
         state = sim.simulator.state
-        if abs(state.dt - network.timestep) > 1e-9 * network.timestep:
-            raise BackendError(
-                f"the simulator's timestep is {state.dt} ms, the network's {network.timestep} ms. "
-                "Call sim.setup(**setup_arguments('nest', network)) before build()."
-            )
+        check_clock(state.dt, network.timestep, "nest")
         if state.spike_precision != "on_grid":
             raise BackendError(
                 f"the simulator's spike_precision is {state.spike_precision!r}; expected "

@@ -20,7 +20,7 @@ from export.fixed_point.simulation import SpinnakerPlan
 from export.fixed_point.stock import HOLD, StockPlan
 from export.fixed_point.support import check_supported
 from export.fixed_point.weights import worst_case
-from export.pynn.backend import BackendError, check_timestep
+from export.pynn.backend import BackendError, check_clock, check_timestep
 
 UInt32Array = NDArray[np.uint32]
 
@@ -189,12 +189,7 @@ class SpinnakerBackend:
 
     def prepare(self, sim: Any, network: Network) -> None:
         self.check(network)
-        step = float(sim.get_time_step())
-        if abs(step - network.timestep) > 1e-9 * network.timestep:
-            raise BackendError(
-                f"the simulator's timestep is {step} ms, the network's {network.timestep} ms. "
-                "Call sim.setup(**setup_arguments('spinnaker', network)) before build()."
-            )
+        check_clock(float(sim.get_time_step()), network.timestep, "spinnaker")
 
     def currents(
         self, post: Any, currents: FloatArray, weights: FloatArray, first_step: int, delay: float

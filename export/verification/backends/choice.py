@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from export.description.network import Network
 from export.lowering.network import margins
-from export.verification.backends.kind import Options, UnknownBackendError
+from export.verification.backends.kind import Options, RunBackend, UnknownBackendError
 from export.verification.backends.registry import BACKENDS
 from export.verification.backends.torch import TORCH, torch_runner
 from export.verification.comparison import VerificationError
@@ -22,14 +22,19 @@ if TYPE_CHECKING:
     from snn_ssm.tasks import Samples
 
 
+def backend_named(name: str) -> RunBackend:
+    """The backend of that name; raises :class:`UnknownBackendError` listing the known ones."""
+    if name not in BACKENDS:
+        raise UnknownBackendError(f"unknown backend {name!r}; there are {', '.join(BACKENDS)}.")
+    return BACKENDS[name]
+
+
 def runner(name: str, network: Network, options: Options | None = None) -> Runner:
     """A function ``(samples, membranes) -> Recording`` for the backend of that name.
 
     Raises :class:`UnknownBackendError` for an unknown name, and for options that it lacks.
     """
-    if name not in BACKENDS:
-        raise UnknownBackendError(f"unknown backend {name!r}; there are {', '.join(BACKENDS)}.")
-    return BACKENDS[name].runner(network, options or Options())
+    return backend_named(name).runner(network, options or Options())
 
 
 def verify_backends(
