@@ -19,6 +19,7 @@ name                                  shape            meaning
 ``blocks.i.ssm.log_dt``               (H,)             log of the step Delta
 ``blocks.i.ssm.c``                    (D, H, N, 2)     readout weight; (D, H, N) if real
 ``blocks.i.ssm.d``                    (H,)             feedthrough
+``blocks.i.membrane_norm.*``          as the norm      a batch norm; with ``membrane_norm`` only
 ``blocks.i.log_threshold``            (H,)             ``ternary-constant`` only: log of delta
 ``blocks.i.mixing.weight``            (H, H)           (to, from); ``linear`` and ``gsu``
                                       (2H, H)          ``glu``: rows of the values, then the gates
@@ -123,6 +124,8 @@ def _block_shapes(prefix: str, model: ModelConfig) -> Shapes:
     h = model.channels
     shapes = norm_shapes(f"{prefix}.norm", model.norm, h)
     shapes |= CELLS[model.cells].shapes(f"{prefix}.ssm", model)
+    if model.membrane_norm:
+        shapes |= norm_shapes(f"{prefix}.membrane_norm", "batch", h)
     if model.activation == "ternary-constant":
         shapes[f"{prefix}.log_threshold"] = (h,)
     return shapes | MIXINGS[model.mixing].shapes(f"{prefix}.mixing", model)

@@ -28,8 +28,8 @@ MODE_INITS = ("s4d-lin", "s4d-inv", "s4d-legs", "s4d-real")
 DISCRETISATIONS = ("zoh", "bilinear")
 ENCODERS = ("linear", "embedding")
 NORMS = ("batch", "layer", "none")
-SPIKES = ("heaviside", "ternary", "ternary-constant", "bernoulli")
-SPIKING = ("heaviside", "bernoulli", "ternary-constant")  # bernoulli: y > 0 in evaluation
+SPIKES = ("heaviside", "integer", "ternary", "ternary-constant", "bernoulli")
+SPIKING = ("heaviside", "integer", "bernoulli", "ternary-constant")  # bernoulli: y > 0 when tested
 ACTIVATIONS = (*SPIKES, "sigmoid", "tanh", "hard-sigmoid", "relu", "gelu", "identity")
 SURROGATES = ("fast-sigmoid", "arctan", "triangle", "multi-gaussian")
 POOLINGS = ("mean", "last")
@@ -37,6 +37,7 @@ PRECISIONS = ("float32", "bf16")
 _LARGEST = 2**16  # of sizes: more is a slip of the hand, which torch would answer without a name
 _LONGEST = 2**24  # of steps: a quarter of an hour of sound
 _FASTEST = 1e6  # of rates: more than float32 bears after a step or two
+_MOST_LEVELS = 255  # of integer spikes: what fits a byte
 _SEEDS = 2**63
 _SHOWN = 200  # characters of a wrong value
 
@@ -102,8 +103,10 @@ class ModelConfig:
     simulator's ``IF_curr_exp`` lacks (no feedthrough, no constant through the mode, the batch norm
     on the membrane, decays on the grid of SpiNNaker's), so that no cell of our own is needed;
     ``lif``: leaky integrate-and-fire neurons with a learned decay and reset to zero.
-    ``activation``: ``heaviside``, ``ternary`` (threshold 0.15 of the step's largest magnitude),
-    ``ternary-constant`` (a learned threshold a channel), ``bernoulli``, or no spike.
+    ``activation``: ``heaviside``, ``integer`` (up to ``spike_levels`` spikes a step), ``ternary``
+    (threshold 0.15 of the step's largest magnitude), ``ternary-constant`` (a learned threshold a
+    channel), ``bernoulli``, or no spike.
+    ``membrane_norm``: a batch norm on the membrane, besides that of the input.
     ``mixing``: ``linear``; ``glu``; ``gsu`` (a ternary activation), whose product is normalised by
     ``gsu_norm`` and uses ``gsu_weights`` matrices (1: value and gate share one).
     ``quantise_decays``: train with modes rounded to what SpiNNaker can represent;
@@ -129,6 +132,8 @@ class ModelConfig:
     dt_min: float = 1e-3
     dt_max: float = 1e-1
     activation: str = "heaviside"
+    spike_levels: int = 4
+    membrane_norm: bool = False
     surrogate: str = "fast-sigmoid"
     surrogate_slope: float = 25.0
     mixing: str = "linear"
@@ -167,6 +172,8 @@ class ModelConfig:
                  (self.dt_min, self.dt_max), "0 < dt_min <= dt_max")
         _require(0 < self.surrogate_slope < math.inf, "model.surrogate_slope",
                  self.surrogate_slope, "a positive slope")
+        _require(1 <= self.spike_levels <= _MOST_LEVELS, "model.spike_levels", self.spike_levels,
+                 f"1 to {_MOST_LEVELS}")
         _require(0 <= self.dropout < 1, "model.dropout", self.dropout, "0 <= dropout < 1")
         _require(self.n_ssm >= 0 and self.channels % max(self.n_ssm, 1) == 0, "model.n_ssm",
                  self.n_ssm, f"0, or a divisor of model.channels = {self.channels}")

@@ -36,6 +36,8 @@ _MODEL = {
     "dt_min": "smallest step Delta at the start of training",
     "dt_max": "largest step Delta at the start of training",
     "activation": ", ".join(keys.ACTIVATIONS) + f"; spikes are the first {len(keys.SPIKES)}",
+    "spike_levels": "most spikes of a neuron in a step, D; activation integer only",
+    "membrane_norm": "a batch norm on the membrane, too; it folds into the cell",
     "surrogate": "gradient of the spike: " + ", ".join(keys.SURROGATES),
     "surrogate_slope": "its slope; larger is narrower",
     "mixing": "between channels: " + ", ".join(MIXINGS),

@@ -69,6 +69,12 @@ class Layer:
         """Scale and shift of its norm, (H,); None for a model without."""
         return batch_norm(self.arrays, f"{self.where}.norm")
 
+    @property
+    def membrane_norm(self) -> tuple[FloatArray, FloatArray]:
+        """Scale and shift of the norm on its membrane, (H,); 1 and 0 for a model without."""
+        one = np.ones(self.model.channels)
+        return batch_norm(self.arrays, f"{self.where}.membrane_norm") or (one, 0 * one)
+
     def before(self, stream: Stream) -> Stream:
         """The layer's input, with pre-norm ``norm(stream)``."""
         return stream.scaled(*self.norm) if self.norm and self.model.prenorm else stream

@@ -28,7 +28,7 @@ from export.description.network import (
 )
 from export.description.readouts import POOLINGS
 from export.lowering.affine import Affine, on_grid, projections
-from export.lowering.cells import CELLS, Lowered, Setting, negative
+from export.lowering.cells import CELLS, Lowered, Setting, populations
 from export.lowering.cells.memoryless import memoryless
 from export.lowering.errors import LoweringError
 from export.lowering.layer import Arrays, Layer, dense
@@ -63,7 +63,9 @@ def _latencies(layers: Sequence[Layer], gated: bool, delay: int) -> dict[str, in
     names = [layer.name for layer in layers]
     chain = [*names, *([STREAM] if gated else []), READOUT]
     latency = {INPUT: 0} | {name: (i + 1) * delay for i, name in enumerate(chain)}
-    return latency | {negative(name): latency[name] for name in names}
+    for layer in layers:
+        latency |= dict.fromkeys(populations(layer.name, layer.model), latency[layer.name])
+    return latency
 
 
 def _encoded(arrays: Arrays, model: ModelConfig) -> Stream:
@@ -128,7 +130,8 @@ def lower(
     ``bits``, ``current``, ``token`` or ``spikes`` (None: ``token`` for an embedding, else ``bits``,
     for real values ``current``); ``timestep`` in ms; ``delay``: steps a layer (the simulator's
     minimum). Layer l has latency (l + 1) delay. A layer of ternary spikes is two populations: the
-    second, ``..._negative``, spikes where the membrane is below minus the threshold.
+    second, ``..._negative``, spikes where the membrane is below minus the threshold. One of integer
+    spikes up to D is D populations: ``..._n`` spikes where there are n or more.
     Raises :class:`LoweringError` for a model that does not lower, ``NetworkError`` for an
     impossible timestep or encoding, ``CheckpointError`` for arrays that do not fit.
     Source: arXiv 2401.00955, section 2, with the batch norms folded.

@@ -103,12 +103,14 @@ def least_of(weight: FloatArray) -> FloatArray:
 def weighted_sum(
     arrays: Arrays, prefix: str, model: ModelConfig, rows: slice = slice(None)
 ) -> Bounded:
-    """``W s + b`` of spikes s, for some rows of it."""
+    """``W s + b`` of spikes s, for some rows of it; integer spikes are as many sources."""
     weight = np.abs(array(arrays, f"{prefix}.weight")[rows])
     constant = np.abs(bias_of(arrays, prefix, len(array(arrays, f"{prefix}.weight")))[rows])
-    size = weight.sum(1) + constant
-    sources = model.channels * (2 if model.activation == "ternary-constant" else 1)
-    error = (model.channels + 4) * UNIT * size
+    kinds = {"ternary-constant": 2, "integer": model.spike_levels}.get(model.activation, 1)
+    most = model.spike_levels if model.activation == "integer" else 1
+    size = weight.sum(1) * most + constant
+    sources = model.channels * kinds
+    error = (sources + 4) * UNIT * size
     return Bounded(size, error, constant, least_of(weight), sources)
 
 

@@ -32,9 +32,11 @@ class Block(nn.Module):
 
     y is the layer, s the activation, W the mixing (which may read the membrane too) and D dropout.
     With stock cells, which have no constant current through their mode:
-    ``h + D(W s(norm(y(h))))``, W without a bias. The activations on a membrane y:
+    ``h + D(W s(norm(y(h))))``, W without a bias. With ``membrane_norm`` the membrane is a batch
+    norm of the layer's y. The activations on a membrane y:
 
-    ``heaviside``: 1 if y > 0 (LIF: y > 1) else 0. ``ternary``, ``ternary-constant``: T(y) with the
+    ``heaviside``: 1 if y > 0 (LIF: y > 1) else 0. ``integer``: how many of 1/2, 3/2, ...,
+    ``spike_levels`` - 1/2 are below y. ``ternary``, ``ternary-constant``: T(y) with the
     threshold ``0.15 max_h |y|`` of the step, or ``exp(log_threshold)``, a parameter (H,).
     ``bernoulli``: in training 1 with probability sigmoid(y), in evaluation 1 if y > 0. Without
     spikes: ``sigmoid``, ``tanh``, ``hard-sigmoid`` (``min(max(y/6 + 1/2, 0), 1)``), ``relu``,
@@ -49,8 +51,10 @@ class Block(nn.Module):
         self.activation = config.activation
         self.surrogate = config.surrogate
         self.slope = config.surrogate_slope
+        self.levels = config.spike_levels
         self.norm = make_norm(config.norm, config.channels)
         self.ssm: Layer = load(CELLS[config.cells].layer)(config, generator)
+        self.membrane_norm = make_norm("batch", config.channels) if config.membrane_norm else None
         if self.activation == "ternary-constant":
             first = torch.full((config.channels,), math.log(_FIRST_DELTA))
             self.log_threshold = nn.Parameter(first)
@@ -63,6 +67,8 @@ class Block(nn.Module):
 
     def membrane(self, y: Tensor) -> Tensor:
         """What is compared with the threshold, from the layer's y, (B, H, L)."""
+        if self.membrane_norm is not None:
+            return self.membrane_norm(y)
         return self.norm(y) if self.stock else y
 
     def threshold(self, y: Tensor) -> Tensor:
@@ -74,13 +80,18 @@ class Block(nn.Module):
     def activate(self, y: Tensor, level: Tensor | None = None) -> Tensor:
         """The layer's output s from its membrane, (B, H, L).
 
-        ``level`` (H,): what a spiking layer's membrane must exceed, in place of its threshold.
+        ``level`` (H,): what a spiking layer's membrane must exceed, in place of its threshold; of
+        integer spikes, for the first one.
         """
         if self.activation in _CONTINUOUS:
             return _CONTINUOUS[self.activation](y)
         if self.activation.startswith("ternary"):
             delta = self.threshold(y) if level is None else level[:, None]
             return spiking.ternary(y, delta, self.surrogate, self.slope)
+        if self.activation == "integer":
+            if level is None:
+                return spiking.integer(y, self.levels)
+            return spiking.count(y, level[:, None], self.levels)
         if self.activation == "bernoulli" and self.training:
             return spiking.bernoulli(y)
         if level is not None:

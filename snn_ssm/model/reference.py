@@ -12,6 +12,7 @@ from torch import Tensor
 from snn_ssm.checkpoint import Checkpoint
 from snn_ssm.config import SPIKING
 from snn_ssm.levels import levels
+from snn_ssm.model.block import Block
 from snn_ssm.model.restore import load_network
 from snn_ssm.model.sequence import ModelError
 
@@ -22,11 +23,15 @@ class Reference(NamedTuple):
     ``spikes``: where a layer's output is above 0; of a ternary layer its positive spikes, where
     y is above its level. ``negative``: a ternary layer's negative spikes, where -y is, which a
     second population, of membrane -y, emits; None for a layer whose spikes have no sign.
-    ``membranes``: y; of LIF neurons before the reset.
+    ``further``: of a layer of integer spikes s, where s is at least 2, 3, ..., D, each of which a
+    population of its own emits; empty for others.
+    ``membranes``: y; of LIF neurons before the reset; with a norm on the membrane ``w y / sigma``,
+    what is left of it without its constant, which is in the population's thresholds.
     """
 
     spikes: list[NDArray[np.bool_]]
     negative: list[NDArray[np.bool_] | None]
+    further: list[list[NDArray[np.bool_]]]
     membranes: list[NDArray[np.float64]]
     logits: NDArray[np.float64]
 
@@ -41,6 +46,16 @@ def _levels(checkpoint: Checkpoint) -> list[Tensor] | None:
     if model.norm == "layer" or model.activation not in SPIKING:
         return None
     return [torch.from_numpy(level.value) for level in levels(checkpoint)]
+
+
+def _without_constant(y: Tensor, block: Block) -> Tensor:
+    """A membrane (B, H, L) less the constant that its norm adds."""
+    norm = block.membrane_norm
+    if norm is None:
+        return y.double()
+    mean, var, bias = (x.double() for x in (norm.running_mean, norm.running_var, norm.bias))
+    constant = bias - mean * norm.weight.double() / torch.sqrt(var + norm.eps)  # (H,)
+    return y.double() - constant[:, None]
 
 
 @torch.no_grad()
@@ -65,9 +80,15 @@ def run_reference(
     p = torch.from_numpy(np.array(samples))  # a copy: torch wants to own a writable array
     out = network.double().steps(p, _levels(checkpoint)) if method == "steps" else network(p)
     signed = model.activation.startswith("ternary")
+    most = model.spike_levels if model.activation == "integer" else 1
+    blocks: list[Block] = list(network.blocks)
     return Reference(
         [_time_major(s > 0) for s in out.outputs],
         [_time_major(s < 0) if signed else None for s in out.outputs],
-        [_time_major(y.double()) for y in out.membranes],
+        [[_time_major(s >= n) for n in range(2, most + 1)] for s in out.outputs],
+        [
+            _time_major(_without_constant(y, block))
+            for y, block in zip(out.membranes, blocks, strict=True)
+        ],
         out.logits.double().numpy(),
     )

@@ -82,6 +82,22 @@ class _Heaviside(torch.autograd.Function):
         return grad * ctx.derivative(y, ctx.slope), None, None
 
 
+class _Integer(torch.autograd.Function):
+    """Steps at 1/2, 3/2, ..., D - 1/2; backward the gradient within 1/2 of the range 0 to D."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, levels: int) -> Tensor:
+        ctx.save_for_backward(y)
+        ctx.levels = levels
+        # ceil(y - 1/2) counts the steps strictly below y
+        return (y - 0.5).ceil_().clamp_(0, levels)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        (y,) = ctx.saved_tensors
+        return grad * ((y > -0.5) & (y < ctx.levels + 0.5)), None
+
+
 class _Ternary(torch.autograd.Function):
     """Steps at delta and -delta; backward the surrogate at either, to y and to delta."""
 
@@ -164,6 +180,25 @@ def multi_gaussian(y: Tensor, slope: float = 1.0) -> Tensor:
     adaptive spiking recurrent neural networks* (slope 1; g is that of their published code).
     """
     return heaviside(y, "multi-gaussian", slope)
+
+
+def integer(y: Tensor, levels: int) -> Tensor:
+    """``s = sum_{j=1..D} H(y - (j - 1/2))``: 0 to D = ``levels`` spikes, y rounded and clamped.
+
+    Comparisons are strict. Backward ``ds/dy = 1`` for -1/2 < y < D + 1/2, else 0. Any shape.
+    Source: Luo et al. 2024, *Integer-Valued Training and Spike-Driven Inference Spiking Neural
+    Network* (I-LIF), with a step for the range outside.
+    """
+    return _Integer.apply(y, levels)
+
+
+def count(y: Tensor, first: Tensor, levels: int) -> Tensor:
+    """``s = sum_{j=0..D-1} H(y - (first + j))``, D = ``levels``: the steps at and above ``first``.
+
+    ``first`` of a shape that expands to that of ``y``. Without a gradient, for inference.
+    """
+    steps = [(y > first + j).to(y.dtype) for j in range(levels)]
+    return torch.stack(steps).sum(0)
 
 
 def ternary(y: Tensor, delta: Tensor, surrogate: str, slope: float) -> Tensor:

@@ -6,6 +6,7 @@ from snn_ssm.config import Config, ModelConfig
 
 _KINDS = {
     "heaviside": "Binary S4D",
+    "integer": "Integer S4D",
     "bernoulli": "Bernoulli S4D",
     "ternary": "Ternary S4D",
     "ternary-constant": "Ternary S4D",
@@ -35,6 +36,7 @@ def model_name(config: Config) -> str:
         "linear": model.cells == "native" and model.mixing == "linear",
         "constant thresholds": model.activation == "ternary-constant",
         "two matrices": model.mixing == "gsu" and model.gsu_weights == 2,
+        f"up to {model.spike_levels} spikes": model.activation == "integer",
         "bidirectional": model.bidirectional,
         f"{model.weight_bits}-bit weights": model.weight_bits > 0,
         "sparse": config.training.rate_penalty > 0,

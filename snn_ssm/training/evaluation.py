@@ -20,6 +20,7 @@ from snn_ssm.tasks.base import check_samples
 from snn_ssm.tasks.scores import class_table
 from snn_ssm.training.batches import load, split
 from snn_ssm.training.distributed import World
+from snn_ssm.training.optimisation import sent
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def evaluate(
         predictions[torch.from_numpy(index).to(world.device)] = out.logits.argmax(-1)
         inputs += _input_activity(p, config)
         for counts, s in zip(outputs, out.outputs, strict=True):
-            counts += s.ne(0).sum((0, 2))
+            counts += sent(s, config).sum((0, 2), dtype=torch.float64).long()
     found = world.sum(predictions).cpu().numpy()
     return Evaluation(
         found,

@@ -45,6 +45,7 @@ from snn_ssm.training.optimisation import (
     parameter_groups,
     rate_factor,
     rate_penalty,
+    sent,
     spike_rates,
 )
 from snn_ssm.training.provenance import provenance
@@ -191,7 +192,8 @@ class Run:
         out = self.forward(p)
         objective = self.objective(out.logits, label, out.outputs, count)
         hits = (out.logits.argmax(-1) == label).sum()
-        active = [s.count_nonzero().double() * (len(p) / s.numel()) for s in out.outputs]
+        active = [sent(s, self.config.model).sum(dtype=torch.float64) * (len(p) / s.numel())
+                  for s in out.outputs]
         sums = torch.stack([x.detach().double() for x in (objective, hits, *active)])
         loss, correct, *rates = self.world.sum(sums).tolist()
         if not math.isfinite(loss):

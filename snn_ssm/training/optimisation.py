@@ -12,7 +12,7 @@ from pynn_models.errors import SnnSsmError
 from snn_ssm.config import SPIKES, ModelConfig, TrainingConfig
 
 MODE_PARAMETERS = ("a", "omega", "log_dt", "b")
-_BINARY = ("heaviside", "bernoulli")
+_UNSIGNED = ("heaviside", "integer", "bernoulli")
 
 
 class PenaltyError(SnnSsmError):
@@ -40,7 +40,7 @@ def parameter_groups(network: nn.Module, config: TrainingConfig) -> list[dict[st
         leaf = name.rsplit(".", 1)[-1]
         if ".ssm." in name and leaf in MODE_PARAMETERS:
             modes.append(parameter)
-        elif ".norm." in name or leaf in ("bias", "d", "log_threshold"):
+        elif "norm." in name or leaf in ("bias", "d", "log_threshold"):
             plain.append(parameter)
         else:
             decayed.append(parameter)
@@ -70,11 +70,17 @@ def check_penalty(model: ModelConfig, training: TrainingConfig) -> None:
 def spike_rates(outputs: list[Tensor], activation: str) -> Tensor:
     """``r_l = mean(s_l)``, for ternary spikes ``mean(|s_l|)``: one rate a layer, differentiable.
 
-    A binary spike is not sent through the modulus, whose gradient at 0 is 0: a neuron just below
-    its threshold is to move away from it, too. Shapes: (B, H, L) each -> (depth,).
+    Integer spikes count as often as they are sent. A binary spike is not sent through the modulus,
+    whose gradient at 0 is 0: a neuron just below its threshold is to move away from it, too.
+    Shapes: (B, H, L) each -> (depth,).
     """
-    binary = activation in _BINARY
-    return torch.stack([(s if binary else s.abs()).mean() for s in outputs])
+    unsigned = activation in _UNSIGNED
+    return torch.stack([(s if unsigned else s.abs()).mean() for s in outputs])
+
+
+def sent(s: Tensor, model: ModelConfig) -> Tensor:
+    """How many spikes each output is, any shape; of outputs that are none, whether it is not 0."""
+    return s.detach().abs() if model.activation in SPIKES else s.ne(0)
 
 
 def rate_penalty(rates: Tensor, target: float) -> Tensor:

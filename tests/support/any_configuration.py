@@ -52,6 +52,10 @@ def _model(rng, tie):
         if model["mixing"] == "gsu":
             model["gsu_norm"] = str(rng.choice(["batch", "none"]))
             model["gsu_weights"] = int(rng.integers(1, 3))
+    if cells == "native" and rng.random() < 0.3:
+        model["membrane_norm"] = True
+    if cells == "native" and "activation" not in model and rng.random() < 0.3:
+        model |= {"activation": "integer", "spike_levels": int(rng.integers(1, 6))}
     model["weight_bits"] = int(rng.choice([0, 0, 0, 4, 8]))
     model["pooling"] = str(rng.choice(["mean", "last"]))
     if tie == "dead":

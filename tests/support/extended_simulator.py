@@ -132,6 +132,7 @@ class Layer:
     def __init__(self, model, i, batch, theta, level):
         self.m, self.i, self.theta, self.level = model, i, theta.astype(REAL), level.astype(REAL)
         self.cells = model.model.cells
+        self.most = model.model.spike_levels if model.model.activation == "integer" else 1
         h = model.model.channels
         if self.cells == "lif":
             self.beta = np.exp(-np.exp(model.get(f"blocks.{i}.ssm.a")))
@@ -141,7 +142,7 @@ class Layer:
             self.x = np.zeros((batch, *self.abar.shape), np.result_type(self.abar, REAL))
 
     def step(self, u):
-        """Membrane (B, H) and spikes -1, 0 or 1."""
+        """Membrane (B, H) and spikes: -1, 0 or 1, or 0 to D."""
         if self.cells == "lif":
             y = self.beta * self.v + u
         else:
@@ -149,7 +150,8 @@ class Layer:
             y = (self.g * self.x).real.sum(-1) + self.d * u
         if self.cells == "stock":
             y = self.m.norm(f"blocks.{self.i}.norm", y)
-        s = (y > self.level).astype(int)
+        y = self.m.norm(f"blocks.{self.i}.membrane_norm", y)
+        s = sum((y > self.level + j).astype(int) for j in range(self.most))
         if self.m.model.activation == "ternary-constant":
             s = s - (-y > self.level)
         if self.cells == "lif":
@@ -181,6 +183,8 @@ def simulate(checkpoint, samples, levels):
         signs = [1, -1] if ternary else [1]
         if ternary:
             found[f"layer{i}_negative"] = spikes[i] < 0
+        for n in range(2, layer.most + 1):
+            found[f"layer{i}_{n}"] = spikes[i] >= n
         for sign in signs:
             y = sign * membranes[i]
             ties += int((np.abs(y - layer.theta) <= layer.level - layer.theta).sum())

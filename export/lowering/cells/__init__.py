@@ -5,11 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from export.lowering.cells import lif, native, stock
-from export.lowering.cells.kinds import NEGATIVE, Lowered, Setting, is_ternary, negative
+from export.lowering.cells.kinds import (
+    NEGATIVE,
+    Lowered,
+    Setting,
+    at_least,
+    integer_levels,
+    is_ternary,
+    negative,
+    populations,
+)
 from export.lowering.layer import Layer
 from export.lowering.stream import Stream
 
-__all__ = ["CELLS", "NEGATIVE", "Lowered", "Setting", "is_ternary", "negative"]
+__all__ = [
+    "CELLS",
+    "NEGATIVE",
+    "Lowered",
+    "Setting",
+    "at_least",
+    "integer_levels",
+    "is_ternary",
+    "negative",
+    "populations",
+]
 
 # Given the stream before the layer; raises LoweringError for arrays that are no such cell.
 CELLS: dict[str, Callable[[Layer, Stream, Setting], Lowered]] = {

@@ -7,7 +7,14 @@ from dataclasses import replace
 import numpy as np
 
 from export.description.network import FloatArray
-from export.lowering.cells.kinds import Lowered, Setting, is_ternary, negative
+from export.lowering.cells.kinds import (
+    Lowered,
+    Setting,
+    at_least,
+    integer_levels,
+    is_ternary,
+    negative,
+)
 from export.lowering.errors import LoweringError
 from export.lowering.layer import Layer, first_bad
 from export.lowering.stream import Stream
@@ -20,12 +27,15 @@ _FORGETS = -1000.0  # ln|abar| of a pole at 0: exp(-1000) is 0 in float64
 def lower(layer: Layer, stream: Stream, setting: Setting) -> Lowered:
     """``tau = -dt/ln|abar|``, ``omega = arg(abar)/dt``, ``c = 2 c bbar`` (``c bbar`` if real).
 
-    The layer's input brings bias and branches. A ternary layer has a second population, of
-    membrane -y. Raises :class:`LoweringError` for a mode that does not decay, or a threshold that
-    overflows.
+    The layer's input brings bias and branches. A norm on the membrane, ``k y + m``, goes into c and
+    d, and m off the threshold. A ternary layer has a second population, of membrane -y; one of
+    integer spikes D populations, of thresholds 1 apart. Raises :class:`LoweringError` for a mode
+    that does not decay, or a threshold that overflows.
     """
     before = layer.before(stream).on_grid(setting.source)
     abar, log_abar, g = _modes(layer)
+    scale, shift = layer.membrane_norm
+    g, level = scale[:, None] * g, _thresholds(layer)
     # A bilinear real mode with Delta > 2/|lambda| changes sign each step: it rotates by pi.
     rotates = layer.model.complex_modes or bool((abar.real < 0).any())
     cell = StateSpaceCell(
@@ -33,13 +43,17 @@ def lower(layer: Layer, stream: Stream, setting: Setting) -> Lowered:
         omega=np.angle(abar) / setting.timestep if rotates else None,
         c_re=g.real,
         c_im=g.imag if rotates else None,
-        d=layer.array("ssm.d"),
-        theta=_thresholds(layer),
+        d=scale * layer.array("ssm.d"),
+        theta=level - shift,
         bias=before.affine.constant,
         branches=before.cell_branches(),
     )
-    twin = {negative(layer.name): negated(cell)} if is_ternary(layer.model) else {}
-    return Lowered(before, {layer.name: cell} | twin, layer.level.margin)
+    cells = {layer.name: cell}
+    if is_ternary(layer.model):
+        cells[negative(layer.name)] = replace(negated(cell), theta=level + shift)
+    for n in range(2, integer_levels(layer.model) + 1):
+        cells[at_least(layer.name, n)] = replace(cell, theta=level + (n - 1) - shift)
+    return Lowered(before, cells, layer.level.margin)
 
 
 def _modes(layer: Layer) -> tuple[ComplexArray, FloatArray, ComplexArray]:

@@ -34,7 +34,7 @@ def ternary(weight: FloatArray) -> FloatArray:
 def output(layer: Layer) -> Stream:
     """``GELU(n_s (W s + b) (T(G) y) + n_t)``, G = W, or a matrix of its own.
 
-    n_s, n_t: the batch norm of the product.
+    n_s, n_t: the batch norm of the product. What a norm on the membrane adds to y is a constant.
     """
     h, prefix = layer.model.channels, f"{layer.where}.mixing"
     zero, one = np.zeros(h), np.ones(h)
@@ -42,5 +42,6 @@ def output(layer: Layer) -> Stream:
     own = f"{prefix}.gate_weight" in layer.arrays
     gates = layer.array("mixing.gate_weight" if own else "mixing.weight")
     value = of_spikes(layer, *mixing_weights(layer, h)).scaled(scale)
-    gate = Affine({layer.name: ternary(gates)}, zero)
+    signs = ternary(gates)
+    gate = Affine({layer.name: signs}, signs @ layer.membrane_norm[1])
     return Stream(Affine({}, zero), (GsuBranch(value, gate, shift=shift, gain=one),))

@@ -6,7 +6,7 @@ import numpy as np
 
 from export.description.network import FloatArray
 from export.lowering.affine import Affine
-from export.lowering.cells import is_ternary, negative
+from export.lowering.cells import populations
 from export.lowering.layer import Layer, dense
 
 
@@ -26,8 +26,7 @@ def mixing_weights(layer: Layer, rows: int) -> tuple[FloatArray, FloatArray]:
 
 
 def of_spikes(layer: Layer, weight: FloatArray, bias: FloatArray) -> Affine:
-    """``W s + b``; of ternary spikes, s is those of the layer's population less its twin's."""
-    matrices = {layer.name: weight}
-    if is_ternary(layer.model):
-        matrices[negative(layer.name)] = -weight
-    return Affine(matrices, bias)
+    """``W s + b``: of ternary spikes, s is those of the layer's population less its twin's, of
+    integer ones the sum over its populations'."""
+    names = populations(layer.name, layer.model)
+    return Affine({name: sign * weight for name, sign in names.items()}, bias)

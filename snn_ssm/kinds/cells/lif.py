@@ -28,7 +28,7 @@ LIF = TrainedCell(
     shapes=one_decay,
     level=_level,
     fixed={
-        "bidirectional": False, "activation": "heaviside", "mixing": "linear",
-        "quantise_decays": False,
+        "bidirectional": False, "activation": "heaviside", "membrane_norm": False,
+        "mixing": "linear", "quantise_decays": False,
     },
 )

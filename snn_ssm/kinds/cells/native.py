@@ -6,13 +6,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from snn_ssm.kinds.bounds import FEW, UNIT, Arrays, Bounded, Level, array, level_of, reach_of
+from snn_ssm.kinds.bounds import (
+    FEW,
+    UNIT,
+    Arrays,
+    Bounded,
+    Level,
+    array,
+    level_of,
+    norm_of,
+    reach_of,
+)
 from snn_ssm.kinds.cells.kind import TrainedCell
 from snn_ssm.kinds.shapes import Shapes
 from snn_ssm.poles import discretise
 
 if TYPE_CHECKING:
     from snn_ssm.config import ModelConfig
+
+FIRST_STEP = 0.5  # of integer spikes: the next ones are 1 apart
 
 
 def _shapes(prefix: str, model: ModelConfig) -> Shapes:
@@ -42,11 +54,17 @@ def _level(arrays: Arrays, layer: int, model: ModelConfig, u: Bounded, steps: in
     abar, bbar = discretise(lam, dt, model.discretisation)
     reach = reach_of(1 - np.abs(abar), steps)  # (H, N)
     gain = np.abs(array(arrays, f"{where}.d")) + (c * np.abs(bbar * b) * reach).sum(1)
-    theta = np.zeros(model.channels)
+    theta = np.full(model.channels, FIRST_STEP if model.activation == "integer" else 0.0)
     if model.activation == "ternary-constant":
         theta = np.exp(array(arrays, f"blocks.{layer}.log_threshold"))
-    rounding = (model.modes + FEW) * UNIT * gain * u.size + 4 * UNIT * np.abs(theta)
-    return level_of(theta, gain * u.on_grid + rounding, gain * u.smallest)
+    rounding = (model.modes + FEW) * UNIT * gain * u.size
+    y = Bounded(
+        gain * u.size, gain * u.on_grid + rounding, gain * u.constant, gain * u.least, 0.0
+    )
+    if model.membrane_norm:
+        y = y.normed(*norm_of(arrays, f"blocks.{layer}.membrane_norm"))
+    last = np.abs(theta) + (model.spike_levels if model.activation == "integer" else 0)
+    return level_of(theta, y.error + 4 * UNIT * last, y.smallest)
 
 
 NATIVE = TrainedCell(

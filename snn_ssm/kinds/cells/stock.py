@@ -42,6 +42,6 @@ STOCK = TrainedCell(
     fixed={
         "mode_init": "s4d-real", "modes": 1, "n_ssm": 0, "norm": "batch", "bidirectional": False,
         "encoder": "linear", "discretisation": "zoh", "activation": "heaviside",
-        "mixing": "linear",
+        "membrane_norm": False, "mixing": "linear",
     },
 )
