@@ -37,22 +37,33 @@ _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 @dataclass(frozen=True)
 class Activity:
-    """How often a model's signals were not 0, over ``samples`` of ``steps`` steps each.
+    """How often a model's signals came, over ``samples`` of ``steps`` steps each.
 
-    ``inputs`` (C,): of each input channel, or how often each symbol came; ``outputs`` (depth, H):
-    of each layer's outputs, (0, H) for a transformer.
+    ``inputs`` (C,): how often each input channel was not 0, or each symbol came; ``outputs``
+    (depth, H): how many spikes each neuron sent, integer ones as often as they count, or how often
+    an output without spikes was not 0; (0, H) for a transformer. ``active`` (depth, H): how often
+    an output was not 0; the outputs themselves where there are no integer spikes.
     """
 
     samples: int
     steps: int
     inputs: NDArray[np.int64]
     outputs: NDArray[np.int64]
+    active: NDArray[np.int64]
 
     @property
     def rates(self) -> list[float]:
-        """The spike rate of each layer: the share of its outputs that are not 0."""
-        neurons = self.samples * self.steps * self.outputs.shape[1]
-        return [float(count) / neurons for count in self.outputs.sum(1)]
+        """The spike rate of each layer: spikes a neuron and step."""
+        return self._a_neuron_and_step(self.outputs)
+
+    @property
+    def shares(self) -> list[float]:
+        """The share of each layer's outputs that are not 0."""
+        return self._a_neuron_and_step(self.active)
+
+    def _a_neuron_and_step(self, counts: NDArray[np.int64]) -> list[float]:
+        neurons = self.samples * self.steps * counts.shape[1]
+        return [float(count) / neurons for count in counts.sum(1)]
 
 
 @dataclass(frozen=True)
@@ -169,10 +180,10 @@ def connection_sparsity(found: Sequence[Connection]) -> float:
 def activation_sparsity(activity: Activity) -> float | None:
     """The share of all layers' outputs that are 0, over all steps and samples; None without layers.
 
-    For spikes it is 1 less the spike rate.
+    For spikes that are not integers it is 1 less the spike rate.
     """
-    rates = activity.rates
-    return 1 - sum(rates) / len(rates) if rates else None
+    shares = activity.shares
+    return 1 - sum(shares) / len(shares) if shares else None
 
 
 def parameter_count(checkpoint: Checkpoint) -> int:

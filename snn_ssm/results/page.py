@@ -126,7 +126,7 @@ def _title(metrics: Metrics) -> str:
 
 def _row(metrics: Metrics) -> list[str]:
     """One run as cells of the table."""
-    task, model, sparsity = metrics["task"], metrics["model"], metrics["activation_sparsity"]
+    task, model, rates = metrics["task"], metrics["model"], metrics["spike_rates"]
     published = PUBLISHED.get(family(model), {}).get(task)
     started = ", from a trained model" if metrics["init"] else ""
     return [
@@ -136,7 +136,7 @@ def _row(metrics: Metrics) -> list[str]:
         _per_cent(metrics["test_accuracy"]),
         f"{metrics['steps']:,}",
         f"{metrics['parameters']:,}",
-        "-" if sparsity is None else _per_cent(1 - sparsity),
+        _per_cent(sum(rates) / len(rates) if rates else None),
         _operations(metrics["synaptic_operations"]),
         f"{len(metrics['epochs'])}{started}",
         f"{metrics['train_samples']:,}",

@@ -7,7 +7,17 @@ from pathlib import Path
 
 from pynn_models.errors import SnnSsmError
 
-CHECKPOINTS = ("smnist-binary-s4d", "smnist-sparse", "smnist-stock")
+CHECKPOINTS = (
+    "smnist-binary-s4d",
+    "smnist-sparse",
+    "smnist-stock",
+    "smnist-glu",
+    "smnist-gsu",
+    "psmnist-gsu",
+    "image-gsu",
+    "text-gsu",
+    "listops-gsu",
+)
 
 
 class ShippedError(SnnSsmError):

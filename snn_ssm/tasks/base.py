@@ -149,8 +149,9 @@ def read_samples(path: Path) -> Samples:
 def gated_spiking_units(**settings: Any) -> ModelConfig:
     """The GSU that can be deployed: learned thresholds, batch norms. It needs few epochs."""
     return ModelConfig(
-        surrogate="arctan",
-        surrogate_slope=2.0,
+        surrogate="triangle",
+        surrogate_slope=1.0,
+        membrane_norm=True,
         activation="ternary-constant",
         mixing="gsu",
         gsu_norm="batch",

@@ -74,8 +74,8 @@ class Image:
         """A causal GSU for two cores."""
         return Config(
             task=TaskConfig(self.name, STEPS),
-            model=gated_spiking_units(),
-            training=TrainingConfig(epochs=3, rate=5e-3),
+            model=gated_spiking_units(dt_min=2e-3, dt_max=0.2, dropout=0.05),
+            training=TrainingConfig(epochs=22, rate=1e-2, mode_rate=4e-3, weight_decay=0.05),
         )
 
     def load(self, data: Path, split: str, task: TaskConfig) -> Samples:

@@ -211,7 +211,7 @@ class ListOps:
                 inputs=VOCABULARY, encoder="embedding", input_bits=0, input_scale=1.0
             ),
             training=TrainingConfig(
-                epochs=3, batch_size=32, rate=5e-3, weight_decay=0.05, precision="bf16"
+                epochs=5, rate=1e-2, mode_rate=3e-3, weight_decay=0.05
             ),
         )
 

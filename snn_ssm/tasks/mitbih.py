@@ -149,8 +149,10 @@ class MitBih:
         """A causal GSU for two cores."""
         return Config(
             task=TaskConfig(self.name, 360),
-            model=gated_spiking_units(classes=len(CLASSES), input_scale=1 / 16),
-            training=TrainingConfig(epochs=4, rate=5e-3),
+            model=gated_spiking_units(
+                classes=len(CLASSES), input_scale=1 / 16, dt_min=5e-3, dt_max=0.5, dropout=0.1
+            ),
+            training=TrainingConfig(epochs=6, rate=1e-2, mode_rate=4e-3, weight_decay=0.05),
         )
 
     def load(self, data: Path, split: str, task: TaskConfig) -> Samples:

@@ -92,9 +92,10 @@ class Pathfinder:
             return Config(
                 task=TaskConfig(self.name, steps, train_samples=40_000),
                 model=ModelConfig(
-                    classes=2, surrogate="arctan", surrogate_slope=2.0, mixing="glu"
+                    classes=2, surrogate="triangle", surrogate_slope=1.0, membrane_norm=True,
+                    mixing="glu",
                 ),
-                training=TrainingConfig(epochs=4, rate=4e-3),
+                training=TrainingConfig(epochs=4, rate=1e-2, mode_rate=4e-3),
             )
         return Config(
             task=TaskConfig(self.name, steps, train_samples=8_000),

@@ -64,13 +64,14 @@ class Text:
     classes: tuple[str, ...] = CLASSES
 
     def config(self) -> Config:
-        """A causal GSU for two cores that reads the first 1,024 bytes."""
+        """A causal GSU for two cores that reads the first 4,096 bytes."""
         return Config(
-            task=TaskConfig(self.name, 1024),
+            task=TaskConfig(self.name, 4096),
             model=gated_spiking_units(
-                inputs=VOCABULARY, classes=2, encoder="embedding", input_bits=0, input_scale=1.0
+                inputs=VOCABULARY, classes=2, encoder="embedding", input_bits=0, input_scale=1.0,
+                dropout=0.1,
             ),
-            training=TrainingConfig(epochs=3, rate=5e-3, weight_decay=0.05),
+            training=TrainingConfig(epochs=8, rate=1e-2, mode_rate=3e-3, weight_decay=0.05),
         )
 
     def load(self, data: Path, split: str, task: TaskConfig) -> Samples:

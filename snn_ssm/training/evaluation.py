@@ -54,15 +54,17 @@ def evaluate(
     predictions = torch.zeros(len(samples), dtype=torch.int64, device=world.device)
     inputs = torch.zeros(config.inputs, dtype=torch.int64, device=world.device)
     layers = 0 if config.architecture == "transformer" else config.depth
-    outputs = torch.zeros(layers, config.channels, dtype=torch.int64, device=world.device)
+    outputs = torch.zeros(2, layers, config.channels, dtype=torch.int64, device=world.device)
     own = np.arange(len(samples))[world.rank :: world.size]
     for index in split(own, batch_size):
         p, _ = load(samples, index, world.device)
         out = network(p)
         predictions[torch.from_numpy(index).to(world.device)] = out.logits.argmax(-1)
         inputs += _input_activity(p, config)
-        for counts, s in zip(outputs, out.outputs, strict=True):
-            counts += sent(s, config).sum((0, 2), dtype=torch.float64).long()
+        for i, s in enumerate(out.outputs):
+            outputs[0, i] += sent(s, config).sum((0, 2), dtype=torch.float64).long()
+            outputs[1, i] += s.ne(0).sum((0, 2))
+    sums = world.sum(outputs).cpu().numpy()
     found = world.sum(predictions).cpu().numpy()
     return Evaluation(
         found,
@@ -71,7 +73,7 @@ def evaluate(
             len(samples),
             samples.inputs.shape[-1],
             world.sum(inputs).cpu().numpy(),
-            world.sum(outputs).cpu().numpy(),
+            *sums,
         ),
     )
 

@@ -58,10 +58,15 @@ def independent(checkpoint, samples):
     h = p @ arrays["encoder.weight"].astype(float).T + arrays["encoder.bias"]
     layer = leaky if model.cells == "lif" else state_space
     theta = 1.0 if model.cells == "lif" else 0.0
-    spikes, negatives, membranes = [], [], []
+    spikes, negatives, counts, membranes = [], [], [], []
     for i in range(model.depth):
         y = layer(arrays, f"blocks.{i}.ssm", affine_norm(arrays, f"blocks.{i}.norm", h))
-        if model.activation.startswith("ternary"):
+        if model.membrane_norm:
+            y = affine_norm(arrays, f"blocks.{i}.membrane_norm", y)
+        if model.activation == "integer":
+            s = np.clip(np.ceil(y - 0.5), 0, model.spike_levels)
+            positive, negative = s > 0, None
+        elif model.activation.startswith("ternary"):
             delta = delta_of(model.activation, arrays, i, y)
             positive, negative = y > delta, -y > delta
             s = positive * 1.0 - negative
@@ -72,9 +77,18 @@ def independent(checkpoint, samples):
         h = h + s @ weight.T + arrays[f"blocks.{i}.mixing.bias"]
         spikes.append(positive)
         negatives.append(negative)
+        counts.append(s)
         membranes.append(y)
     logits = h.mean(1) @ arrays["decoder.weight"].astype(float).T + arrays["decoder.bias"]
-    return spikes, negatives, membranes, logits
+    return spikes, negatives, counts, membranes, logits
+
+
+def norm_shift(checkpoint, i):
+    """The constant that the norm on a membrane adds, (H,); 0 without."""
+    if not checkpoint.config.model.membrane_norm:
+        return 0.0
+    zero = np.zeros((1, 1, checkpoint.config.model.channels))
+    return affine_norm(checkpoint.arrays, f"blocks.{i}.membrane_norm", zero)[0, 0]
 
 
 KINDS = {
@@ -82,6 +96,8 @@ KINDS = {
     "ternary": {"activation": "ternary"},
     "ternary-constant": {"activation": "ternary-constant"},
     "lif": {"cells": "lif"},
+    "integer": {"activation": "integer", "spike_levels": 3},
+    "normed membranes": {"activation": "integer", "spike_levels": 2, "membrane_norm": True},
 }
 
 
@@ -90,14 +106,18 @@ def test_spikes_membranes_and_logits_by_the_equations_alone(kind):
     checkpoint = checkpoint_of(seed=1, **KINDS[kind])
     samples = samples_of(checkpoint, 4)
     found = run_reference(checkpoint, samples)
-    spikes, negatives, membranes, logits = independent(checkpoint, samples)
+    spikes, negatives, counts, membranes, logits = independent(checkpoint, samples)
     for i, expected in enumerate(spikes):
         assert found.spikes[i].dtype == bool and found.spikes[i].shape == (4, 24, 6)
         assert (found.spikes[i] == expected).all()
         assert 0.02 < expected.mean() < 0.98
         assert found.membranes[i].dtype == np.float64
         scale = np.abs(membranes[i]).max()
-        assert found.membranes[i] == pytest.approx(membranes[i], abs=1e-12 * scale)
+        shift = norm_shift(checkpoint, i)
+        assert found.membranes[i] == pytest.approx(membranes[i] - shift, abs=1e-12 * scale)
+        assert (found.spikes[i] + sum(found.further[i], 0) == np.abs(counts[i])).all() or (
+            found.negative[i] is not None
+        )
     if kind.startswith("ternary"):
         for i, expected in enumerate(negatives):
             assert (found.negative[i] == expected).all() and 0.02 < expected.mean() < 0.98
@@ -117,7 +137,10 @@ def test_the_convolution_is_training_itself_in_float32(kind):
     for i, (s, y) in enumerate(zip(out.outputs, out.membranes, strict=True)):
         assert y.dtype == torch.float32 and found.membranes[i].dtype == np.float64
         assert (found.spikes[i] == (s > 0).transpose(1, 2).numpy()).all()
-        assert (found.membranes[i] == y.transpose(1, 2).numpy()).all()
+        shift = norm_shift(checkpoint, i)
+        scale = np.abs(found.membranes[i]).max()
+        y = y.transpose(1, 2).numpy()
+        assert found.membranes[i] == pytest.approx(y - shift, abs=1e-7 * scale)
     assert (found.logits == out.logits.numpy()).all()
 
 

@@ -12,19 +12,22 @@ from hypothesis import strategies as st  # noqa: E402
 from scipy.special import expit  # noqa: E402
 from scipy.stats import norm  # noqa: E402
 
-from snn_ssm.config import SPIKES, SURROGATES, ModelConfig  # noqa: E402
+from snn_ssm.config import SPIKES, SURROGATES, ModelConfig, TrainingConfig  # noqa: E402
 from snn_ssm.model.block import Block  # noqa: E402
 from snn_ssm.model.spiking import (  # noqa: E402
     SpikeFunctionError,
     arctan,
     bernoulli,
+    count,
     fast_sigmoid,
     heaviside,
+    integer,
     multi_gaussian,
     step_threshold,
     ternary,
     triangle,
 )
+from snn_ssm.training.optimisation import parameter_groups  # noqa: E402
 
 
 def multi_gaussian_formula(y, slope):
@@ -199,6 +202,29 @@ def test_bernoulli_spikes_have_the_mean_and_the_gradient_of_the_sigmoid():
     assert y.grad[17].numpy() == pytest.approx(3 * p * (1 - p), rel=1e-12)
 
 
+@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=9), st.integers(1, 300))
+def test_integer_spikes_count_the_steps_below(values, levels):
+    y = torch.tensor(values, dtype=torch.float64)
+    expected = [sum(value > j - 0.5 for j in range(1, levels + 1)) for value in values]
+    assert integer(y, levels).tolist() == expected
+    assert count(y, torch.tensor(0.5), levels).tolist() == expected
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_an_integer_spike_is_strictly_above_its_step(dtype):
+    steps = torch.arange(4, dtype=dtype) + 0.5
+    above = torch.nextafter(steps, torch.full_like(steps, 9.0))
+    assert integer(steps, 4).tolist() == [0, 1, 2, 3] == count(steps, steps[:1], 4).tolist()
+    assert integer(above, 4).tolist() == [1, 2, 3, 4] == count(above, steps[:1], 4).tolist()
+
+
+def test_the_gradient_of_integer_spikes_is_one_within_half_a_step_of_their_range():
+    values = [-9.0, -0.51, -0.49, 0.0, 0.5, 1.7, 3.49, 3.51, 9.0]
+    y = torch.tensor(values, dtype=torch.float64, requires_grad=True)
+    (integer(y, 3) * torch.arange(1.0, 10.0)).sum().backward()
+    assert y.grad.tolist() == [0, 0, 3, 4, 5, 6, 7, 0, 0]
+
+
 def block_of(**changes):
     return Block(ModelConfig(channels=3, **changes), torch.Generator().manual_seed(0))
 
@@ -218,6 +244,7 @@ def test_a_block_draws_bernoulli_spikes_in_training_only():
 
 @pytest.mark.parametrize(("activation", "formula"), [
     ("heaviside", lambda y: y > 0),
+    ("integer", lambda y: sum(y > j - 0.5 for j in range(1, 5))),
     ("ternary", lambda y: np.sign(y) * (np.abs(y) > 0.15 * np.abs(y).max(1, keepdims=True))),
     ("ternary-constant", lambda y: np.sign(y) * (np.abs(y) > 0.5)),
     ("sigmoid", expit),
@@ -255,3 +282,14 @@ def test_a_constant_threshold_is_a_parameter_of_each_channel():
     assert (s.numpy() == np.sign(y.numpy()) * (np.abs(y.numpy()) > delta)).all()
     (block.activate(y) * torch.rand_like(y)).sum().backward()
     assert bool((block.log_threshold.grad != 0).all())
+
+
+def test_a_norm_on_the_membrane_is_a_batch_norm_that_is_trained_without_decay():
+    y, block = membranes_of_a_block(), block_of(membrane_norm=True).double()
+    normed = block.membrane(y).detach().numpy()
+    assert normed.mean((0, 2)) == pytest.approx(0, abs=1e-12)
+    assert normed.var((0, 2)) == pytest.approx(1, rel=1e-4)
+    assert block_of().membrane(y) is y
+    groups = parameter_groups(block, TrainingConfig())
+    plain = {id(p) for p in groups[1]["params"]}
+    assert id(block.membrane_norm.weight) in plain and id(block.norm.weight) in plain

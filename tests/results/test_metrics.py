@@ -123,7 +123,7 @@ def test_a_ternary_matrix_is_strict_at_its_threshold():
     checkpoint = replace(
         checkpoint, arrays={**checkpoint.arrays, "blocks.0.mixing.weight": weight}
     )
-    activity = Activity(COUNT, STEPS, np.zeros(1, np.int64), np.zeros((DEPTH, H), np.int64))
+    activity = Activity(COUNT, STEPS, np.zeros(1, np.int64), *np.zeros((2, DEPTH, H), np.int64))
     gate = metrics.connections(checkpoint, activity)[2]
     assert int(gate.weights.sum()) == 3
     assert (load_network(checkpoint).blocks[0].mixing.gate_matrix() != 0).sum() == 3
@@ -132,7 +132,7 @@ def test_a_ternary_matrix_is_strict_at_its_threshold():
 def test_rounded_weights_of_zeros_are_zeros():
     checkpoint = model_of("rounded")[0]
     zeros = {k: 0 * v if ".mixing." in k else v for k, v in checkpoint.arrays.items()}
-    activity = Activity(COUNT, STEPS, np.zeros(1, np.int64), np.zeros((DEPTH, H), np.int64))
+    activity = Activity(COUNT, STEPS, np.zeros(1, np.int64), *np.zeros((2, DEPTH, H), np.int64))
     found = metrics.connections(replace(checkpoint, arrays=zeros), activity)
     assert [bool(c.weights.any()) for c in found] == [True, False, False, True]
 
@@ -142,7 +142,7 @@ def test_a_transformer_multiplies_everything_and_attends():
     checkpoint = replace(
         checkpoint, arrays={k: np.ones_like(v) for k, v in checkpoint.arrays.items()}
     )
-    activity = Activity(COUNT, STEPS, np.array([COUNT * STEPS]), np.zeros((0, H), np.int64))
+    activity = Activity(COUNT, STEPS, np.array([COUNT * STEPS]), *np.zeros((2, 0, H), np.int64))
     found = metrics.synaptic_operations(checkpoint, activity)
     matrices = H + DEPTH * (3 * H * H + H * H + 2 * 4 * H * H)
     attention = DEPTH * 2 * STEPS * STEPS * H  # queries with keys, and their shares with values

@@ -24,7 +24,7 @@ def made(task="smnist", model="Binary S4D, linear", **changes):
         "task": task,
         "model": model,
         "test_accuracy": 0.98765,
-        "activation_sparsity": 0.6,
+        "spike_rates": [0.3, 0.5],
         "synaptic_operations": {"Effective_ACs": 5.25e6, "Effective_MACs": 31_234, "Dense": 1.2e9},
         "steps": 784,
         "parameters": 43018,
@@ -72,7 +72,7 @@ def test_data_other_than_the_papers_are_named():
 
 def test_a_model_without_spikes_an_unpublished_task_and_a_second_training():
     operations = {"Effective_ACs": 0, "Effective_MACs": 999.0, "Dense": 999}
-    run = made("other", "Transformer", activation_sparsity=None, synaptic_operations=operations,
+    run = made("other", "Transformer", spike_rates=[], synaptic_operations=operations,
                init="ab12")
     assert rows(page([run]))[2:] == [
         "| other | Transformer | - | 98.77 | 784 | 43,018 | - | 999 MACs of 999 | "

@@ -148,8 +148,10 @@ def refusal(text):
     ("model", "mode_init", "s4", "one of s4d-lin, s4d-inv, s4d-legs, s4d-real"),
     ("model", "discretisation", "euler", "one of zoh, bilinear"),
     ("model", "activation", "elu",
-     "one of heaviside, ternary, ternary-constant, bernoulli, sigmoid, tanh, hard-sigmoid, relu, "
-     "gelu, identity"),
+     "one of heaviside, integer, ternary, ternary-constant, bernoulli, sigmoid, tanh, "
+     "hard-sigmoid, relu, gelu, identity"),
+    ("model", "spike_levels", 0, "1 to 255"),
+    ("model", "spike_levels", 256, "1 to 255"),
     ("model", "surrogate", "relu", "one of fast-sigmoid, arctan, triangle, multi-gaussian"),
     ("model", "mixing", "conv", "one of linear, glu, gsu"),
     ("model", "norm", "group", "one of batch, layer, none"),

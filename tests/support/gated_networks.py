@@ -17,6 +17,7 @@ from support.random_networks import cell_of, checkpoint_of
 
 TERNARY = {"activation": "ternary-constant"}
 GSU = TERNARY | {"mixing": "gsu", "gsu_norm": "batch"}
+INTEGER = {"activation": "integer", "spike_levels": 3}
 TOKEN = {"encoder": "embedding", "inputs": 7, "input_bits": 0}
 EVENTS = {"inputs": 3, "input_bits": 1, "input_scale": 1.0}
 
@@ -26,7 +27,10 @@ KINDS = {
     "gsu": GSU,
     "gsu of two matrices": GSU | {"gsu_weights": 2},
     "gsu without norm": GSU | {"gsu_norm": "none"},
+    "gsu of normed membranes": GSU | {"membrane_norm": True},
     "ternary": TERNARY,
+    "integer": INTEGER | {"membrane_norm": True},
+    "glu of integers": INTEGER | {"mixing": "glu"},
     "lif": {"cells": "lif"},
     "token": TOKEN,
     "token glu": TOKEN | {"mixing": "glu"},
