@@ -184,6 +184,20 @@ def test_counts_of_parameters_bytes_and_zeros_are_torchs(name):
         assert 0.1 < found == pytest.approx(zeros)
 
 
+def test_an_integer_spike_counts_as_often_as_it_is_sent():
+    checkpoint = checkpoint_of(activation="integer", spike_levels=3, membrane_norm=True)
+    inputs = np.random.default_rng(0).integers(0, 16, (5, 1, 24)).astype(np.uint8)
+    activity = evaluate(load_network(checkpoint), Samples(inputs, np.zeros(5, np.int64))).activity
+    with torch.no_grad():
+        outputs = load_network(checkpoint)(torch.from_numpy(inputs.astype(np.int64))).outputs
+    sent = torch.stack(outputs)  # (depth, B, H, L)
+    assert sent.max() == 3
+    assert (activity.outputs == sent.sum((1, 3)).numpy()).all()
+    assert activity.rates == pytest.approx(sent.mean((1, 2, 3)).tolist())
+    silent = (sent == 0).double().mean().item()
+    assert metrics.activation_sparsity(activity) == pytest.approx(silent)
+
+
 @pytest.mark.parametrize("name", ["binary", "gsu", "relu", "pairs"])
 def test_activation_sparsity_is_the_share_of_zeros(name):
     checkpoint, samples = model_of(name)
