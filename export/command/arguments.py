@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from export.command import actions, comparing, jobs, networks
+from export.command.board import board as start_board
 from export.command.common import BACKENDS, CALIBRATION
 from export.command.process import guarded, prepare
 from export.command.terminal import Printed
@@ -223,6 +224,12 @@ def make_parser() -> argparse.ArgumentParser:
         help="a job for NEST and software only, of a network that cannot run on SpiNNaker",
     )
     outputs(command)
+
+    command = add("board", start_board, "an emulated SpiNNaker board for any PyNN script")
+    command.add_argument(
+        "address", metavar="ADDRESS", nargs="?", default="127.0.0.9",
+        help="of this computer's own network, 127.* (default: %(default)s)",
+    )
 
     command = add("demo", comparing.demo, "the main job on shipped data and a shipped checkpoint")
     command.add_argument(

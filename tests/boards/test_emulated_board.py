@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 pytest.importorskip("unicorn", reason="Unicorn, which executes ARM code, is not installed")
 
-from support.emulated_board import aplx
-from support.emulated_board.board import Board
-from support.emulated_board.core import Core
-from support.emulated_board.heap import Heap
-from support.emulated_board.layout import CHIPS, SELF, neighbour, opposite, parent
-from support.emulated_board.memory import SDRAM, USER_HEAP, Memory, Ram
-from support.emulated_board.monitor import Monitor, Request
-from support.emulated_board.peripherals import CoreError, Flags, Vic
-from support.emulated_board.router import Router
+from pynn_models.spinnaker.board import aplx
+from pynn_models.spinnaker.board.board import Board
+from pynn_models.spinnaker.board.core import Core
+from pynn_models.spinnaker.board.heap import Heap
+from pynn_models.spinnaker.board.layout import CHIPS, SELF, neighbour, opposite, parent
+from pynn_models.spinnaker.board.memory import SDRAM, USER_HEAP, Memory, Ram
+from pynn_models.spinnaker.board.monitor import Monitor, Request
+from pynn_models.spinnaker.board.peripherals import CoreError, Flags, Vic
+from pynn_models.spinnaker.board.router import Router
 
 
 def sdram():

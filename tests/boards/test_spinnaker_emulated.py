@@ -38,7 +38,7 @@ pytest.importorskip("unicorn", reason="Unicorn, which executes ARM code, is not 
 if importlib.util.find_spec("spynnaker") is None:
     pytest.skip("sPyNNaker is not installed", allow_module_level=True)
 
-from support.emulated_board import EmulatedBoard
+from pynn_models.spinnaker.board import EmulatedBoard
 
 
 def stock_of(seed, steps, **changes):

@@ -18,8 +18,8 @@ from unicorn.arm_const import (
     UC_CPU_ARM_946,
 )
 
-from support.emulated_board import aplx
-from support.emulated_board.memory import (
+from pynn_models.spinnaker.board import aplx
+from pynn_models.spinnaker.board.memory import (
     DTCM,
     DTCM_SIZE,
     ITCM,
@@ -28,7 +28,7 @@ from support.emulated_board.memory import (
     Memory,
     Ram,
 )
-from support.emulated_board.peripherals import (
+from pynn_models.spinnaker.board.peripherals import (
     Comms,
     CoreError,
     Dma,

@@ -7,9 +7,9 @@ of tick t follow all timer work of tick t, on every chip, and a run's result is 
 
 from collections import deque
 
-from support.emulated_board.chip import Answer, Chip
-from support.emulated_board.layout import CHIPS, Place
-from support.emulated_board.router import Router
+from pynn_models.spinnaker.board.chip import Answer, Chip
+from pynn_models.spinnaker.board.layout import CHIPS, Place
+from pynn_models.spinnaker.board.router import Router
 
 _AT_ONCE = 16  # packets in a core's queue before it runs
 

@@ -7,9 +7,9 @@ counts: every tick lasts until all is done, no core is late and no packet is los
     with EmulatedBoard("127.0.0.9"):
         ...  # sPyNNaker with machine_name = 127.0.0.9
 
-``PYTHONPATH=tests python -m support.emulated_board 127.0.0.9`` keeps one running.
+Unicorn, which this package imports, is under the GNU General Public License, version 2.
 """
 
-from support.emulated_board.server import EmulatedBoard
+from pynn_models.spinnaker.board.server import EmulatedBoard
 
 __all__ = ["EmulatedBoard"]

@@ -3,10 +3,10 @@
 import struct
 from collections.abc import Callable
 
-from support.emulated_board.core import Core
-from support.emulated_board.heap import Heap
-from support.emulated_board.layout import ETHERNET, Place
-from support.emulated_board.memory import (
+from pynn_models.spinnaker.board.core import Core
+from pynn_models.spinnaker.board.heap import Heap
+from pynn_models.spinnaker.board.layout import ETHERNET, Place
+from pynn_models.spinnaker.board.memory import (
     SCRATCH,
     SDRAM,
     SDRAM_SIZE,
@@ -22,7 +22,7 @@ from support.emulated_board.memory import (
     Memory,
     Ram,
 )
-from support.emulated_board.peripherals import CoreError, Flags
+from pynn_models.spinnaker.board.peripherals import CoreError, Flags
 
 CORES = 18
 ERROR, INITIALISING, IDLE = 2, 4, 15

@@ -7,7 +7,7 @@ sources that it raises now.
 from collections import deque
 from collections.abc import Callable
 
-from support.emulated_board.memory import Memory
+from pynn_models.spinnaker.board.memory import Memory
 
 SOFTWARE, TIMER, PACKET, EMPTY, DMA_DONE, CPU, MULTICAST = 1, 4, 6, 11, 12, 18, 24
 _SLOTS = 16

@@ -1,6 +1,6 @@
 """Multicast routing: a key goes where the first matching entry of each chip's table says."""
 
-from support.emulated_board.layout import Place, neighbour, opposite
+from pynn_models.spinnaker.board.layout import Place, neighbour, opposite
 
 _HOPS = 100
 

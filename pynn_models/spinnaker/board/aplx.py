@@ -2,7 +2,7 @@
 
 import struct
 
-from support.emulated_board.memory import Memory
+from pynn_models.spinnaker.board.memory import Memory
 
 _COPY, _FILL, _EXECUTE = 2, 3, 4
 

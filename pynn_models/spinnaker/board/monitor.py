@@ -7,10 +7,18 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from support.emulated_board.board import Board
-from support.emulated_board.chip import CORES, Chip
-from support.emulated_board.layout import CHIPS, ETHERNET, LINKS, SELF, Place, neighbour, parent
-from support.emulated_board.memory import SCRATCH, AddressError
+from pynn_models.spinnaker.board.board import Board
+from pynn_models.spinnaker.board.chip import CORES, Chip
+from pynn_models.spinnaker.board.layout import (
+    CHIPS,
+    ETHERNET,
+    LINKS,
+    SELF,
+    Place,
+    neighbour,
+    parent,
+)
+from pynn_models.spinnaker.board.memory import SCRATCH, AddressError
 
 OK, BAD_COMMAND, BAD_ARGUMENT = 0x80, 0x83, 0x84
 _WAIT = 1 << 18

@@ -7,9 +7,9 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from support.emulated_board.board import Board
-from support.emulated_board.layout import ETHERNET
-from support.emulated_board.monitor import Monitor, Request
+from pynn_models.spinnaker.board.board import Board
+from pynn_models.spinnaker.board.layout import ETHERNET
+from pynn_models.spinnaker.board.monitor import Monitor, Request
 
 _SCP_PORT, _BOOT_PORT = 17893, 54321
 _REPLY = 0x07  # flags of a message that wants no answer

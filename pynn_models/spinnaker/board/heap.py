@@ -4,7 +4,7 @@ Root: first free block, first block, last block, free bytes. A block: the next b
 next free one, or 0xFFFF0000 + (application << 8) + tag where it is allocated; data follow.
 """
 
-from support.emulated_board.memory import Memory
+from pynn_models.spinnaker.board.memory import Memory
 
 _ALLOCATED = 0xFFFF0000
 _HEADER = 8
