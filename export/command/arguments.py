@@ -227,8 +227,12 @@ def make_parser() -> argparse.ArgumentParser:
 
     command = add("board", start_board, "an emulated SpiNNaker board for any PyNN script")
     command.add_argument(
-        "address", metavar="ADDRESS", nargs="?", default="127.0.0.9",
-        help="of this computer's own network, 127.* (default: %(default)s)",
+        "address", metavar="ADDRESS", nargs="?",
+        help="of this computer's own network, 127.* (default: one that is free)",
+    )
+    command.add_argument(
+        "--machine-version", dest="version", type=int, default=5, metavar="3|5",
+        help="3: 4 chips; 5: 48 chips (default: %(default)s)",
     )
 
     command = add("demo", comparing.demo, "the main job on shipped data and a shipped checkpoint")
