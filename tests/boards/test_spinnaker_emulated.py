@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -269,3 +270,18 @@ def test_only_a_board_of_this_computer_is_configured_as_an_emulated_one():
     assert "advanced_monitor_support = False" in configuration(Board("127.0.0.9"))
     for address in ("virtual", "192.168.240.1", "https://127.server/spalloc/"):
         assert "monitor" not in configuration(Board(address))
+
+
+# --- the commands -------------------------------------------------------------------------------
+
+
+def test_verify_starts_a_board_and_finds_every_spike_the_same(tmp_path, capsys):
+    checkpoint = stock_of(11, 20, channels=8)
+    save_network(lower(checkpoint), tmp_path / "network")
+    np.savez(tmp_path / "data.npz", inputs=samples_of(checkpoint, 2), labels=[0, 1])
+    arguments = ["--data", str(tmp_path / "data.npz"), "--json", "-"]
+    arguments += ["--backends", "spinnaker-software,spinnaker", "--board", "emulated"]
+    arguments += ["--machine-version", "3", "--quiet"]
+    assert main(["verify", str(tmp_path / "network"), *arguments]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["contract"]["E4"] is True and found["spikes"] > 0
