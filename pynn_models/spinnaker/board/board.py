@@ -18,6 +18,7 @@ from pynn_models.spinnaker.board.errors import CoreError
 from pynn_models.spinnaker.board.layout import Layout, Place
 from pynn_models.spinnaker.board.memory import AddressError
 from pynn_models.spinnaker.board.router import Router
+from pynn_models.spinnaker.board.timing import CLOCK
 
 _SLICE = 2_000_000  # instructions that a core executes before the host is looked after
 _WAITING_MAIL = 64  # messages to a core that wait for it
@@ -51,6 +52,7 @@ class Board:
         self._mail: dict[Number, deque[Callable[[], None]]] = defaultdict(deque)
         self._packets: list[tuple[Place, Packet]] = []
         self.running = False  # whether there are ticks
+        self._tick_cycles = 0
 
     def wake(self, place: Place, number: int) -> None:
         """Have a core run when there is time."""
@@ -87,15 +89,20 @@ class Board:
         for chip in self.chips.values():
             chip.release(app)
 
-    def step(self) -> bool:
+    def step(self, may_tick: bool = True) -> bool:
         """Do a piece of work: a woken core, packets that wait, or a tick; False: there is none."""
         if self._woken:
             self._run()
         elif self._packets:
             self._deliver()
         elif not self._end_tick():
-            return self._tick()
+            return may_tick and self._tick()
         return True
+
+    @property
+    def tick_seconds(self) -> float:
+        """How long a tick is on a board."""
+        return self._tick_cycles / CLOCK
 
     def _run(self) -> None:
         """Let the first woken core run; one that has more to do stays the first."""
@@ -148,6 +155,7 @@ class Board:
                     chip.loads[number].tick(core.instructions, core.tick_cycles)
                     core.tick()
                     running.append((place, number))
+                    self._tick_cycles = core.tick_cycles
                 else:
                     chip.loads[number].pause()
         self.running = bool(running)

@@ -42,6 +42,7 @@ _LARGEST = 2048  # bytes of a datagram; a message has at most 282
 _MESSAGE = 282
 _IDLE = 0.02  # s
 _AT_A_TIME = 0.005  # s of work between looks at the network
+_CATCH_UP = 0.1  # s that ticks may be late and still come faster
 _FIRST_TAG = 200
 _KEPT = 1000  # lines of what went wrong
 
@@ -72,6 +73,7 @@ class EmulatedBoard:
             self._say,
         )
         self._monitor = Monitor(self._board, self._set_tag)
+        self._due = 0.0  # the next tick, of time.perf_counter
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._serve, name=f"board {address}", daemon=True)
@@ -160,9 +162,8 @@ class EmulatedBoard:
             busy = False
             while not self._stopping.is_set():
                 reverse = dict(self._reverse.values())
-                ready, _, _ = select.select(
-                    [*self._sockets, *reverse], [], [], 0 if busy else _IDLE
-                )
+                patience = 0.0 if busy else self._until_tick()
+                ready, _, _ = select.select([*self._sockets, *reverse], [], [], patience)
                 for each in ready:
                     self._datagram(each, reverse.get(each))
                 busy = self._work() or bool(ready)
@@ -172,12 +173,23 @@ class EmulatedBoard:
     def _work(self) -> bool:
         """Some milliseconds of the board's work; whether there is more."""
         until, before = time.perf_counter() + _AT_A_TIME, time.thread_time()
-        more = self._board.step()
-        while more and time.perf_counter() < until:
-            more = self._board.step()
+        more = True
+        while more and (now := time.perf_counter()) < until:
+            ticks = self._board.counts.ticks
+            more = self._board.step(now >= self._due)
+            if self._board.counts.ticks > ticks:
+                self._due = max(self._due, now - _CATCH_UP) + self._board.tick_seconds
         if self._board.running:
             self._board.counts.seconds += time.thread_time() - before
         return more
+
+    def _until_tick(self) -> float:
+        """How long to wait for the network: until the next tick is due, which lasts as on a board.
+
+        The host waits as long in any case, and what is sent live to a run arrives in time.
+        """
+        left = self._due - time.perf_counter() if self._board.running else _IDLE
+        return min(max(left, 0.0), _IDLE)
 
     def _datagram(self, made: socket.socket, reverse: ReverseTag | None) -> None:
         try:

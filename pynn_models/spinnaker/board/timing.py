@@ -16,7 +16,8 @@ from dataclasses import dataclass
 CYCLES_PER_INSTRUCTION = (1.25, 1.67)
 """The least and the most that an instruction is taken to cost on average."""
 
-CLOCK_MHZ = 200
+CLOCK = 200e6
+"""Cycles a second."""
 
 
 @dataclass
@@ -67,7 +68,7 @@ def late(where: str, load: Load) -> str | None:
     factor = math.ceil(most)
     sure = "would exceed" if least > 1 else "may exceed"
     return (
-        f"{where} {sure} its tick of {load.tick_cycles / CLOCK_MHZ:g} us: {load.most:,} "
+        f"{where} {sure} its tick of {load.tick_cycles / CLOCK * 1e6:g} us: {load.most:,} "
         f"instructions in tick {load.most_at}, at {CYCLES_PER_INSTRUCTION[0]} to "
         f"{CYCLES_PER_INSTRUCTION[1]} cycles each {least:.2f} to {most:.2f} of it (an estimate). "
         f"Multiply the time scale factor by {factor}."

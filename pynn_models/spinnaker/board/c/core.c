@@ -252,6 +252,7 @@ READ(dma_read, 0x30000000u)
   switch (offset) {
     case 0x04: return c->in_sdram;
     case 0x08: return c->in_core;
+    case 0x10: return 0; /* what is asked for has been done */
     case 0x14: return c->number << 24 | (c->done ? 1u << 10 : 0);
   }
 UNKNOWN_READ
