@@ -143,7 +143,7 @@ def test_a_reward_strengthens_what_was_active(found):
 
 @pytest.mark.slow
 def test_provenance_and_the_programs_own_output_are_read_back(tmp_path):
-    settings = "[Reports]\nread_provenance_data = True\nextract_iobuf = True\n"
+    settings = "[Reports]\nextract_iobuf = True\n"
     results_of(["synfire_chain"], tmp_path, settings)
     assert list(tmp_path.rglob("iobuf_for_chip_0_0_processor_id_*.txt"))
     assert list(tmp_path.rglob("*provenance*.sqlite3"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 
+from pynn_models.spinnaker.board.chip import CoreMaker
 from pynn_models.spinnaker.board.errors import (
     BoardAddressError,
     BoardStoppedError,
@@ -26,7 +27,9 @@ __all__ = [
 ]
 
 
-def emulated_board(address: str | None = None, version: int = 5) -> EmulatedBoard:
+def emulated_board(
+    address: str | None = None, version: int = 5, make: CoreMaker | None = None
+) -> EmulatedBoard:
     """A board to be used by ``with``; at an address that is free, if none is given.
 
     ```
@@ -35,14 +38,14 @@ def emulated_board(address: str | None = None, version: int = 5) -> EmulatedBoar
         ...  # run a script of sPyNNaker in this directory
     ```
 
-    ``version``: 3 (4 chips) or 5 (48 chips). Raises :class:`BoardAddressError`,
+    ``version``: 3 (4 chips) or 5 (48 chips); ``make``: as of :class:`EmulatedBoard`. Raises :class:`BoardAddressError`,
     :class:`EmulatedBoardError`.
     """
     if address is not None:
-        return EmulatedBoard(address, version)
+        return EmulatedBoard(address, version, make)
     for last, high in itertools.product(range(9, 255), range(256)):
         try:
-            return EmulatedBoard(f"127.0.{high}.{last}", version)
+            return EmulatedBoard(f"127.0.{high}.{last}", version, make)
         except BoardAddressError:
             continue
     raise BoardAddressError("no address of 127.0.* is free. Stop some of the boards.")
