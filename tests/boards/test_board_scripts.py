@@ -54,9 +54,11 @@ def found(tmp_path_factory):
     return results_of(SLOW, tmp_path_factory.mktemp("scripts"))[0]
 
 
-def test_every_script_is_run():
+def test_every_script_is_run_and_stands_in_the_documentation():
     names = {path.stem for path in SCRIPTS.glob("*.py")}
     assert names == {call.split(",")[0] for call in (*QUICK, *SLOW)}
+    page = (ROOT / "docs" / "how-to" / "board.md").read_text(encoding="utf-8")
+    assert {name for name in names if f"| `{name}.py` |" in page} == names
 
 
 def test_live_spikes_go_in_and_come_out(quick):
