@@ -4,10 +4,11 @@ In come a network, samples and a :class:`Board`; out come a :class:`export.sampl
 what sPyNNaker reported. sPyNNaker runs in a process of its own, since a process is one run for it.
 """
 
-from export.boards.config import VIRTUAL, Board
+from export.boards.config import EMULATED, VIRTUAL, Board
 from export.boards.execution import execute, run
 
 __all__ = [
+    "EMULATED",
     "VIRTUAL",
     "Board",
     "execute",

@@ -17,6 +17,7 @@ from snn_ssm.files import write_atomic
 
 CONFIGURATION = "spynnaker.cfg"
 VIRTUAL = "virtual"
+EMULATED = "emulated"
 # Of a board on this computer, which is an emulated one: slower than real time, and without
 # sPyNNaker's monitors for fast loading.
 _EMULATED = (
@@ -24,8 +25,10 @@ _EMULATED = (
     "enable_reinjection = False\n"
     "post_simulation_overrun_before_error = 600\n"
 )
-MACHINES = {5: "48 chips", 201: "1 chip of SpiNNaker 2", 248: "48 chips of SpiNNaker 2"}
-CORES = {5: 759, 201: 150, 248: 7234}  # free for a network: less the monitors and gatherers
+MACHINES = {
+    3: "4 chips", 5: "48 chips", 201: "1 chip of SpiNNaker 2", 248: "48 chips of SpiNNaker 2",
+}  # fmt: skip
+CORES = {3: 63, 5: 759, 201: 150, 248: 7234}  # free for a network: less the monitors and gatherers
 SPINNAKER_2 = (201, 248)
 
 
@@ -39,7 +42,8 @@ class MissingConfigurationError(BoardError):
 
 @dataclass(frozen=True)
 class Board:
-    """Where to run: ``address`` is ``virtual`` (mapping only), a board's address, or a spalloc URL.
+    """Where to run: ``address`` is ``virtual`` (mapping only), ``emulated`` (a board of the run's
+    own on this computer), a board's address, or a spalloc URL.
 
     ``neurons_per_core``: 64, or as many as fit, if not given. ``time_scale_factor``: how many
     times slower than real time. Raises :class:`BoardError`.
@@ -53,8 +57,8 @@ class Board:
     def __post_init__(self) -> None:
         if not self.address.strip() or any(c in self.address for c in "\r\n"):
             raise BoardError(
-                f"--board is {self.address!r}; expected 'virtual', a board's address or a spalloc "
-                "URL, for example https://spinnaker.cs.man.ac.uk/spalloc/."
+                f"--board is {self.address!r}; expected 'virtual', 'emulated', a board's address "
+                "or a spalloc URL, for example https://spinnaker.cs.man.ac.uk/spalloc/."
             )
         if self.machine_version not in MACHINES:
             known = ", ".join(f"{k} ({v})" for k, v in MACHINES.items())
@@ -79,7 +83,7 @@ class Board:
     @property
     def is_emulated(self) -> bool:
         """Whether the address is this computer's own (127.*), where no real board is."""
-        return self.address.startswith("127.")
+        return self.address == EMULATED or self.address.startswith("127.")
 
     @property
     def is_spalloc(self) -> bool:

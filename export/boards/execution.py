@@ -7,6 +7,7 @@ it runs as a process of its own in a run's directory (:mod:`export.boards.worker
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import subprocess
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from export.boards import emulated
 from export.boards import worker as spinnaker_worker
 from export.boards.config import (
     CORES,
@@ -62,6 +64,7 @@ from pynn_models.spinnaker import FixedPointError
 from snn_ssm.files import new_directory, write_atomic
 
 _LOG = "sPyNNaker.log"
+_log = logging.getLogger("snn_ssm")
 _ERRORS: dict[str, type[SnnSsmError]] = {
     kind.__name__: kind
     for kind in (
@@ -104,9 +107,9 @@ def execute(
         samples = samples[:1]
     check_fits(network, board, backend, min(len(samples), backend.copies or 1))
     if directory is not None:
-        return _execute(network, samples, board, new_directory(directory, "run's directory"))
+        return _on_board(network, samples, board, new_directory(directory, "run's directory"))
     with tempfile.TemporaryDirectory(prefix="snn-ssm-") as temporary:
-        return _execute(network, samples, board, Path(temporary))
+        return _on_board(network, samples, board, Path(temporary))
 
 
 def check_fits(network: Network, board: Board, backend: SpinnakerBackend, copies: int) -> None:
@@ -139,6 +142,21 @@ def mean_rates(network: Network, samples: NDArray[Any]) -> dict[str, float]:
     spikes = software.run(network, samples).spikes
     emitted = {network.source.name: encode(network, samples), **spikes}
     return {name: float(np.asarray(values).mean()) for name, values in emitted.items()}
+
+
+def _on_board(network: Network, samples: NDArray[Any], board: Board, directory: Path) -> BoardRun:
+    """On the board, or on an emulated one that is started for it."""
+    with emulated.started(board) as (found, made):
+        try:
+            run = _execute(network, samples, found, directory)
+        except BoardError as error:
+            if made is None or not made.errors:
+                raise
+            said = "\n".join(made.errors)
+            raise type(error)(f"{error} The emulated board says:\n{said}") from error
+        if made is not None:
+            run.report["emulated"] = emulated.told(made)
+        return run
 
 
 def _execute(network: Network, samples: NDArray[Any], board: Board, directory: Path) -> BoardRun:
@@ -186,7 +204,10 @@ def run(
     """
     if membranes:
         raise BackendError("spikes only are read back from SpiNNaker here; record no membranes.")
-    recording = execute(network, samples, board).recording
+    found = execute(network, samples, board)
+    recording = found.recording
+    for line in emulated.lines(found.report["emulated"]) if "emulated" in found.report else []:
+        _log.info(line)
     if recording is None:
         raise BoardError(
             "the virtual board only maps: there are no spikes. Give --board an address or a "
@@ -271,6 +292,8 @@ def describe(
             for name in (network.source.name, *mapped[:-1])
         ) + ("" if rates else " (assumed)"),
     ]  # fmt: skip
+    if "emulated" in report:
+        lines += ["", *emulated.lines(report["emulated"])]
     if board.is_virtual:
         lines.append("The virtual board maps and does not run.")
     if board.machine_version in SPINNAKER_2:

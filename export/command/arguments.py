@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from export.command import actions, comparing, jobs, networks
+from export.command.board import board as start_board
 from export.command.common import BACKENDS, CALIBRATION
 from export.command.process import guarded, prepare
 from export.command.terminal import Printed
@@ -131,12 +132,13 @@ def make_parser() -> argparse.ArgumentParser:
 
     def board(command: argparse.ArgumentParser) -> None:
         command.add_argument(
-            "--board", metavar="virtual|ADDRESS|URL",
-            help="SpiNNaker: the virtual board (mapping only), a board or a spalloc server",
+            "--board", metavar="virtual|emulated|ADDRESS|URL",
+            help="SpiNNaker: the virtual board (mapping only), an emulated one of the command's "
+            "own, a board or a spalloc server",
         )
         command.add_argument(
-            "--machine-version", type=int, metavar="5|201|248",
-            help="5: 48 chips; 201, 248: SpiNNaker 2, mapping only (default: 5)",
+            "--machine-version", type=int, metavar="3|5|201|248",
+            help="3: 4 chips; 5: 48 chips; 201, 248: SpiNNaker 2, mapping only (default: 5)",
         )
         cores(command)
 
@@ -194,6 +196,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--calibration", type=Path, metavar="F",
         help="with --recording: the job's calibration.npz, where it has one",
     )
+    board(command)
     data(command)
     outputs(command)
 
@@ -219,10 +222,23 @@ def make_parser() -> argparse.ArgumentParser:
     calibration(command)
     cores(command)
     command.add_argument(
+        "--board", metavar="emulated", help="try the job on an emulated board, and compare"
+    )
+    command.add_argument(
         "--without-board", action="store_true",
         help="a job for NEST and software only, of a network that cannot run on SpiNNaker",
     )
     outputs(command)
+
+    command = add("board", start_board, "an emulated SpiNNaker board for any PyNN script")
+    command.add_argument(
+        "address", metavar="ADDRESS", nargs="?",
+        help="of this computer's own network, 127.* (default: one that is free)",
+    )
+    command.add_argument(
+        "--machine-version", dest="version", type=int, default=5, metavar="3|5",
+        help="3: 4 chips; 5: 48 chips (default: %(default)s)",
+    )
 
     command = add("demo", comparing.demo, "the main job on shipped data and a shipped checkpoint")
     command.add_argument(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pynn_models.errors import SnnSsmError
 
 if TYPE_CHECKING:
+    from export.boards.config import Board
     from export.description.network import Network
     from snn_ssm.tasks import Samples
 
@@ -18,6 +19,18 @@ CALIBRATION = 200  # samples that SpiNNaker's scalings are calibrated with
 
 class UsageError(SnnSsmError):
     """Arguments that do not go together."""
+
+
+def board_of(args: argparse.Namespace) -> Board:
+    """The board of --board and what belongs to it; the virtual one without."""
+    from export.boards.config import VIRTUAL, Board
+
+    given = {
+        "machine_version": args.machine_version,
+        "neurons_per_core": args.neurons_per_core,
+        "time_scale_factor": args.time_scale_factor,
+    }
+    return Board(args.board or VIRTUAL, **{k: v for k, v in given.items() if v is not None})
 
 
 def samples_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from export.command.common import BACKENDS, UsageError, samples_of
+from export.command.common import BACKENDS, UsageError, board_of, samples_of
 from export.command.output import Output
 from snn_ssm.progress import progress_bar
 
@@ -18,7 +18,8 @@ def _verify(network: Network, args: argparse.Namespace) -> dict[str, Any]:
 
     names = [name.strip() for name in (args.backends or BACKENDS).split(",")]
     samples = samples_of(network, args.data, args.samples)
-    return verify_backends(names, network, args.checkpoint, samples)
+    board = board_of(args) if getattr(args, "board", None) else None
+    return verify_backends(names, network, args.checkpoint, samples, board)
 
 
 def _verify_recording(network: Network, args: argparse.Namespace) -> dict[str, Any]:
@@ -54,6 +55,15 @@ def verify(args: argparse.Namespace) -> int:
         raise UsageError(
             "--calibration is for a job's results: use it with --recording, or leave it out."
         )
+    if args.board is None:
+        for name in ("machine_version", "neurons_per_core", "time_scale_factor"):
+            if getattr(args, name) is not None:
+                raise UsageError(
+                    f"--{name.replace('_', '-')} means nothing without --board. Add that, or "
+                    "leave it out."
+                )
+    elif args.recording is not None:
+        raise UsageError("--recording has run on a board already: leave --board out.")
     output = Output(args)
     compare = _verify_recording if args.recording else _verify
     result = compare(load_network(args.network), args)

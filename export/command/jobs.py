@@ -15,7 +15,7 @@ _JOB = (
 
 
 def _refuse_without_board(args: argparse.Namespace) -> None:
-    names = ("calibration", "neurons_per_core", "time_scale_factor")
+    names = ("calibration", "neurons_per_core", "time_scale_factor", "board")
     given = [name for name in names if args.without_board and getattr(args, name) is not None]
     if given:
         raise UsageError(
@@ -25,13 +25,23 @@ def _refuse_without_board(args: argparse.Namespace) -> None:
 
 
 def job(args: argparse.Namespace) -> int:
-    """``snn-ssm job``."""
+    """``snn-ssm job``; exit status 1 where a trial (--board emulated) finds a difference."""
+    from export.boards import emulated
+    from export.boards.config import EMULATED
+    from export.description.inspection import verification_table
     from export.description.storage import load_network
     from export.job.make import make_job
     from export.job.preflight import preflight
     from export.job.settings import BoardSettings
+    from export.job.trial import try_job
+    from export.verification.contract import holds
 
     _refuse_without_board(args)
+    if args.board not in (None, EMULATED):
+        raise UsageError(
+            f"--board is {args.board}; a job is tried on an emulated board only, and finds its own "
+            f"by {args.out / 'spynnaker.cfg'}. Use --board emulated, or leave it out."
+        )
     output = Output(args)
     network = load_network(args.network)
     samples = samples_of(network, args.data, args.samples)
@@ -49,6 +59,11 @@ def job(args: argparse.Namespace) -> int:
             )
     with directory(args.out, "job directory", _JOB, args.force) as out:
         digest = make_job(args.network, samples, out, settings, calibration)
+    tried = None
+    if args.board is not None and settings is not None:
+        factor = settings.time_scale_factor
+        tried = try_job(args.out, args.network, network, samples, calibration, factor)
+        output.say("\n".join([verification_table(tried), *emulated.lines(tried["emulated"])]))
     simulators = "nest|software" if settings is None else "spiNNaker|nest|software"
     output.say(
         f"{args.out}: {len(samples)} samples; SHA-256 of manifest.py {digest}\n"
@@ -60,6 +75,7 @@ def job(args: argparse.Namespace) -> int:
             "manifest_sha256": digest,
             "board": None if settings is None else settings.described(),
             "populations": [] if found is None else list(found.rows),
+            **({} if tried is None else {"tried": tried}),
         }
     )
-    return 0
+    return 0 if tried is None or (holds(tried) and not tried.get("missing")) else 1

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from export.command.common import UsageError, calibration_of, samples_of
+from export.command.common import UsageError, board_of, calibration_of, samples_of
 from export.command.output import Output, directory
 from snn_ssm.progress import progress_bar
 
 if TYPE_CHECKING:
-    from export.boards.config import Board
     from export.description.network import FloatArray, Network
     from export.samples.recording import Recording
 
@@ -109,27 +108,19 @@ def _refuse_unused(args: argparse.Namespace) -> None:
             )
 
 
-def _board(args: argparse.Namespace) -> Board:
-    from export.boards.config import VIRTUAL, Board
-
-    given = {
-        "machine_version": args.machine_version,
-        "neurons_per_core": args.neurons_per_core,
-        "time_scale_factor": args.time_scale_factor,
-    }
-    return Board(args.board or VIRTUAL, **{k: v for k, v in given.items() if v is not None})
-
-
 def _map(
     network: Network, args: argparse.Namespace, samples: Any, rates: dict[str, float],
     output: Output,
 ) -> int:
-    """Map on the virtual board and print what sPyNNaker made of it."""
+    """Map on the virtual board, or run on an emulated one; print what sPyNNaker made of it."""
+    from export.boards.config import EMULATED
     from export.boards.execution import describe, execute
 
-    board = _board(args)
-    if not board.is_virtual:
-        raise UsageError("only the virtual board is inspected; use --board virtual.")
+    board = board_of(args)
+    if not board.is_virtual and board.address != EMULATED:
+        raise UsageError(
+            "only boards of the command's own are inspected; use --board virtual or emulated."
+        )
     report = execute(network, samples, board).report
     output.say(describe(network, board, report, rates))
     output.result(report)
@@ -152,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
     output = Output(args, "out")
     network = load_network(args.network)
     samples = samples_of(network, args.data, args.samples)
-    if args.backend == SPINNAKER.name and _board(args).is_virtual:
+    if args.backend == SPINNAKER.name and board_of(args).is_virtual:
         from export.boards.execution import mean_rates
 
         if args.out:
@@ -162,7 +153,7 @@ def run(args: argparse.Namespace) -> int:
             )
         rates = mean_rates(network, samples.head(_RATES).inputs)
         return _map(network, args, samples.inputs, rates, output)
-    options = Options(_board(args), calibration_of(network, args))
+    options = Options(board_of(args), calibration_of(network, args))
     execute = runner(args.backend, network, options)
     readout = network.readout.population
     ways: dict[str, Callable[[Any, Recording], FloatArray]] = {}

@@ -9,10 +9,7 @@ nest-simulator ships.
 
 from __future__ import annotations
 
-import atexit
-import contextlib
 import ctypes
-import fcntl
 import functools
 import hashlib
 import importlib.metadata
@@ -23,13 +20,19 @@ import platform
 import shlex
 import shutil
 import subprocess
-import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pynn_models.compilation import (
+    VARIABLE,
+    compile_into,
+    locked,
+    temporary_directory,
+    user_cache,
+)
 from pynn_models.errors import SnnSsmError
 from pynn_models.private import UncachedWarning, is_private
 
@@ -61,7 +64,6 @@ _FLAGS = (
     "-fno-builtin-sin",
 )
 _COMPILER_LINES_SHOWN = 20
-_VARIABLE = "SNN_SSM_CACHE"
 
 _log = logging.getLogger(__name__)
 
@@ -129,12 +131,12 @@ def build_module() -> Path:
     try:
         return _build(toolchain, cache_directory() / name)
     except CacheNotWritableError as error:
-        if os.environ.get(_VARIABLE):
+        if os.environ.get(VARIABLE):
             raise
         warnings.warn(
             f"{error} It is compiled for this process alone.", UncachedWarning, stacklevel=2
         )
-        return _build(toolchain, _temporary_directory() / name)
+        return _build(toolchain, temporary_directory() / name)
 
 
 def _build(toolchain: _Toolchain, module: Path) -> Path:
@@ -143,7 +145,7 @@ def _build(toolchain: _Toolchain, module: Path) -> Path:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _require_private(directory)
         if not module.exists():
-            with _locked(module.with_suffix(".lock")):
+            with locked(module.with_suffix(".lock")):
                 if not module.exists():
                     _log.info("compiling the NEST model into %s", module)
                     _compile(toolchain, module)
@@ -151,7 +153,7 @@ def _build(toolchain: _Toolchain, module: Path) -> Path:
         raise CacheNotWritableError(
             f"the compiled NEST model cannot be stored in {directory}: {error.strerror or error}. "
             "Expected a directory this user may write to. Set the environment variable "
-            f"{_VARIABLE} to one (or free some space)."
+            f"{VARIABLE} to one (or free some space)."
         ) from error
     _require_private(module)
     return module
@@ -162,16 +164,8 @@ def _require_private(path: Path) -> None:
         raise CacheNotPrivateError(
             f"{path} can have been put there by another user: it, or a directory above, is not "
             "this user's, or others may write to it. Code is not loaded from there. Set the "
-            f"environment variable {_VARIABLE} to a directory that is yours alone (chmod 700)."
+            f"environment variable {VARIABLE} to a directory that is yours alone (chmod 700)."
         )
-
-
-@functools.cache
-def _temporary_directory() -> Path:
-    """A directory that lasts as long as this process."""
-    directory = tempfile.mkdtemp(prefix="snn-ssm-")
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    return Path(directory)
 
 
 def install() -> None:
@@ -210,19 +204,13 @@ def cache_directory() -> Path:
 
     Raises: `CacheNotWritableError` if the user has no home directory.
     """
-    chosen = os.environ.get(_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    # The XDG specification has relative paths ignored.
-    xdg = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    try:
-        base = xdg if xdg.is_absolute() else Path.home() / ".cache"
-    except RuntimeError as error:  # a user without a home, as in some containers
+    found = user_cache("nest")
+    if found is None:
         raise CacheNotWritableError(
-            f"there is no place for the compiled NEST model: {error} Expected a home directory. "
-            "Set the environment variable SNN_SSM_CACHE to a directory this user may write to."
-        ) from error
-    return base / "snn-ssm" / "nest"
+            "there is no place for the compiled NEST model: this user has no home directory. "
+            f"Set the environment variable {VARIABLE} to a directory this user may write to."
+        )
+    return found
 
 
 def _import_nest() -> Any:
@@ -309,35 +297,17 @@ def _cache_key(toolchain: _Toolchain) -> str:
     return digest.hexdigest()[:24]
 
 
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # released when the file is closed, or the process dies
-        yield
-
-
 def _compile(toolchain: _Toolchain, module: Path) -> None:
-    for left in module.parent.glob(f"{module.stem}*.tmp"):
-        left.unlink()  # of a compilation that was killed: the lock is held
-    descriptor, name = tempfile.mkstemp(prefix=module.stem, suffix=".tmp", dir=module.parent)
-    os.close(descriptor)
-    temporary = Path(name)
     source = _SOURCE_DIR / _SOURCES[0]
-    command = [*toolchain.compiler, *toolchain.flags, str(source), "-o", str(temporary)]
-    try:
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-        if result.returncode != 0:
-            tail = "\n".join(result.stderr.splitlines()[-_COMPILER_LINES_SHOWN:])
-            raise CompilationError(
-                f"{shlex.join(toolchain.compiler)} could not compile {source} for NEST "
-                f"{toolchain.nest_version} (exit status {result.returncode}); expected g++ 10 or "
-                "later and nest-simulator 3.10 from PyPI. Install these, or set CXX to another "
-                f"compiler. Its last lines:\n{tail}"
-            )
-        temporary.chmod(0o755)
-        os.replace(temporary, module)  # atomic: no process ever sees half a module
-    finally:
-        temporary.unlink(missing_ok=True)
+    result = compile_into(module, [*toolchain.compiler, *toolchain.flags, str(source)])
+    if result.returncode != 0:
+        tail = "\n".join(result.stderr.splitlines()[-_COMPILER_LINES_SHOWN:])
+        raise CompilationError(
+            f"{shlex.join(toolchain.compiler)} could not compile {source} for NEST "
+            f"{toolchain.nest_version} (exit status {result.returncode}); expected g++ 10 or "
+            "later and nest-simulator 3.10 from PyPI. Install these, or set CXX to another "
+            f"compiler. Its last lines:\n{tail}"
+        )
 
 
 def _noexec(module: Path) -> str:
@@ -346,7 +316,7 @@ def _noexec(module: Path) -> str:
         return ""
     return (
         f" {module.parent} is on a file system mounted noexec: set the environment variable "
-        f"{_VARIABLE} to a directory on another one."
+        f"{VARIABLE} to a directory on another one."
     )
 
 

@@ -9,38 +9,50 @@ from hypothesis import strategies as st
 
 pytest.importorskip("unicorn", reason="Unicorn, which executes ARM code, is not installed")
 
-from support.emulated_board import aplx
-from support.emulated_board.board import Board
-from support.emulated_board.core import Core
-from support.emulated_board.heap import Heap
-from support.emulated_board.layout import CHIPS, SELF, neighbour, opposite, parent
-from support.emulated_board.memory import SDRAM, USER_HEAP, Memory, Ram
-from support.emulated_board.monitor import Monitor, Request
-from support.emulated_board.peripherals import CoreError, Flags, Vic
-from support.emulated_board.router import Router
+from pynn_models.spinnaker.board import aplx
+from pynn_models.spinnaker.board.board import Board
+from pynn_models.spinnaker.board.core import Progress, Start
+from pynn_models.spinnaker.board.errors import CoreError
+from pynn_models.spinnaker.board.heap import Heap
+from pynn_models.spinnaker.board.layout import LAYOUTS, SELF, opposite, parent
+from pynn_models.spinnaker.board.memory import SDRAM, SYSRAM, USER_HEAP, AddressError, Memory, Ram
+from pynn_models.spinnaker.board.monitor import Monitor, Request
+from pynn_models.spinnaker.board.native_core import NativeCore
+from pynn_models.spinnaker.board.peripherals import Flags, Vic
+from pynn_models.spinnaker.board.python_core import PythonCore
+from pynn_models.spinnaker.board.router import Router
+from pynn_models.spinnaker.board.timing import Load, late
 
 
 def sdram():
-    return Memory(Ram(0x10000, *SDRAM))
+    return Memory(Ram(0x8000000, *SDRAM), Ram(0x8000, *SYSRAM))
+
+
+def board_of(version=5):
+    """A board that is not on the network, and what it says."""
+    said = []
+    return Board(LAYOUTS[version], bytes(4), NativeCore, lambda sdp: None, said.append), said
 
 
 # --- layout and routing -------------------------------------------------------------------------
 
 
-def test_every_chip_reaches_the_ethernet_chip():
-    assert len(CHIPS) == 48 and len(set(CHIPS)) == 48
-    for place in CHIPS:
+@pytest.mark.parametrize(("version", "chips", "furthest"), [(3, 4, 1), (5, 48, 7)])
+def test_every_chip_reaches_the_ethernet_chip(version, chips, furthest):
+    layout = LAYOUTS[version]
+    assert len(layout.chips) == len(set(layout.chips)) == chips
+    for place in layout.chips:
         steps, at = 0, place
         while parent(at) != SELF:
-            at, steps = neighbour(at, parent(at)), steps + 1
-        assert at == (0, 0) and steps <= 7
+            at, steps = layout.neighbour(at, parent(at)), steps + 1
+        assert at == (0, 0) and steps <= furthest
         for link in range(6):
-            there = neighbour(place, link)
-            assert there is None or neighbour(there, opposite(link)) == place
+            there = layout.neighbour(place, link)
+            assert there is None or layout.neighbour(there, opposite(link)) == place
 
 
 def test_packets_follow_the_first_entry_or_go_straight_on():
-    router = Router()
+    router = Router(LAYOUTS[5])
     router.add((0, 0), 1, [(1 << 2 | 1 << 6 + 3, 0x10, 0xF0), (1 << 6 + 9, 0, 0)])
     router.add((0, 2), 1, [(1 << 6 + 5 | 1 << 0, 0x10, 0xF0)])
     router.add((2, 2), 1, [(1 << 6 + 7, 0x12, 0xFF)])
@@ -51,6 +63,13 @@ def test_packets_follow_the_first_entry_or_go_straight_on():
     assert router.targets((1, 0), 0x12) == []
     router.clear((0, 0))
     assert router.targets((0, 0), 0x12) == []
+
+
+def test_tables_that_lead_in_circles_lose_the_packet():
+    router = Router(LAYOUTS[5])
+    for place in LAYOUTS[5].chips:
+        router.add(place, 0, [(0x3F | 1 << 6 + 1, 0, 0)])
+    assert set(router.targets((3, 3), 7)) == {(place, 1) for place in LAYOUTS[5].chips}
 
 
 # --- memory -------------------------------------------------------------------------------------
@@ -74,8 +93,18 @@ def test_the_heap_gives_blocks_that_do_not_overlap_and_takes_them_back(wanted):
     assert memory.read(SDRAM[0], 16) == whole
 
 
+def test_a_heap_that_was_overwritten_is_refused_and_not_followed_forever():
+    memory = sdram()
+    heap = Heap(memory, SDRAM[0], SDRAM[0] + 0x8000)
+    heap.allocate(100)
+    for at, word in ((SDRAM[0] + 16, SDRAM[0] + 16), (SDRAM[0], 0x12345678)):
+        memory.put(at, word)
+        with pytest.raises(AddressError):
+            heap.free(0), heap.allocate(0x8000)
+
+
 def test_a_repeated_request_for_memory_gets_the_same_block():
-    board = Board(bytes(4), lambda sdp: None)
+    board, _ = board_of()
     chip = board.chips[1, 1]
     first = chip.allocate(100, 17, 201, again=True)
     assert first == USER_HEAP[0] + 24 and chip.allocate(100, 17, 201, again=True) == first
@@ -85,18 +114,26 @@ def test_a_repeated_request_for_memory_gets_the_same_block():
 
 
 def test_the_monitor_refuses_what_it_does_not_know():
-    board = Board(bytes(4), lambda sdp: None)
-    monitor = Monitor(board)
-    assert monitor.answer(Request(99, board.chips[0, 0], 0, (0, 0, 0), b"")) == (0x83, b"")
-    nowhere = Request(2, board.chips[0, 0], 0, (SDRAM[0] + 0x7FFFFFF, 4, 2), b"")
-    assert monitor.answer(nowhere) == (0x84, b"")
-    code, info = monitor.answer(Request(31, board.chips[7, 7], 0, (0x5F, 0, 0), b""))
+    board, said = board_of()
+    monitor = Monitor(board, lambda tag, made: None)
+    answer = lambda command, place, *arguments: monitor.answer(  # noqa: E731
+        Request(command, board.chips[place], 0, arguments, b"")
+    )
+    assert answer(99, (0, 0), 0, 0, 0) == (0x83, b"")
+    assert answer(25, (0, 0), 0, 0, 0) == (0x83, b"") and "LED" in said[-1]
+    assert answer(2, (0, 0), SDRAM[0] + 0x7FFFFFF, 4, 2) == (0x84, b"")
+    assert answer(2, (0, 0), SDRAM[0], 257, 0) == (0x84, b"")
+    assert answer(17, (0, 0), SDRAM[0], 4, 3) == (0x84, b"") and "no neighbour" in said[-1]
+    code, info = answer(31, (7, 7), 0x5F, 0, 0)
     assert code == 0x80 and len(info) == 38 and info[36] == 4
 
 
 # --- cores --------------------------------------------------------------------------------------
 
 WAIT, FOREVER = 0xEE070F90, 0xEAFFFFFE  # mcr p15, 0, r0, c7, c0, 4; b .
+PACKETS = (0xE3A01411, 0xE2411401)  # mov r1, #0x11000000; sub r1, r1, #0x1000000
+CORES = {"C": NativeCore, "Python": lambda *a: PythonCore(*a, counts=True)}
+LONG = 10**6
 
 
 def image_of(*words):
@@ -105,41 +142,104 @@ def image_of(*words):
     return struct.pack("<8I", 2, 0, 64, len(code), 4, 0, 0, 0).ljust(64, b"\0") + code
 
 
-def core_of(*words):
-    sent = []
-    send = lambda key, payload: sent.append((key, payload))  # noqa: E731
-    return Core(3, image_of(*words), 17, sdram(), Flags(), send, lambda: None), sent
+@pytest.fixture(params=CORES)
+def core_of(request):
+    return lambda *words: CORES[request.param](Start(3, image_of(*words), 17), sdram(), Flags())
 
 
-def test_a_core_runs_until_it_waits_and_sends_packets():
-    core, sent = core_of(
-        0xE3A01411,  # mov r1, #0x11000000
-        0xE2411401,  # sub r1, r1, #0x1000000: the packets' registers
+def test_a_core_runs_until_it_waits_and_sends_packets(core_of):
+    core = core_of(
+        0xE3A0241F, 0xE3A03701, 0xE5823010,  # the monitor's interrupt (18) ends a wait
+        *PACKETS,
         0xE5810008,  # str r0, [r1, #8]
         WAIT,
         0xE5810004,  # str r0, [r1, #4]
         0xE5810008,
-        WAIT,
-        FOREVER,
-    )
-    core.run()
-    assert sent == [(17, None)]
-    core.run()
-    assert sent == [(17, None), (17, 17)]
+        WAIT, FOREVER,
+    )  # fmt: skip
+    assert core.run(LONG) is Progress.WAITING and core.take() == [(17, None)]
+    assert core.instructions == 7
+    assert core.run(LONG) is Progress.WAITING and core.instructions == 7
+    core.interrupt()
+    assert core.run(1000) is Progress.BUSY and core.take() == [(17, 17)]  # it is still there
+
+
+def test_a_core_that_never_waits_stops_after_its_share_and_goes_on(core_of):
+    core = core_of(0xE2800001, 0xEAFFFFFD)  # add r0, r0, #1; b back
+    for executed in (1000, 2000, 3000):
+        assert core.run(1000) is Progress.BUSY
+        assert executed - 6 <= core.instructions <= executed
+        assert core.registers()[0] - 17 == core.instructions // 2
 
 
 @pytest.mark.parametrize(
-    ("address", "reason"), [(0xE3A00411, "end of a tick"), (0xE3A00409, "at 0x00000004")]
+    ("words", "reason"),
+    [
+        ((0xE3A00411, 0xE5901034), "reads T2 masked of the counter/timer .0x11000034."),
+        ((0xE3A00411, 0xE5801034), "writes T2 masked of the counter/timer .0x11000034."),
+        ((*PACKETS, 0xE3A02501, 0xE5812000), "packets other than multicast"),
+        # mov r0, #0x30000000; mov r1, #0x9000000; address; length 4; copy
+        ((0xE3A00203, 0xE3A01409, 0xE5801004, 0xE3A02004, 0xE580200C), "0x09000000"),
+        ((0xE3A00409, 0xE5901014), "Unicorn: Invalid memory read"),
+        ((0xE7F000F0,), "Unicorn:"),  # undefined
+    ],
 )
-def test_a_core_that_reads_what_is_not_there(address, reason):
-    core, _ = core_of(address, 0xE5901014, FOREVER)  # ldr r1, [r0, #0x14]
+def test_what_a_core_does_that_is_not_modelled_is_named(core_of, words, reason):
+    core = core_of(*words, FOREVER)
     with pytest.raises(CoreError, match=reason):
-        core.run()
+        core.run(LONG)
+    assert core.registers()[15] < 0x20
+
+
+def test_a_core_that_fails_reports_its_registers_as_the_monitor_does():
+    board, said = board_of(3)
+    chip = board.chips[1, 1]
+    words = (0xE3A05007, 0xE3A00409, 0xE5901014, FOREVER)  # mov r5, #7; ldr from nowhere
+    chip.start(4, image_of(*words), 17, 0)
+    board.wake((1, 1), 4)
+    while board.step():
+        pass
+    assert chip.state(4) == (2, 17) and chip.cores == {}
+    assert "core 1, 1, 4" in said[0] and "r5 0x00000007" in said[0] and "pc 0x00000008" in said[0]
+    block = 0xE5007000 + 4 * 128
+    assert chip.memory.get(block + 20) == 7 and chip.memory.get(block + 44, "B") == 9
+
+
+def test_interrupts_taken_in_c_and_in_python_are_the_same(core_of):
+    """A packet's handler (FIQ) sends it back, doubled; the main program waits."""
+    core = core_of(
+        0xEA000006, 0, 0, 0, 0, 0, 0,  # the vectors; at 0x1C:
+        0xEA000009,  # b 0x48
+        # 0x20: enable source 6 (a packet), as FIQ, then interrupts
+        0xE3A0141F,  # mov r1, #0x1F000000
+        0xE3A02040,  # mov r2, #0x40
+        0xE581200C, 0xE5812010,  # select, enable
+        0xE3A00010,  # mov r0, #0x10: user mode, all enabled
+        0xE121F000,  # msr cpsr_c, r0
+        WAIT, 0xEAFFFFFD,  # wait, again
+        0, 0,
+        # 0x48: r8 to r14 are the handler's own
+        0xE3A08411, 0xE2488401,  # the packets' registers
+        0xE5989010, 0xE598A014,  # payload, key
+        0xE0899009, 0xE5889004, 0xE588A008,  # twice the payload; send
+        0xE25EF004,  # subs pc, lr, #4
+    )  # fmt: skip
+    assert core.run(LONG) is Progress.WAITING
+    core.deliver([(key, 10 * key) for key in range(40)])
+    assert core.run(LONG) is Progress.WAITING
+    assert core.take() == [(key, 20 * key) for key in range(40)]
+    before = core.instructions
+    core.deliver([(7, 1)])
+    core.run(LONG)
+    assert core.take() == [(7, 2)] and core.instructions - before == 11
 
 
 def test_images_that_cannot_be_loaded():
     memory = Memory(Ram(0x100, 0))
-    for image in (struct.pack("<4I", 7, 0, 0, 0), struct.pack("<4I", 2, 0, 0, 4)):
+    for image in (
+        struct.pack("<4I", 7, 0, 0, 0), struct.pack("<4I", 2, 0, 0, 4), b"short",
+        struct.pack("<4I", 3, 0, 0xFFFFFFF0, 1),
+    ):  # fmt: skip
         with pytest.raises(aplx.ImageError):
             aplx.load(image, memory)
 
@@ -165,3 +265,19 @@ def test_interrupts_by_priority_and_nested():
     assert vic.read(0x30) == 0x100C
     vic.write(0x0C, 1 << 12)
     assert vic.fiq == 1 << 12 and vic.irq == 0
+
+
+# --- time ---------------------------------------------------------------------------------------
+
+
+def test_a_core_that_needs_more_than_its_tick_is_told_with_the_factor():
+    load = Load()
+    for executed in (0, 100_000, 400_000, 420_000):
+        load.tick(executed, 200_000)
+    load.pause()
+    load.tick(9_000_000, 200_000)
+    assert (load.ticks, load.most, load.most_at, load.mean) == (3, 300_000, 1, 140_000)
+    said = late("core 0, 0, 1", load)
+    assert "would exceed" in said and "by 3" in said and "estimate" in said and "1000 us" in said
+    assert "may exceed" in late("x", Load(1, 0, 150_000, 0, 200_000))
+    assert late("x", Load(1, 0, 100_000, 0, 200_000)) is None

@@ -1,7 +1,9 @@
 """E4: sPyNNaker's own binaries on an emulated board, and the integer model, bit for bit."""
 
 import dataclasses
+import hashlib
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -38,7 +40,9 @@ pytest.importorskip("unicorn", reason="Unicorn, which executes ARM code, is not 
 if importlib.util.find_spec("spynnaker") is None:
     pytest.skip("sPyNNaker is not installed", allow_module_level=True)
 
-from support.emulated_board import EmulatedBoard
+from pynn_models.spinnaker.board import emulated_board
+from pynn_models.spinnaker.board.native_core import NativeCore
+from pynn_models.spinnaker.board.python_core import PythonCore
 
 
 def stock_of(seed, steps, **changes):
@@ -46,11 +50,18 @@ def stock_of(seed, steps, **changes):
 
 
 @pytest.fixture(scope="module")
-def address():
-    """A board, on an address of this process's own; in the end no core failed."""
-    found = f"127.9.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
-    with EmulatedBoard(found) as board:
-        yield found
+def datagrams():
+    """What the board received so far."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def address(datagrams):
+    """A board of the tests' own; in the end no core failed."""
+    with emulated_board() as board:
+        receive = board._receive
+        board._receive = lambda data, sender: datagrams.append(data) or receive(data, sender)
+        yield board.address
         assert board.errors == []
 
 
@@ -232,17 +243,30 @@ def random_cells(rng):
     return cell, weights, spikes
 
 
-def test_cells_of_any_parameters_are_the_same_to_the_bit(address, tmp_path):
+@pytest.fixture(scope="module")
+def cells(address, datagrams, tmp_path_factory):
+    """Cells, their input, what the board made of them, and the datagrams of that run."""
+    directory, before = tmp_path_factory.mktemp("cells"), len(datagrams)
+    given = cells_given(directory)
+    found = script("cells", address, directory)
+    return given, found, datagrams[before:]
+
+
+def cells_given(directory):
     rng = np.random.default_rng(3)
     cell, weights, spikes = random_cells(rng)
     start, current = rng.uniform(-70, -50, CELLS), rng.uniform(-1, 1, STEPS)
     parameters = {f"p_{k}": v for k, v in dataclasses.asdict(cell).items()}
     np.savez(
-        tmp_path / "cells.npz", spikes=spikes, current=current, v=start, delays=DELAYS,
+        directory / "cells.npz", spikes=spikes, current=current, v=start, delays=DELAYS,
         excitatory=weights[0], inhibitory=weights[1], summed=[0.9 * 2.0**r for r in SHIFTS],
         **parameters,
     )  # fmt: skip
-    found = script("cells", address, tmp_path)
+    return cell, weights, spikes, start, current
+
+
+def test_cells_of_any_parameters_are_the_same_to_the_bit(cells):
+    (cell, weights, spikes, start, current), found, _ = cells
     buffers = []
     for signed, shift in zip(weights, SHIFTS, strict=True):
         arrivals = []
@@ -262,6 +286,34 @@ def test_cells_of_any_parameters_are_the_same_to_the_bit(address, tmp_path):
     assert (found["v"] == run.membrane[0]).all()
 
 
+def replayed(datagrams, make):
+    """The answers of a board without a network to datagrams, what its chip holds, what it did."""
+    board, answers = emulated_board(make=make), []
+    board._send = lambda data, target: answers.append(data)
+    try:
+        for data in datagrams:
+            board._receive(data, ("127.0.0.1", 9))
+            while board._board.step():
+                pass
+    finally:
+        board._close()
+    chip = board._board.chips[0, 0]
+    memory = [hashlib.blake2b(ram.bytes).hexdigest() for ram in chip.memory.rams]
+    loads = {n: (load.ticks, load.total, load.most, load.most_at) for n, load in chip.loads.items()}
+    return answers, memory, loads, board.errors
+
+
+def test_cores_in_c_and_in_python_are_the_same_to_the_bit_and_instruction(cells):
+    _, _, datagrams = cells
+    first = replayed(datagrams, NativeCore)
+    second = replayed(datagrams, lambda *given: PythonCore(*given, counts=True))
+    assert first == second
+    answers, _, loads, errors = first
+    assert len(answers) > 500 and errors == []
+    ticks = {ticks for ticks, total, _, _ in loads.values() if total > 100_000}
+    assert ticks == {STEPS}
+
+
 # --- configuration ------------------------------------------------------------------------------
 
 
@@ -269,3 +321,18 @@ def test_only_a_board_of_this_computer_is_configured_as_an_emulated_one():
     assert "advanced_monitor_support = False" in configuration(Board("127.0.0.9"))
     for address in ("virtual", "192.168.240.1", "https://127.server/spalloc/"):
         assert "monitor" not in configuration(Board(address))
+
+
+# --- the commands -------------------------------------------------------------------------------
+
+
+def test_verify_starts_a_board_and_finds_every_spike_the_same(tmp_path, capsys):
+    checkpoint = stock_of(11, 20, channels=8)
+    save_network(lower(checkpoint), tmp_path / "network")
+    np.savez(tmp_path / "data.npz", inputs=samples_of(checkpoint, 2), labels=[0, 1])
+    arguments = ["--data", str(tmp_path / "data.npz"), "--json", "-"]
+    arguments += ["--backends", "spinnaker-software,spinnaker", "--board", "emulated"]
+    arguments += ["--machine-version", "3", "--quiet"]
+    assert main(["verify", str(tmp_path / "network"), *arguments]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["contract"]["E4"] is True and found["spikes"] > 0

@@ -29,6 +29,8 @@ IMPORTS_A_SIMULATOR = {
     "pynn_models/nest/synapses.py",
     "pynn_models/spinnaker/neuron.py",
 }
+# The emulated board, whose library is under another licence: loaded with its room alone.
+BOARD = "pynn_models/spinnaker/board/"
 # The commands that train or compare with the trained model: inside functions only.
 REACHES_TRAINING = {"export/command/actions.py", "export/verification/backends/torch.py"}
 
@@ -204,6 +206,16 @@ def test_simulators_are_imported_inside_functions(path):
     assert not outside & SIMULATORS, f"{path} imports {outside & SIMULATORS}"
 
 
+@pytest.mark.parametrize("path", sources("snn_ssm") + sources("export") + sources("pynn_models"))
+def test_only_the_emulated_board_executes_arm_code(path):
+    if path.startswith(BOARD):
+        assert not SIMULATORS & {name for name, _ in roots(path)}
+        return
+    assert "unicorn" not in {name for name, _ in roots(path)}
+    for module, inside in modules(path):
+        assert inside or not module.startswith("pynn_models.spinnaker.board"), path
+
+
 @pytest.mark.parametrize("path", sources("snn_ssm"))
 def test_training_uses_no_simulator(path):
     assert not {name for name, _ in roots(path)} & SIMULATORS
@@ -223,10 +235,11 @@ def loaded_after(statement):
 def test_importing_the_packages_loads_neither_torch_nor_a_simulator():
     loaded = loaded_after(
         "import export.lowering, export.software, export.pynn, export.description, "
-        "export.samples, export.verification, snn_ssm, snn_ssm.tasks, pynn_models.nest"
+        "export.samples, export.verification, snn_ssm, snn_ssm.tasks, pynn_models.nest, "
+        "pynn_models.spinnaker"
     )
     assert {"export", "snn_ssm", "pynn_models", "numpy"} <= loaded
-    assert not loaded & {"torch", *SIMULATORS}
+    assert not loaded & {"torch", "unicorn", *SIMULATORS}
 
 
 def test_the_side_that_trains_loads_no_simulator():

@@ -233,7 +233,7 @@ def test_without_a_place_of_its_own_a_temporary_one_serves(tmp_path, monkeypatch
     file.write_text("")
     monkeypatch.delenv("SNN_SSM_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(file))
-    build._temporary_directory.cache_clear()
+    build.temporary_directory.cache_clear()
     with pytest.warns(UncachedWarning, match=r"Not a directory.*compiled for this process alone"):
         module = build_module()
     assert module.read_text() == "made\n" and stat.S_IMODE(module.parent.stat().st_mode) == 0o700

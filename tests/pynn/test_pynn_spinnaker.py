@@ -225,8 +225,8 @@ def test_a_network_that_does_not_fit_says_which_population_and_by_how_much():
 
 
 def test_boards_that_there_are_none_of():
-    with pytest.raises(BoardError, match="machine version 3 is unknown; use one of 5"):
-        Board(machine_version=3)
+    with pytest.raises(BoardError, match="machine version 4 is unknown; use one of 3"):
+        Board(machine_version=4)
     with pytest.raises(BoardError, match="version 248 is SpiNNaker 2.*does not run"):
         Board("192.168.240.253", machine_version=248)
     with pytest.raises(BoardError, match="--board is ' '"):

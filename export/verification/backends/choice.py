@@ -12,6 +12,7 @@ from export.description.network import Network
 from export.lowering.network import margins
 from export.verification.backends.kind import Options, RunBackend, UnknownBackendError
 from export.verification.backends.registry import BACKENDS
+from export.verification.backends.spinnaker import SPINNAKER
 from export.verification.backends.torch import TORCH, torch_runner
 from export.verification.comparison import VerificationError
 from export.verification.contract import Runner, verify
@@ -19,6 +20,7 @@ from snn_ssm.checkpoint import load_checkpoint
 from snn_ssm.progress import progress_bar
 
 if TYPE_CHECKING:
+    from export.boards.config import Board
     from snn_ssm.tasks import Samples
 
 
@@ -38,14 +40,20 @@ def runner(name: str, network: Network, options: Options | None = None) -> Runne
 
 
 def verify_backends(
-    names: Sequence[str], network: Network, checkpoint: Path | None, samples: Samples
+    names: Sequence[str], network: Network, checkpoint: Path | None, samples: Samples,
+    board: Board | None = None,
 ) -> dict[str, Any]:
     """:func:`export.verification.verify` with the backends of these names, and a progress bar.
 
     Raises :class:`VerificationError` for a single run, :class:`UnknownBackendError` as
-    :func:`runners` does and for a checkpoint that nothing reads.
+    :func:`runners` does and for a checkpoint or a board that nothing reads.
     """
-    compared, convolution = runners(names, network, checkpoint)
+    compared, convolution = runners(names, network, checkpoint, board=board)
+    if board is not None and SPINNAKER.name not in compared:
+        raise UnknownBackendError(
+            f"--board is given, and none of the backends {', '.join(compared)} runs on it; "
+            f"expected {SPINNAKER.name} among them. Add it, or leave --board out."
+        )
     if checkpoint is not None and TORCH.name not in compared:
         raise UnknownBackendError(
             f"--checkpoint is given, and none of the backends {', '.join(compared)} reads it; "
@@ -74,17 +82,19 @@ def runners(
     network: Network,
     checkpoint: Path | None,
     calibration: NDArray[Any] | None = None,
+    board: Board | None = None,
 ) -> tuple[dict[str, Runner], Runner | None]:
     """The runners of several backends, in order, and, with torch among them, its convolution.
 
     Raises :class:`UnknownBackendError` for an unknown name, one that stands twice, or torch
     without a checkpoint.
     """
+    options = Options(board, calibration, checkpoint)
     found: dict[str, Runner] = {}
     for name in names:
         if name in found:
             raise UnknownBackendError(f"the backend {name!r} stands twice; name each once.")
-        found[name] = runner(name, network, Options(calibration=calibration, checkpoint=checkpoint))
+        found[name] = runner(name, network, options)
     if checkpoint is None or TORCH.name not in found:
         return found, None
     return found, torch_runner(checkpoint, network, "convolution")

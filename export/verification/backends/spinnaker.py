@@ -13,10 +13,11 @@ def _runner(network: Network, options: Options) -> Runner:
     board = options.board
     if board is None:
         raise UnknownBackendError(
-            "the backend spinnaker needs a board: use 'snn-ssm run --backend spinnaker --board "
-            "ADDRESS', or 'snn-ssm job'."
+            "the backend spinnaker needs a board: give --board an address or 'emulated' (run, "
+            "verify), or use 'snn-ssm job'."
         )
-    return lambda samples, membranes: execution.run(network, samples, board, membranes=membranes)
+    # Membranes are not read back: where runs differ, only theirs of other backends are shown.
+    return lambda samples, membranes: execution.run(network, samples, board)
 
 
 SPINNAKER = RunBackend("spinnaker", _runner, frozenset({"board"}), reads_membranes=False)

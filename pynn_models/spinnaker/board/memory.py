@@ -1,5 +1,7 @@
 """Where memory lies on a chip, and memory that programs and the host side share."""
 
+from __future__ import annotations
+
 import ctypes
 import mmap
 import struct
@@ -48,7 +50,7 @@ class Memory:
     def _find(self, address: int, length: int) -> tuple[Ram, int]:
         for ram in self.rams:
             at = ram.offset(address)
-            if at is not None and at + length <= ram.size:
+            if at is not None and 0 <= length <= ram.size - at:
                 return ram, at
         raise AddressError(f"no memory of {length} bytes at {address:#010x}")
 
@@ -62,6 +64,11 @@ class Memory:
     def write(self, address: int, data: bytes) -> None:
         ram, at = self._find(address, len(data))
         ram.bytes[at : at + len(data)] = data
+
+    def fill(self, address: int, word: int, length: int) -> None:
+        """Repeat a word over so many bytes, a multiple of four."""
+        ram, at = self._find(address, length)
+        ram.bytes[at : at + (length & ~3)] = struct.pack("<I", word) * (length // 4)
 
     def get(self, address: int, kind: str = "I") -> int:
         """A number; ``kind`` as in :mod:`struct`: B, H or I."""

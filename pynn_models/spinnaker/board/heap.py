@@ -4,14 +4,22 @@ Root: first free block, first block, last block, free bytes. A block: the next b
 next free one, or 0xFFFF0000 + (application << 8) + tag where it is allocated; data follow.
 """
 
-from support.emulated_board.memory import Memory
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pynn_models.spinnaker.board.memory import AddressError, Memory
 
 _ALLOCATED = 0xFFFF0000
 _HEADER = 8
 
 
 class Heap:
-    """First fit between two addresses; the first one holds the root."""
+    """First fit between two addresses; the first one holds the root.
+
+    Programs and the host write to the same memory: blocks that do not ascend are refused as
+    :class:`AddressError`.
+    """
 
     def __init__(self, memory: Memory, bottom: int, top: int) -> None:
         self.memory, self.root = memory, bottom
@@ -25,13 +33,21 @@ class Heap:
         self.memory.put(block, following)
         self.memory.put(block + 4, free)
 
+    def _ascending(self, block: int, following: int) -> int:
+        if following and following <= block:
+            raise AddressError(f"the heap at {self.root:#010x} was overwritten at {block:#010x}")
+        return following
+
+    def _after(self, block: int) -> int:
+        return self._ascending(block, self.memory.get(block))
+
     def allocate(self, size: int, owner: int = 0) -> int:
         """The address of ``size`` bytes, 0 if there is no room; ``owner``: app << 8 + tag."""
         get = self.memory.get
         need = (size + 3 & ~3) + _HEADER
         link, block = self.root, get(self.root)
-        while block and get(block) - block < need:
-            link, block = block + 4, get(block + 4)
+        while block and self._after(block) - block < need:
+            link, block = block + 4, self._ascending(block, get(block + 4))
         if not block:
             return 0
         following, free = get(block), get(block + 4)
@@ -45,12 +61,19 @@ class Heap:
 
     def free(self, app: int) -> None:
         """Free what an application allocated, and join neighbours that are free."""
+        self._free(lambda block, mark: mark >> 8 & 0xFF == app)
+
+    def free_block(self, address: int) -> None:
+        """Free the block whose data lie at an address, if there is one."""
+        self._free(lambda block, mark: block + _HEADER == address)
+
+    def _free(self, wanted: Callable[[int, int], bool]) -> None:
         get = self.memory.get
         block, last = get(self.root + 4), get(self.root + 8)
         free: list[list[int]] = []
-        while block != last:
-            following, mark = get(block), get(block + 4)
-            if mark & _ALLOCATED != _ALLOCATED or mark >> 8 & 0xFF == app:
+        while block and block != last:
+            following, mark = self._after(block), get(block + 4)
+            if mark & _ALLOCATED != _ALLOCATED or wanted(block, mark):
                 if free and free[-1][1] == block:
                     free[-1][1] = following
                 else:

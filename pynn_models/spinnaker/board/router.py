@@ -1,14 +1,17 @@
 """Multicast routing: a key goes where the first matching entry of each chip's table says."""
 
-from support.emulated_board.layout import Place, neighbour, opposite
+from __future__ import annotations
 
-_HOPS = 100
+from pynn_models.spinnaker.board.layout import Layout, Place, opposite
+
+_KEPT = 1 << 18  # keys whose targets are remembered
 
 
 class Router:
     """The tables of all chips; entries are (route, key, mask) at an index."""
 
-    def __init__(self) -> None:
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
         self._tables: dict[Place, dict[int, tuple[int, int, int]]] = {}
         self._known: dict[tuple[Place, int], list[tuple[Place, int]]] = {}
 
@@ -31,14 +34,18 @@ class Router:
 
         Where no entry matches it goes straight on, or is dropped if it came from no link.
         """
-        if (place, key) not in self._known:
-            self._known[place, key] = self._find(place, key)
-        return self._known[place, key]
+        found = self._known.get((place, key))
+        if found is None:
+            found = self._find(place, key)
+            if len(self._known) < _KEPT:
+                self._known[place, key] = found
+        return found
 
     def _find(self, place: Place, key: int) -> list[tuple[Place, int]]:
         found: list[tuple[Place, int]] = []
         here: list[tuple[Place, int | None]] = [(place, None)]  # chip, link it came over
-        for _ in range(_HOPS):
+        seen = set(here)  # tables that lead in a circle lose the packet there
+        while here:
             following: list[tuple[Place, int | None]] = []
             for chip, link in here:
                 route = self._route(chip, key)
@@ -46,8 +53,9 @@ class Router:
                     route = 0 if link is None else 1 << opposite(link)
                 found += [(chip, core) for core in range(18) if route >> 6 + core & 1]
                 for out in range(6):
-                    there = neighbour(chip, out) if route >> out & 1 else None
-                    if there is not None:
+                    there = self._layout.neighbour(chip, out) if route >> out & 1 else None
+                    if there is not None and (there, opposite(out)) not in seen:
+                        seen.add((there, opposite(out)))
                         following.append((there, opposite(out)))
             here = following
         return found

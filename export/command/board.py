@@ -1,0 +1,74 @@
+"""The command ``board``."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from pynn_models.spinnaker.board import EmulatedBoard
+
+_INTERVAL = 1.0  # s between lines on what it does
+
+
+def board(args: argparse.Namespace) -> int:
+    """``snn-ssm board``: an emulated SpiNNaker board until it is interrupted or terminated."""
+    from pynn_models.spinnaker.board import emulated_board
+
+    signal.signal(signal.SIGTERM, _terminated)
+    with emulated_board(args.address, args.version) as started:
+        print(
+            f"emulated SpiNNaker board at {started.address}, version {started.version}: functional "
+            "emulation with an estimate of time\n"
+            "A script of sPyNNaker runs on it with this spynnaker.cfg in its directory:\n\n"
+            f"{started.configuration}\nCtrl-C stops it.",
+            flush=True,
+        )
+        shown = _Shown(started, args.quiet)
+        try:
+            while started.wait(_INTERVAL):
+                shown.go_on()
+        except KeyboardInterrupt:
+            shown.end()
+            return 0
+    return 0  # not reached: a board that ended by itself raises
+
+
+def _terminated(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+class _Shown:
+    """Lines on cores, ticks and packets, when they change; and what went wrong, at once."""
+
+    def __init__(self, board: EmulatedBoard, quiet: bool) -> None:
+        self._board, self._quiet = board, quiet
+        self._last: tuple[int, ...] = (0, 0, 0)
+        self._told = 0
+        self._late: set[str] = set()
+
+    def go_on(self) -> None:
+        """Print what is new."""
+        for line in self._board.errors[self._told :]:
+            print(line, file=sys.stderr, flush=True)
+            self._told += 1
+        now = self._board.cores, self._board.ticks, self._board.packets
+        if now != self._last and not self._quiet:
+            print(f"{now[0]} cores, {now[1]} ticks, {now[2]} packets", flush=True)
+        if self._last[0] and not now[0]:
+            self._print_late()
+        self._last = now
+
+    def end(self) -> None:
+        """Print what is new, and the cores that a board may not run in time."""
+        self.go_on()
+        self._print_late()
+        print(f"stopped after {self._board.ticks} ticks", flush=True)
+
+    def _print_late(self) -> None:
+        for line in self._board.late:
+            if line not in self._late:
+                print(line, flush=True)
+                self._late.add(line)

@@ -1,0 +1,164 @@
+"""All chips, and time: in a tick every core does its work, then its packets arrive.
+
+Cores that have something to do run one after the other, each until it waits, while the host is
+not kept waiting for it. Spikes of a tick are held until all cores have done it, so that arrivals
+of tick t follow all timer work of tick t, on every chip, and a run's result is always the same.
+Cores that poll the clock, as those for synapses alone do, then learn that the tick is over.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pynn_models.spinnaker.board.chip import Answer, Chip, CoreMaker, Say
+from pynn_models.spinnaker.board.core import Packet
+from pynn_models.spinnaker.board.errors import CoreError
+from pynn_models.spinnaker.board.layout import Layout, Place
+from pynn_models.spinnaker.board.memory import AddressError
+from pynn_models.spinnaker.board.router import Router
+from pynn_models.spinnaker.board.timing import CLOCK
+
+_SLICE = 2_000_000  # instructions that a core executes before the host is looked after
+_WAITING_MAIL = 64  # messages to a core that wait for it
+
+Number = tuple[Place, int]
+
+
+@dataclass
+class Counts:
+    """What happened on a board so far."""
+
+    ticks: int = 0
+    packets: int = 0
+    dropped: int = 0
+    seconds: float = 0.0  # of processor time, in which cores had their timers running
+
+
+class Board:
+    """``make`` makes cores, ``answer`` takes their messages, ``say`` what went wrong."""
+
+    def __init__(
+        self, layout: Layout, address: bytes, make: CoreMaker, answer: Answer, say: Say
+    ) -> None:
+        self.layout, self.say = layout, say
+        self.chips = {
+            place: Chip(place, layout, address, make, answer, say) for place in layout.chips
+        }
+        self.router = Router(layout)
+        self.counts = Counts()
+        self._woken: deque[Number] = deque()
+        self._mail: dict[Number, deque[Callable[[], None]]] = defaultdict(deque)
+        self._packets: list[tuple[Place, Packet]] = []
+        self.running = False  # whether there are ticks
+        self._tick_cycles = 0
+
+    def wake(self, place: Place, number: int) -> None:
+        """Have a core run when there is time."""
+        if (place, number) not in self._woken:
+            self._woken.append((place, number))
+
+    def signal(self, place: Place, number: int, signal: int) -> None:
+        """Give a core a signal, unless it failed."""
+        chip = self.chips[place]
+        self._post(place, number, lambda: chip.signal(number, signal))
+
+    def message(self, place: Place, number: int, sdp: bytes) -> bool:
+        """Give a core an SDP message, from its flags on; False: too many wait for it."""
+        chip = self.chips[place]
+        if len(self._mail[place, number]) >= _WAITING_MAIL:
+            return False
+        self._post(place, number, lambda: chip.message(number, sdp))
+        return True
+
+    def _post(self, place: Place, number: int, give: Callable[[], None]) -> None:
+        if number in self.chips[place].cores:
+            self._mail[place, number].append(give)
+            self.wake(place, number)
+
+    def cores(self, app: int) -> list[tuple[Chip, int]]:
+        """The cores of an application, on all chips."""
+        return [(chip, number) for chip in self.chips.values() for number in chip.of(app)]
+
+    def stop(self, app: int) -> None:
+        """Drop an application: its cores, their mail, and its memory."""
+        for chip, number in self.cores(app):
+            chip.stop(number)
+            self._mail.pop((chip.place, number), None)
+        for chip in self.chips.values():
+            chip.release(app)
+
+    def step(self, may_tick: bool = True) -> bool:
+        """Do a piece of work: a woken core, packets that wait, or a tick; False: there is none."""
+        if self._woken:
+            self._run()
+        elif self._packets:
+            self._deliver()
+        elif not self._end_tick():
+            return may_tick and self._tick()
+        return True
+
+    @property
+    def tick_seconds(self) -> float:
+        """How long a tick is on a board."""
+        return self._tick_cycles / CLOCK
+
+    def _run(self) -> None:
+        """Let the first woken core run; one that has more to do stays the first."""
+        place, number = self._woken[0]
+        chip, mail = self.chips[place], self._mail.get((place, number))
+        if mail and number in chip.cores and not chip.has_mail(number):
+            try:
+                mail.popleft()()
+            except AddressError as error:  # the host wrote to where messages are kept
+                chip.fail(number, CoreError(f"its mailbox: {error}"))
+        waits, sent = chip.run(number, _SLICE)
+        self._packets += [(place, packet) for packet in sent]
+        if number not in chip.cores:
+            self._mail.pop((place, number), None)
+        elif not waits or (mail and not chip.has_mail(number)):
+            return
+        self._woken.popleft()
+
+    def _deliver(self) -> None:
+        arrived: dict[Number, list[Packet]] = defaultdict(list)
+        packets, self._packets = self._packets, []
+        self.counts.packets += len(packets)
+        for place, packet in packets:
+            targets = self.router.targets(place, packet[0])
+            self.counts.dropped += not targets
+            for target in targets:
+                arrived[target].append(packet)
+        for target in sorted(arrived):
+            place, number = target
+            core = self.chips[place].cores.get(number)
+            if core is not None:
+                core.deliver(arrived[target])
+                self._woken.append(target)
+
+    def _end_tick(self) -> bool:
+        """Tell the cores that poll the clock that the tick is over."""
+        polling = [
+            (chip.place, number) for chip in self.chips.values() for number in sorted(chip.polling)
+        ]
+        for place, number in polling:
+            self.chips[place].cores[number].end_tick()
+        self._woken.extend(polling)
+        return bool(polling)
+
+    def _tick(self) -> bool:
+        running = []
+        for place, chip in self.chips.items():
+            for number, core in chip.cores.items():
+                if core.timer_runs:
+                    chip.loads[number].tick(core.instructions, core.tick_cycles)
+                    core.tick()
+                    running.append((place, number))
+                    self._tick_cycles = core.tick_cycles
+                else:
+                    chip.loads[number].pause()
+        self.running = bool(running)
+        self.counts.ticks += self.running
+        self._woken.extend(running)
+        return self.running

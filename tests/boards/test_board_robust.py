@@ -1,0 +1,202 @@
+"""The emulated board and what it is not asked to do: any datagram, two hosts, a stranger's core."""
+
+import socket
+import struct
+import threading
+
+import pytest
+from support.fuzzed_datagrams import Datagrams
+
+pytest.importorskip("unicorn", reason="Unicorn, which executes ARM code, is not installed")
+
+from pynn_models.spinnaker.board import (
+    BoardAddressError,
+    BoardStoppedError,
+    EmulatedBoard,
+    EmulatedBoardError,
+    emulated_board,
+)
+
+STEPS = 40  # of the board's work after some datagrams
+
+
+@pytest.fixture
+def board():
+    """A board whose network is a list, ``answers``."""
+    made = emulated_board(version=3)
+    made.answers = []
+    made._send = lambda data, target: made.answers.append(data)
+    yield made
+    made._close()
+
+
+def version_of(board):
+    """The answer to VER: the board is still there."""
+    board.answers.clear()
+    board._receive(bytes((0, 0, 0x87, 255, 0, 255, 255, 255, 0, 0)) + bytes(16), ("127.0.0.1", 9))
+    [answer] = board.answers
+    return answer
+
+
+def shower(board, kind, count):
+    """``count`` datagrams of a kind; each that wants an answer gets one, and work is done."""
+    drawn, sender = Datagrams(hash_of(kind)), ("127.0.0.1", 40000)
+    for i in range(count):
+        data = getattr(drawn, kind)()
+        board.answers.clear()
+        board._receive(data, sender)
+        if len(data) >= 10 and data[2] & 0x80 and not data[4] >> 5:
+            [answer] = board.answers
+            assert 0x80 <= answer[10] <= 0x8F and answer[11] == 0
+            assert answer[12:14] == data[12:14].ljust(2, b"\0")
+        if i % 10 == 9:
+            for _ in range(STEPS):
+                if not board._board.step():
+                    break
+    assert version_of(board)[10] == 0x80
+
+
+def hash_of(kind):
+    return sum(kind.encode())
+
+
+@pytest.mark.parametrize("kind", Datagrams.kinds())
+def test_no_datagram_ends_the_board(board, kind):
+    shower(board, kind, 60)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", Datagrams.kinds())
+def test_no_datagram_of_ten_thousand_ends_the_board(board, kind):
+    shower(board, kind, 10_000)
+
+
+def test_datagrams_of_all_kinds_one_after_the_other(board):
+    drawn = Datagrams(1)
+    for i in range(1000):
+        board._receive(getattr(drawn, drawn.some(Datagrams.kinds()))(), ("127.0.0.1", 40000))
+        if i % 20 == 0:
+            board._board.step()
+    assert version_of(board)[10] == 0x80
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({6: 9, 7: 9}, 0x87),  # no such chip: no route
+        ({4: 18}, 0x88),  # no such core
+        ({4: 3 << 5}, 0x85),  # a port that the monitor does not have
+        ({4: 3 << 5 | 5}, 0x89),  # a core with no program
+        ({10: 99}, 0x83),  # an unknown command
+        ({10: 2, 18: 0xFF, 19: 0xFF}, 0x84),  # READ of 65,535 bytes
+        ({10: 3, 17: 0x60, 18: 9}, 0x81),  # WRITE of nine bytes that are not there
+    ],
+)
+def test_what_cannot_be_done_is_answered_with_the_monitors_code(board, change, code):
+    datagram = bytearray(bytes((0, 0, 0x87, 255, 0, 255, 0, 0, 0, 0)) + bytes(16))
+    for at, value in change.items():
+        datagram[at] = value
+    board._receive(bytes(datagram), ("127.0.0.1", 9))
+    assert board.answers[0][10] == code
+    board._receive(bytes(datagram)[:20], ("127.0.0.1", 9))
+    if code in (0x81, 0x83, 0x84):
+        assert board.answers[1][10] == 0x81  # not a whole command
+
+
+def test_a_program_that_never_waits_does_not_keep_the_host_waiting():
+    forever = struct.pack("<8I", 2, 0, 64, 4, 4, 0, 0, 0).ljust(64, b"\0") + b"\xfe\xff\xff\xea"
+    with emulated_board(version=3) as board:
+        host = Host(board.address)
+        host.ask(3, 0x67800000, len(forever), 0, data=forever)
+        host.ask(19, 0x11000002)
+        for _ in range(5):
+            assert host.ask(15, 0x11, 4)[14:] == b"\1\0\0\0"  # one core, still initialising
+        host.ask(20, 0x3F0000, 0x20000 | 0xFF00 | 0x11)
+        assert host.ask(15, 0x11, 4)[14:] == bytes(4) and board.cores == 0
+
+
+class Host:
+    """Asks a board, and has its answer within a second."""
+
+    def __init__(self, address):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.settimeout(1)
+        self.address, self.sequence = address, 0
+
+    def ask(self, command, *arguments, data=b""):
+        self.sequence = (self.sequence + 1) % 65536
+        words = (*arguments, *[0] * (3 - len(arguments)))
+        header = bytes((0, 0, 0x87, 255, 0, 255, 255, 255, 0, 0))
+        content = struct.pack("<HH3I", command, self.sequence, *words) + data
+        self.socket.sendto(header + content, (self.address, 17893))
+        answer = self.socket.recv(1024)
+        assert answer[12:14] == struct.pack("<H", self.sequence)
+        return answer
+
+
+def test_two_hosts_at_once_have_their_own_answers():
+    failed = []
+
+    def talk(address, place):
+        try:
+            host = Host(address)
+            for i in range(300):
+                word = struct.pack("<I", i * place)
+                host.ask(3, 0x60024000 + place, 4, 2, data=word)
+                assert host.ask(2, 0x60024000 + place, 4, 2)[14:] == word
+        except BaseException as error:
+            failed.append(error)
+
+    with emulated_board(version=3) as board:
+        hosts = [threading.Thread(target=talk, args=(board.address, 64 * i)) for i in (1, 2)]
+        for host in hosts:
+            host.start()
+        for host in hosts:
+            host.join()
+    assert failed == []
+
+
+def test_two_boards_at_different_addresses_and_none_twice():
+    with emulated_board(version=3) as one, emulated_board() as other:
+        assert one.address != other.address
+        assert Host(one.address).ask(0)[10] == Host(other.address).ask(0)[10] == 0x80
+        with pytest.raises(BoardAddressError, match=r"another board is there already. Use that"):
+            emulated_board(one.address)
+    emulated_board(one.address)._close()  # free again
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "192.168.240.1", "::1", "localhost", "", "127.1"])
+def test_only_this_computer_is_served(address):
+    with pytest.raises(BoardAddressError, match=r"Give one of 127\.\*"):
+        emulated_board(address)
+
+
+def test_only_boards_that_there_are():
+    with pytest.raises(EmulatedBoardError, match="version 4 is not emulated; use 3"):
+        EmulatedBoard("127.0.0.9", 4)
+
+
+def test_a_board_that_ends_by_itself_says_so():
+    board = emulated_board(version=3)
+    board._monitor.answer = lambda request: 1 / 0
+    with board:
+        with pytest.raises(TimeoutError):
+            Host(board.address).ask(0)
+        assert not board.wait(1)
+        with pytest.raises(BoardStoppedError, match="ZeroDivisionError.*please report"):
+            board.check()
+        board._failure = None
+
+
+def test_a_tag_leads_nowhere_but_to_this_computer():
+    with emulated_board(version=3) as board:
+        host = Host(board.address)
+        assert host.ask(26, 1 << 16 | 1, 17000, 0x01010101)[10] == 0x84
+        assert "reaches its own computer only" in board.errors[-1]
+        assert host.ask(26, 1 << 16 | 1, 17000, 0x0100007F)[10] == 0x80
+        assert host.ask(26, 2 << 16 | 1)[14:20] == b"\x7f\0\0\1" + bytes(2)
+        assert host.ask(26, 1 << 16 | 8, 17000, 0x0100007F)[10] == 0x84
+        reverse = 1 << 29 | 1 << 16 | 1 << 13 | 3 << 8
+        assert host.ask(26, reverse | 2, 0x00000000 | 17000)[10] == 0x80
+        assert host.ask(26, reverse | 3, 0x00000000 | 17893)[10] == 0x84  # taken
+        assert host.ask(26, 3 << 16 | 2)[10] == 0x80
