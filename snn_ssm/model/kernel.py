@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from snn_ssm.model.layout import by_channel, by_sample
+
 _SCAN_BLOCK = 32
 
 
@@ -76,21 +78,22 @@ class _CausalConvolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, u: Tensor, k: Tensor) -> Tensor:
         size = _fft_size(u.shape[-1])
-        u_f = torch.fft.rfft(u, n=size)  # (B, H, F)
-        k_f = torch.fft.rfft(k, n=size)  # (H, F)
+        u_f = torch.fft.rfft(by_channel(u), n=size)  # (H, B, F)
+        k_f = torch.fft.rfft(k, n=size)[:, None]  # (H, 1, F)
         ctx.save_for_backward(u_f, k_f)
         ctx.size = size
-        return torch.fft.irfft(u_f * k_f, n=size)[..., : u.shape[-1]]
+        return by_sample(torch.fft.irfft(u_f * k_f, n=size)[..., : u.shape[-1]])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor]:  # type: ignore[override]
         u_f, k_f = ctx.saved_tensors
         length = grad.shape[-1]
-        grad_f = torch.fft.rfft(grad, n=ctx.size)  # (B, H, F)
-        grad_k = torch.fft.irfft((grad_f * u_f.conj()).sum(0), n=ctx.size)[..., :length]
+        grad_f = torch.fft.rfft(by_channel(grad), n=ctx.size)  # (H, B, F)
+        grad_k = torch.fft.irfft((grad_f * u_f.conj()).sum(1), n=ctx.size)[..., :length]
         if not ctx.needs_input_grad[0]:
             return None, grad_k
-        return torch.fft.irfft(grad_f * k_f.conj(), n=ctx.size)[..., :length], grad_k
+        grad_u = torch.fft.irfft(grad_f * k_f.conj(), n=ctx.size)[..., :length]
+        return by_sample(grad_u), grad_k
 
 
 def convolve(u: Tensor, k: Tensor, d: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from snn_ssm.config import ModelConfig
 from snn_ssm.kinds import MIXINGS
+from snn_ssm.model.layout import from_rows, rows
 from snn_ssm.model.loading import load
 from snn_ssm.model.norms import make_norm
 from snn_ssm.model.quantise import quantise_weights
@@ -31,10 +32,9 @@ def _uniform(channels: int, *shape: int) -> Tensor:
 def multiply(weight: Tensor, x: Tensor) -> Tensor:
     """``o[b, :, t] = weight x[b, :, t]``: (H', H), (B, H, L) -> (B, H', L).
 
-    One product a sample: ``torch.matmul`` would transpose and copy x and the result, forward and
-    backward, which costs as much as the products.
+    One product for all samples, whose channels lie side by side.
     """
-    return torch.bmm(weight.expand(len(x), *weight.shape), x)
+    return from_rows(torch.mm(weight, rows(x)), x)
 
 
 class LinearMixing(nn.Module):

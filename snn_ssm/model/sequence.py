@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pynn_models.errors import SnnSsmError
 from snn_ssm.config import ModelConfig
+from snn_ssm.model.layout import by_sample, from_rows, rows
 
 
 class ModelError(SnnSsmError):
@@ -67,9 +68,9 @@ class SequenceModel(nn.Module):
         if self.config.pair:
             p = torch.cat(p.chunk(2, dim=-1))  # (2B, C, L/2)
         if isinstance(self.encoder, nn.Embedding):
-            return self.encoder(self._symbols(p)).transpose(1, 2)
+            return by_sample(self.encoder(self._symbols(p)).movedim(2, 0).contiguous())
         scaled = p.to(self.encoder.weight.dtype) * self.config.input_scale  # (B, C, L)
-        h = torch.matmul(self.encoder.weight, scaled).to(scaled.dtype)  # (B, H, L)
+        h = from_rows(torch.mm(self.encoder.weight, rows(scaled)), p).to(scaled.dtype)  # (B, H, L)
         return h if self.encoder.bias is None else h + self.encoder.bias[:, None]
 
     def _check_shape(self, p: Tensor) -> None:

@@ -163,17 +163,9 @@ class SharedBatchNorm(ChannelBatchNorm):
         mean = (total[:-1] / count).to(x.dtype)  # (H,)
         centred = x - mean[:, None]  # (B, H, L)
         var = (self.world.sum(centred.square().sum((0, 2))) / count).to(x.dtype)  # (H,)
-        self._follow(mean.detach(), var.detach() * count / (count - 1))
+        self.follow(mean.detach(), var.detach(), int(count))
         scale = self.weight * torch.rsqrt(var + self.eps)  # (H,)
         return centred * scale[:, None] + self.bias[:, None]
-
-    def _follow(self, mean: Tensor, var: Tensor) -> None:
-        """Move the running statistics towards a batch's; without a momentum: their average."""
-        self.num_batches_tracked += 1
-        average = 1.0 / float(self.num_batches_tracked)
-        factor = average if self.momentum is None else self.momentum
-        self.running_mean += factor * (mean - self.running_mean)
-        self.running_var += factor * (var - self.running_var)
 
 
 def share_norms(network: nn.Module, world: World) -> None:
