@@ -27,6 +27,7 @@ IMPORTS_A_SIMULATOR = {
     "pynn_models/nest/neuron.py",
     "pynn_models/nest/projection.py",
     "pynn_models/nest/synapses.py",
+    "pynn_models/spinnaker/gated_neuron.py",
     "pynn_models/spinnaker/neuron.py",
 }
 # The commands that train or compare with the trained model: inside functions only.
