@@ -46,7 +46,7 @@ from export.description.inspection import table
 from export.description.network import Network
 from export.description.storage import save_network
 from export.fixed_point.native import SpinnakerNativeError
-from export.fixed_point.registry import ARITHMETIC
+from export.fixed_point.registry import arithmetic_of
 from export.fixed_point.stock import SpinnakerStockError
 from export.pynn.backend import BackendError
 from export.pynn.registry import board_backend
@@ -58,6 +58,7 @@ from export.pynn.spinnaker import (
     SpinnakerBackend,
 )
 from export.samples.inputs import as_samples, encode
+from export.samples.readout import needed_membranes
 from export.samples.recording import Recording
 from pynn_models.errors import SnnSsmError
 from pynn_models.spinnaker import FixedPointError
@@ -197,12 +198,12 @@ def _execute(network: Network, samples: NDArray[Any], board: Board, directory: P
 def run(
     network: Network, samples: NDArray[Any], board: Board, *, membranes: Collection[str] = ()
 ) -> Recording:
-    """The spikes of ``samples`` (B, C, L) on a board.
+    """The spikes of ``samples`` (B, C, L) on a board, and the membranes that logits need.
 
-    Raises :class:`BoardError` for the virtual one, ``BackendError`` for membranes, which are not
-    read back, and what :func:`execute` raises.
+    Raises :class:`BoardError` for the virtual one, ``BackendError`` for other membranes, which are
+    not read back, and what :func:`execute` raises.
     """
-    if membranes:
+    if not set(membranes) <= set(needed_membranes(network)):
         raise BackendError("spikes only are read back from SpiNNaker here; record no membranes.")
     found = execute(network, samples, board)
     recording = found.recording
@@ -225,8 +226,8 @@ def estimate(
     ``neurons`` n on the core; ``rates``: spikes a neuron and step of every source. Returns them at
     these rates, and with every source spiking.
     """
-    cell = network.population(population).state_space
-    base = _TICK + ARITHMETIC[network.cells].instructions(cell) * neurons
+    found = network.population(population)
+    base = _TICK + arithmetic_of(network).instructions(found) * neurons
     typical, worst = float(base), float(base)
     for projection in network.incoming(population):
         density = np.count_nonzero(projection.weights) / projection.weights.size

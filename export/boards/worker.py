@@ -25,6 +25,7 @@ from export.description.storage import load_network
 from export.pynn.built import Built, build, setup_arguments, simulator
 from export.pynn.registry import board_backend
 from export.pynn.spinnaker import RECEPTORS, SpinnakerBackend, read_weights
+from export.samples.readout import needed_membranes
 from export.samples.recording import concatenate
 from pynn_models.errors import SnnSsmError
 from snn_ssm.files import write_atomic
@@ -105,15 +106,15 @@ def check_weights(built: Built, backend: SpinnakerBackend) -> dict[str, int]:
 
     Raises :class:`WeightMismatchError`, naming the projection.
     """
-    synapses = 0
+    projections = synapses = 0
     for projection in built.network.projections:
-        key = (projection.source, projection.target)
-        if key not in built.projections:
+        made = built.projections_of(projection)
+        if made is None:
             continue
         plan = backend.plan(built.network, built.network.population(projection.target))
         wanted = plan.weights(projection)
         shape = (built.copies * wanted[0].shape[0], built.copies * wanted[0].shape[1])
-        found = read_weights(built.projections[key], shape)
+        found = read_weights(made, shape)
         for receptor, ours, theirs in zip(RECEPTORS, wanted, found, strict=True):
             full = np.kron(np.eye(built.copies), ours)
             if not np.array_equal(full, theirs):
@@ -123,7 +124,8 @@ def check_weights(built: Built, backend: SpinnakerBackend) -> dict[str, int]:
                     f"expected {full[i, j]!r}. Install sPyNNaker 7.4.1, for which it was checked."
                 )
             synapses += int(np.count_nonzero(full))
-    return {"projections": len(built.projections), "synapses": synapses, "differing": 0}
+        projections += 1
+    return {"projections": projections, "synapses": synapses, "differing": 0}
 
 
 def check_parameters(built: Built, backend: SpinnakerBackend) -> dict[str, int]:
@@ -192,7 +194,7 @@ def work(directory: Path) -> dict[str, Any]:
             if backend.reads_parameters:
                 result["parameters"] = check_parameters(built, backend)
         if not request["virtual"]:
-            parts.append(built.recording())
+            parts.append(built.recording(needed_membranes(network)))
         sim.end()
     if parts:
         concatenate(parts).save(directory / RECORDING)
@@ -206,7 +208,7 @@ def _run(
     try:
         sim.setup(**arguments)
         built = build(sim, network, samples, backend=backend)
-        built.record()
+        built.record(needed_membranes(network))
         sim.run(built.duration)
     except SnnSsmError:
         raise

@@ -159,7 +159,9 @@ def run(args: argparse.Namespace) -> int:
     ways: dict[str, Callable[[Any, Recording], FloatArray]] = {}
     if network.linear_readout:
         ways["spike counts"] = lambda part, recording: logits(network, part, recording)
-    reads = network.family.streams and BACKENDS[args.backend].reads_membranes
+    reads = network.family.streams and (
+        BACKENDS[args.backend].reads_membranes or not network.linear_readout
+    )
     if reads:
         ways[f"the population {readout!r}"] = lambda _, recording: accumulated_logits(
             network, recording

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.description.network import FloatArray, Network, Population
-from export.fixed_point.plan import Arithmetic, Plan
-from export.fixed_point.weights import Load, WeightPlan, plan_weights, stored_load, worst_case
+from export.fixed_point.plan import Arithmetic, Arriving, Expected, Plan, Stepped
+from export.fixed_point.weights import Load, WeightPlan, plan_weights, stored_load
 from pynn_models.cells import StateSpaceCell
 from pynn_models.errors import SnnSsmError
 from pynn_models.spinnaker import (
@@ -33,10 +33,17 @@ from pynn_models.spinnaker import (
     run_native,
     state_gain,
 )
-from pynn_models.spinnaker.synapses import RING_MAX, UInt16Array
+from pynn_models.spinnaker.synapses import RING_MAX
 
 _TOP = 14
 _BIAS = 32767.0  # of 2^16, the range of U / 2^15
+
+
+def is_gated(network: Network) -> bool:
+    """Whether a population has gated inputs, or a projection sends membranes."""
+    return any(p.branches is not None for p in network.populations) or any(
+        p.graded for p in network.projections
+    )
 
 
 class SpinnakerNativeError(SnnSsmError):
@@ -53,23 +60,31 @@ class NativePlan(Plan):
     parameters: NativeParameters
     input_bound: FloatArray
 
-    def step(
-        self, network: Network, exc: UInt16Array, inh: UInt16Array, membrane: bool
-    ) -> tuple[NDArray[np.bool_], FloatArray | None]:
-        found = run_native(self.parameters, net_input(exc, inh, self.shifts), membrane=membrane)
+    def step(self, network: Network, arriving: Arriving, membrane: bool) -> Stepped:
+        u = net_input(*arriving.input, self.shifts)
+        found = run_native(self.parameters, u, membrane=membrane)
         if found.membrane is None:
-            return found.spikes, None
+            return Stepped(found.spikes)
         exponent = -15 - self.parameters.membrane_exponent
-        return found.spikes, np.ldexp(found.membrane.astype(np.float64), exponent)
+        return Stepped(found.spikes, np.ldexp(found.membrane.astype(np.float64), exponent))
 
     def modes(
         self, network: Network, population: Population
     ) -> tuple[NDArray[np.complex128], FloatArray]:
-        """``log2(|U| 2^(k - 31) sum_k |abar|^k)``; 0 for less than one unit."""
-        gain = state_gain(population.state_space, network.timestep, network.steps)
-        largest = np.ldexp(self.input_bound, 15)[:, None] * gain
-        reach = np.maximum(np.ldexp(largest, self.parameters.gain_shift - 31), 1.0)
-        return self.parameters.abar, np.log2(reach)
+        return native_modes(network, population, self.parameters, self.input_bound)
+
+
+def native_modes(
+    network: Network, population: Population, parameters: NativeParameters, bound: FloatArray
+) -> tuple[NDArray[np.complex128], FloatArray]:
+    """The poles, and ``log2(|U| 2^(k - 31) sum_k |abar|^k)``, 0 for less than one unit.
+
+    ``bound`` (H,): of ``|U| / 2^15``.
+    """
+    gain = state_gain(population.state_space, network.timestep, network.steps)
+    largest = np.ldexp(bound, 15)[:, None] * gain
+    reach = np.maximum(np.ldexp(largest, parameters.gain_shift - 31), 1.0)
+    return parameters.abar, np.log2(reach)
 
 
 def scaled_cell(cell: StateSpaceCell, scale: FloatArray) -> StateSpaceCell:
@@ -83,11 +98,14 @@ def scaled_cell(cell: StateSpaceCell, scale: FloatArray) -> StateSpaceCell:
     )
 
 
-def plan_native(network: Network, population: Population, load: Load = worst_case) -> NativePlan:
+def plan_native(
+    network: Network, population: Population, load: Load | None = None
+) -> NativePlan:
     """The plan of a population of state-space cells, the accumulators of a readout among them.
 
-    ``load``: of its ring buffers. Raises :class:`SpinnakerNativeError`, naming population and
-    neuron, for a cell whose readout or threshold is beyond every scaling.
+    ``load``: of its ring buffers, for all inputs if not given. Raises
+    :class:`SpinnakerNativeError`, naming population and neuron, for a cell whose readout or
+    threshold is beyond every scaling.
     """
     limit = _BIAS / np.maximum(np.abs(population.cell.bias), 2.0**-100)
     plan = plan_weights(network, population, _TOP, load=load, limit=limit)
@@ -113,10 +131,19 @@ def _input_bound(
     return np.maximum(np.abs(exc + constant), np.abs(inh - constant))
 
 
-def _instructions(cell: StateSpaceCell) -> int:
+def native_instructions(cell: StateSpaceCell) -> int:
     """``75 + 28 N``, or ``75 + 16 N`` for real modes: as ``benchmarks/arm_instructions.py`` prints,
     with what sPyNNaker's binary adds to each."""
     return 75 + (28 if cell.is_complex else 16) * cell.n_modes
 
 
-NATIVE = Arithmetic("native", plan=plan_native, instructions=_instructions)
+def _plan(network: Network, population: Population, expected: Expected) -> NativePlan:
+    return plan_native(network, population, expected.load)
+
+
+NATIVE = Arithmetic(
+    "native",
+    takes=lambda network: network.cells == "native" and not is_gated(network),
+    plan=_plan,
+    instructions=lambda population: native_instructions(population.state_space),
+)

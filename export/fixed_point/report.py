@@ -2,9 +2,14 @@
 
 Weights, a neuron j of a projection::
 
-    bits_j = log2(sqrt(sum_i w_ij^2 / sum_i (stored_ij 2^(r - 15) / g_j - |w_ij|)^2))
+    bits_j = log2(sqrt(sum_i w_ij^2 / sum_i (held_ij - w_ij)^2)),    held = stored 2^(r - 15) / g_j
 
-the signal over the rounding. Modes, abar as trained and as the
+the signal over the rounding; a graded projection's are signed, in the core's own memory, and have
+no shift. Gated sums, of what the formats are made for and of what they hold,
+
+    bits = log2(what a sum holds / what it reaches)
+
+Modes, abar as trained and as the
 board has it (Q0.31 in a native cell, the u0.32 decay in a stock one)::
 
     drift = | |abar'| - |abar| |,  | arg abar' - arg abar |
@@ -21,9 +26,16 @@ from typing import Any
 import numpy as np
 
 from export.description.inspection import table
-from export.description.network import FloatArray, Network, Population, Projection
+from export.description.network import (
+    INPUT_RECEPTOR,
+    FloatArray,
+    Network,
+    Population,
+    Projection,
+)
 from export.fixed_point.plan import Plan
-from export.fixed_point.registry import ARITHMETIC
+from export.fixed_point.reach import Reach, reach_for_all
+from export.fixed_point.registry import arithmetic_of
 from export.fixed_point.simulation import SpinnakerPlan
 from export.fixed_point.weights import stored_load
 from pynn_models.cells import propagator
@@ -33,11 +45,11 @@ from pynn_models.spinnaker.synapses import RING_MAX
 @dataclass(frozen=True)
 class WeightRow:
     """A projection: ``zero``, weights that became 0; ``saturated``, that are cut to 65535;
-    effective bits of the median and the worst neuron (inf: exact)."""
+    effective bits of the median and the worst neuron (inf: exact). ``shifts``: None if graded."""
 
     projection: str
     synapses: int
-    shifts: tuple[int, int]
+    shifts: tuple[int, int] | None
     zero: int
     saturated: int
     bits_median: float
@@ -46,10 +58,11 @@ class WeightRow:
 
 @dataclass(frozen=True)
 class RingRow:
-    """A population's ring buffers: ``load``, the largest sum when all sources spike, over 65535
+    """A receptor's ring buffers: ``load``, the largest sum when all sources spike, over 65535
     (excitatory, inhibitory); ``can_saturate``, neurons of a load above 1; log2 of the scales."""
 
     population: str
+    receptor: str
     neurons: int
     load: tuple[float, float]
     can_saturate: int
@@ -75,35 +88,63 @@ class ModeRow:
         return 31 - self.reach[1]
 
 
+@dataclass(frozen=True)
+class SumRow:
+    """A population's sums of one kind (input, value, gate, product of all branches).
+
+    ``reach``: the largest that the formats are made for, in the network's units; ``bound``: what
+    inputs could make of it at most; ``saturates``: neurons (times branches) whose sum could leave
+    its 32 bits.
+    """
+
+    population: str
+    sums: str
+    number: int
+    reach: float
+    bound: float
+    saturates: int
+
+
 def weight_row(projection: Projection, plan: Plan) -> WeightRow:
     """The row of one projection; ``plan``: of its target."""
-    signs = np.stack([np.maximum(projection.weights, 0), np.maximum(-projection.weights, 0)])
-    stored = np.stack(plan.stored(projection)).astype(np.float64)  # (2, pre, post)
-    unit = 2.0 ** (np.array(plan.shifts) - 15)[:, None, None] / plan.scale
-    error = ((stored * unit - signs) ** 2).sum(axis=(0, 1))
-    signal = (signs**2).sum(axis=(0, 1))
+    weights, held = projection.weights, plan.held(projection)  # (pre, post)
+    error = ((held - weights) ** 2).sum(axis=0)
+    signal = (weights**2).sum(axis=0)
     with np.errstate(divide="ignore"):
         ratio = np.where(error > 0, signal / np.where(error > 0, error, 1), np.inf)
         bits = np.log2(ratio) / 2
     bits = bits[signal > 0] if (signal > 0).any() else np.array([np.inf])
+    shifts, saturated = None, 0
+    if not projection.graded:
+        found = plan.at(projection.receptor)
+        shifts = found.shifts
+        unit = np.where(weights > 0, *(2.0 ** (r - 15) for r in shifts)) / found.scale
+        saturated = int((np.rint(np.abs(weights) / unit) > RING_MAX).sum())
+    at = "" if projection.receptor == INPUT_RECEPTOR else f" ({projection.receptor})"
     return WeightRow(
-        projection=f"{projection.source} -> {projection.target}",
-        synapses=projection.weights.size,
-        shifts=plan.shifts,
-        zero=int(((signs > 0) & (stored == 0)).sum()),
-        saturated=int((np.rint(signs / unit) > RING_MAX).sum()),
+        projection=f"{projection.source} -> {projection.target}{at}",
+        synapses=weights.size,
+        shifts=shifts,
+        zero=int(((weights != 0) & (held == 0)).sum()),
+        saturated=saturated,
         bits_median=float(np.median(bits)),
         bits_least=float(bits.min()),
     )
 
 
-def ring_row(network: Network, population: Population, plan: Plan) -> RingRow:
-    """The ring buffers of one population."""
-    load = stored_load(network, population, plan)  # (2, H)
-    scales = np.rint(np.log2(plan.scale)).astype(int)
+def ring_row(
+    network: Network, population: Population, plan: Plan, receptor: str = INPUT_RECEPTOR
+) -> RingRow:
+    """The ring buffers of one receptor of a population."""
+    found = plan.at(receptor)
+    load = stored_load(
+        network, population, found, receptor=receptor, constant=plan.always(receptor)
+    )  # (2, H)
+    scales = np.rint(np.log2(found.scale)).astype(int)
     exc, inh = (float(v) for v in load.max(axis=1) / RING_MAX)
     return RingRow(
         population=population.name,
+        receptor=receptor,
         neurons=population.size,
         load=(exc, inh),
         can_saturate=int((load > RING_MAX).any(axis=0).sum()),
@@ -111,9 +152,29 @@ def ring_row(network: Network, population: Population, plan: Plan) -> RingRow:
     )
 
 
+def sum_rows(population: Population, plan: Plan, bound: Reach) -> list[SumRow]:
+    """The gated sums of one population; none of one that has no products nor graded inputs."""
+    rows = []
+    for name, (held, reach) in plan.sums().items():
+        most = getattr(bound, name)
+        if not most.size or not most.any():
+            continue
+        rows.append(
+            SumRow(
+                population=population.name,
+                sums="input" if name == "total" else name,
+                number=most.size,
+                reach=float(np.minimum(reach, most).max()),
+                bound=float(most.max()),
+                saturates=int((most > held).sum()),
+            )
+        )
+    return rows
+
+
 def mode_row(network: Network, population: Population, plan: Plan) -> ModeRow | None:
     """The modes of one population; None if it has none."""
-    cell = population.state_space
+    cell = population.kind.linear(population.cell)
     if cell.n_modes == 0:
         return None
     a_re, a_im = propagator(cell.tau, cell.omega, network.timestep)
@@ -137,64 +198,86 @@ def _where(values: FloatArray) -> tuple[int, int]:
     return int(h), int(n)
 
 
-def _rows(
-    network: Network, plan: SpinnakerPlan
-) -> tuple[list[WeightRow], list[RingRow], list[ModeRow]]:
+@dataclass(frozen=True)
+class PlanTables:
+    """The rows of :func:`describe_plan`."""
+
+    projections: list[WeightRow]
+    ring_buffers: list[RingRow]
+    sums: list[SumRow]
+    modes: list[ModeRow]
+
+
+def plan_tables(network: Network, plan: SpinnakerPlan) -> PlanTables:
+    """A row a projection, a receptor, a kind of sum, and a population with modes."""
     found = [(network.population(name), p) for name, p in plan.populations.items()]
-    weights = [
-        weight_row(projection, p)
-        for population, p in found
-        for projection in network.incoming(population.name)
-    ]
-    modes = [row for row in (mode_row(network, *pair) for pair in found) if row]
-    return weights, [ring_row(network, *pair) for pair in found], modes
+    bounds = reach_for_all(network) if arithmetic_of(network).gated else {}
+    return PlanTables(
+        [weight_row(q, p) for population, p in found for q in network.incoming(population.name)],
+        [ring_row(network, *pair, name) for pair in found for name in pair[1].names],
+        [
+            row
+            for population, p in found
+            if bounds
+            for row in sum_rows(population, p, bounds[population.name])
+        ],
+        [row for row in (mode_row(network, *pair) for pair in found) if row],
+    )
 
 
 def plan_rows(network: Network, plan: SpinnakerPlan) -> dict[str, list[dict[str, Any]]]:
-    """The rows of :func:`describe_plan`: ``projections``, ``ring_buffers``, ``modes``."""
-    weights, rings, modes = _rows(network, plan)
-    return {
-        "projections": [asdict(row) for row in weights],
-        "ring_buffers": [asdict(row) for row in rings],
-        "modes": [asdict(row) for row in modes],
-    }
+    """The rows of :func:`describe_plan`: ``projections``, ``ring_buffers``, ``sums``, ``modes``."""
+    tables = plan_tables(network, plan)
+    return {name: [asdict(row) for row in rows] for name, rows in vars(tables).items()}
 
 
 def describe_plan(network: Network, plan: SpinnakerPlan) -> str:
-    """The tables, as text: projections, ring buffers, modes."""
-    weights, rings, modes = _rows(network, plan)
+    """The tables, as text: projections, ring buffers, sums of gated inputs, modes."""
+    tables = plan_tables(network, plan)
     kind = "for the calibration samples" if plan.calibrated else "for all inputs in range"
-    saturating = sum(row.can_saturate for row in rings)
+    saturating = sum(row.can_saturate for row in tables.ring_buffers)
+    limited = sum(row.saturates for row in tables.sums)
     lines = [
         f"SpiNNaker's arithmetic, planned {kind}: states never overflow, "
         + (f"the ring buffers of {saturating} neuron(s) may." if saturating
            else "ring buffers neither."),
+        *([f"Products have no bound for all inputs: {limited} sum(s) would saturate if they went "
+           "beyond what is planned for."] if limited else []),
         "",
         table(
             ["projection", "synapses", "shift exc", "inh", "became zero", "saturated",
              "effective bits", "worst neuron"],
-            [[w.projection, w.synapses, *w.shifts, w.zero, w.saturated, f"{w.bits_median:.1f}",
-              f"{w.bits_least:.1f}"] for w in weights],
+            [[w.projection, w.synapses, *(w.shifts or ("graded", "")), w.zero, w.saturated,
+              f"{w.bits_median:.1f}", f"{w.bits_least:.1f}"] for w in tables.projections],
         ),
         "",
         table(
             ["ring buffers", "neurons", "scale 2^", "load exc", "inh", "can saturate"],
-            [[r.population, r.neurons, f"{r.scales[0]} .. {r.scales[1]}",
-              *(f"{v:.0%}" for v in r.load), r.can_saturate] for r in rings],
+            [[_named(r), r.neurons, f"{r.scales[0]} .. {r.scales[1]}",
+              *(f"{v:.0%}" for v in r.load), r.can_saturate] for r in tables.ring_buffers],
         ),
         "",
+        *([table(
+            ["gated sums", "of", "number", "planned for", "bound for all inputs", "can saturate"],
+            [[s.population, s.sums, s.number, f"{s.reach:.3g}", f"{s.bound:.3g}", s.saturates]
+             for s in tables.sums],
+        ), ""] if tables.sums else []),
         table(
             ["modes", "number", "drift of |abar|", "worst", "of arg (rad)", "worst",
              "state bits used", "headroom"],
             [[m.population, m.modes, f"{m.radius_drift:.2g}", list(m.radius_worst),
               f"{m.angle_drift:.2g}", list(m.angle_worst),
               f"{m.reach[0] + 1:.1f} .. {m.reach[1] + 1:.1f}", f"{m.headroom:.1f}"]
-             for m in modes],
+             for m in tables.modes],
         ),
         "",
         "load: all sources spiking at once, of 65535; worst: [neuron, mode]",
     ]  # fmt: skip
-    note = ARITHMETIC[network.cells].note
+    note = arithmetic_of(network).note
     if note:
         lines.append(note)
     return "\n".join(lines)
+
+
+def _named(row: RingRow) -> str:
+    return row.population + ("" if row.receptor == INPUT_RECEPTOR else f" ({row.receptor})")

@@ -1,7 +1,8 @@
 """Runs a Network in SpiNNaker's integers, a batch of samples at a time::
 
-    exc, inh = min(65535, sum_i s_i stored_ij)         ring buffers, one a sign
+    exc, inh = min(65535, sum_i s_i stored_ij)         ring buffers, one a sign and receptor
     native:  U = (exc << r_exc) - (inh << r_inh), then pynn_models.spinnaker.run_native
+    gated:   U = pynn_models.spinnaker.gated.gated_input, then the same
     stock:   pynn_models.spinnaker.run_stock
 
 Every population runs over the whole sequence before the next. On the board, population l does step
@@ -10,6 +11,7 @@ nothing does, so that latencies and delays shift ticks and nothing else: here th
 
 A plan for all inputs (:func:`plan_network`) cannot overflow. One for the spikes of calibration
 samples (:func:`calibrate`) leaves weights more bits, and its ring buffers may saturate for others.
+Products of gated spiking units have no bound for all inputs: they saturate under either plan.
 """
 
 from __future__ import annotations
@@ -17,18 +19,18 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from export.description.network import FloatArray, Network, Population
-from export.fixed_point.plan import Plan
-from export.fixed_point.registry import ARITHMETIC
-from export.fixed_point.support import check_supported
-from export.fixed_point.weights import observed, stored_load, worst_case
+from export.description.network import INPUT_RECEPTOR, FloatArray, Network, Population
+from export.fixed_point.plan import Arithmetic, Arriving, Expected, Plan, Stepped
+from export.fixed_point.reach import planned_reach
+from export.fixed_point.registry import arithmetic_of
+from export.fixed_point.weights import Load, observed, stored_load
 from export.samples.inputs import as_samples, encode
 from export.samples.recording import Recording, concatenate
 from pynn_models.errors import SnnSsmError
@@ -36,6 +38,7 @@ from pynn_models.spinnaker import (
     Arrival,
     ring_buffer,
 )
+from pynn_models.spinnaker.native_parameters import Int32Array
 from pynn_models.spinnaker.synapses import RING_MAX, UInt16Array
 
 NAME = "spinnaker-software"
@@ -53,7 +56,7 @@ class PlanOverflowError(SnnSsmError):
 
 
 class SaturationWarning(UserWarning):
-    """Ring buffers that were full in a run."""
+    """Ring buffers that were full in a run, or products that were cut to 32 bits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,11 +70,11 @@ class SpinnakerPlan:
     calibrated: bool = False
 
 
-def _check(network: Network) -> None:
-    check_supported(network)
+def _check(network: Network) -> Arithmetic:
+    found = arithmetic_of(network)
     source = network.source
     if source.encoding != "current":
-        return
+        return found
     remedy = (
         "Export the network with --input bits, which is exact."
         if source.bits
@@ -85,15 +88,33 @@ def _check(network: Network) -> None:
 
 
 def plan_network(network: Network) -> SpinnakerPlan:
-    """The plan with which nothing overflows, whatever the input.
+    """The plan with which nothing overflows, whatever the input; products of sums saturate.
 
     Raises :class:`SpinnakerInputError`, ``SpinnakerUnsupportedError``, and the errors of the
     populations' plans.
     """
-    _check(network)
-    arithmetic = ARITHMETIC[network.cells]
-    plans = {p.name: arithmetic.plan(network, p, worst_case) for p in arithmetic.mapped(network)}
-    return SpinnakerPlan(plans)
+    planner = _Planner(network, None)
+    for population in planner.arithmetic.mapped(network):
+        planner.add(population, None)
+    return SpinnakerPlan(planner.plans)
+
+
+class _Planner:
+    """Plans population by population, in the order in which they depend on each other."""
+
+    def __init__(self, network: Network, samples: NDArray[Any] | None) -> None:
+        self.network, self.arithmetic = network, _check(network)
+        self.plans: dict[str, Plan] = {}
+        self._reach = planned_reach(network, samples) if self.arithmetic.gated else {}
+        self._sent: dict[str, int] = {}
+
+    def add(self, population: Population, load: Load | None) -> Plan:
+        """Its plan, which it keeps."""
+        expected = Expected(load, self._reach, self._sent)
+        plan = self.arithmetic.plan(self.network, population, expected)
+        self.plans[population.name] = plan
+        self._sent[population.name] = plan.sent
+        return plan
 
 
 def calibrate(network: Network, samples: NDArray[Any]) -> SpinnakerPlan:
@@ -103,21 +124,19 @@ def calibrate(network: Network, samples: NDArray[Any]) -> SpinnakerPlan:
     the ring buffers' loads are exact. States do not overflow for any input.
     Raises as :func:`plan_network`, and ``InputError``.
     """
-    _check(network)
-    emitted: dict[str, NDArray[np.uint8]] = {network.source.name: _bits(network, samples)}
-    plans: dict[str, Plan] = {}
-    arithmetic = ARITHMETIC[network.cells]
-    for population in arithmetic.mapped(network):
-        sources = [emitted[p.source] for p in network.incoming(population.name)]
-        plans[population.name] = arithmetic.plan(network, population, observed(sources))
-        parts = _batches(emitted, len(samples))
+    planner = _Planner(network, samples)
+    sent = _Sent({network.source.name: _bits(network, samples)})
+    for population in planner.arithmetic.mapped(network):
+        plan = planner.add(population, observed(sent.spikes))
+        parts = sent.batches(len(samples))
         with _threads() as threads:
-            done = threads.map(
-                lambda part, p=population: _step(network, p, plans[p.name], part, False), parts
+            done = list(
+                threads.map(
+                    lambda part, p=population, q=plan: _step(network, p, q, part, False), parts
+                )
             )
-            fired = np.concatenate([spikes for spikes, _, _ in done])
-        emitted[population.name] = fired.view(np.uint8)
-    return SpinnakerPlan(plans, calibrated=True)
+        sent.add(population, [found for found, _ in done])
+    return SpinnakerPlan(planner.plans, calibrated=True)
 
 
 def make_plan(network: Network, calibration: NDArray[Any] | None = None) -> SpinnakerPlan:
@@ -131,16 +150,20 @@ def make_plan(network: Network, calibration: NDArray[Any] | None = None) -> Spin
 def check_plan(network: Network, plan: SpinnakerPlan) -> None:
     """Raise :class:`PlanOverflowError` unless every ring buffer holds all its sources at once."""
     for name, found in plan.populations.items():
-        load = stored_load(network, network.population(name), found)  # (2, H)
-        if load.max(initial=0) > RING_MAX:
-            receptor, h = (int(i) for i in np.unravel_index(load.argmax(), load.shape))
-            raise PlanOverflowError(
-                f"population {name!r}, neuron {h}: when all sources spike at once, the "
-                f"{('excitatory', 'inhibitory')[receptor]} ring buffer receives "
-                f"{int(load[receptor, h])}; expected at most {RING_MAX}, it holds no more: "
-                f"{load[receptor, h] / RING_MAX:.3g} times too much. Use the plan for all inputs "
-                "(no calibration), or allow overflow."
-            )
+        for at in found.names:
+            load = stored_load(
+                network, network.population(name), found.at(at), receptor=at,
+                constant=found.always(at),
+            )  # fmt: skip
+            if load.max(initial=0) > RING_MAX:
+                receptor, h = (int(i) for i in np.unravel_index(load.argmax(), load.shape))
+                raise PlanOverflowError(
+                    f"population {name!r}, neuron {h}: when all sources spike at once, the "
+                    f"{('excitatory', 'inhibitory')[receptor]} ring buffer of its {at} receives "
+                    f"{int(load[receptor, h])}; expected at most {RING_MAX}, it holds no more: "
+                    f"{load[receptor, h] / RING_MAX:.3g} times too much. Use the plan for all "
+                    "inputs (no calibration), or allow overflow."
+                )
 
 
 def run(
@@ -165,17 +188,32 @@ def run(
     plan = plan_network(network) if plan is None else plan
     if not allow_overflow:
         check_plan(network, plan)
-    parts = _batches({network.source.name: _bits(network, samples)}, len(samples))
+    parts = _Sent({network.source.name: _bits(network, samples)}).batches(len(samples))
     with _threads() as threads:
         done = list(threads.map(lambda part: _run_part(network, plan, part, membranes), parts))
-    full = [name for name in plan.populations if any(name in names for _, names in done)]
+    _warn(plan, [found for _, found in done])
+    return concatenate([recording for recording, _ in done])
+
+
+def _warn(plan: SpinnakerPlan, parts: list[_Faults]) -> None:
+    full = [name for name in plan.populations if any(name in p.full for p in parts)]
     if full and plan.calibrated:
         warnings.warn(
             f"ring buffers of {', '.join(full)} were full: inputs beyond those of the calibration.",
             SaturationWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
-    return concatenate([recording for recording, _ in done])
+    limited = {
+        name: sum(p.limited.get(name, 0) for p in parts) for name in plan.populations
+    }
+    if any(limited.values()):
+        counts = ", ".join(f"{name} ({n} times)" for name, n in limited.items() if n)
+        warnings.warn(
+            f"products or sums of {counts} were cut to 32 bits: inputs beyond those that the plan "
+            "is for. Calibrate with more samples.",
+            SaturationWarning,
+            stacklevel=3,
+        )
 
 
 def runner(
@@ -200,56 +238,108 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(numba.config.NUMBA_NUM_THREADS)
 
 
-def _batches(emitted: Spikes, samples: int) -> list[Spikes]:
-    starts = range(0, samples, _BATCH)
-    return [{name: s[i : i + _BATCH] for name, s in emitted.items()} for i in starts]
-
-
 def _bits(network: Network, samples: NDArray[Any]) -> NDArray[np.uint8]:
     _check(network)
     return np.asarray(encode(network, samples), np.uint8)
 
 
+@dataclass
+class _Sent:
+    """What each source emits, (B, L, size): ``spikes``, and ``membranes`` where they are graded."""
+
+    spikes: dict[str, NDArray[np.uint8]]
+    membranes: dict[str, Int32Array] = field(default_factory=dict)
+
+    def batches(self, samples: int) -> list[_Sent]:
+        """Parts of a few samples each."""
+        cuts = [slice(i, i + _BATCH) for i in range(0, samples, _BATCH)]
+        return [
+            _Sent(
+                {name: s[cut] for name, s in self.spikes.items()},
+                {name: s[cut] for name, s in self.membranes.items()},
+            )
+            for cut in cuts
+        ]
+
+    def add(self, population: Population, parts: list[Stepped]) -> None:
+        """What a population did, over all batches."""
+        name = population.name
+        self.spikes[name] = np.concatenate([p.spikes for p in parts]).view(np.uint8)
+        sent = [p.sent for p in parts if p.sent is not None]
+        if sent:
+            self.membranes[name] = np.concatenate(sent)
+
+
+@dataclass
+class _Faults:
+    """``full``: the populations whose ring buffers were; ``limited``: cut sums, by population."""
+
+    full: set[str] = field(default_factory=set)
+    limited: dict[str, int] = field(default_factory=dict)
+
+
+def _needed(network: Network, membranes: Collection[str]) -> set[str]:
+    """What spikes or was asked for, and all that these read."""
+    needed = {p.name for p in network.layers} | set(membranes)
+    for population in reversed(network.populations):
+        if population.name in needed:
+            needed |= {p.source for p in network.incoming(population.name)}
+    return needed
+
+
 def _run_part(
-    network: Network, plan: SpinnakerPlan, inputs: Spikes, membranes: Collection[str]
-) -> tuple[Recording, set[str]]:
-    emitted = dict(inputs)
+    network: Network, plan: SpinnakerPlan, part: _Sent, membranes: Collection[str]
+) -> tuple[Recording, _Faults]:
     spikes: dict[str, NDArray[np.bool_]] = {}
     traces: dict[str, FloatArray] = {}
-    full = set()
+    faults, needed = _Faults(), _needed(network, membranes)
     for name, found in plan.populations.items():
-        wanted, silent = name in membranes, name == network.readout.population
-        if silent and not wanted:
+        if name not in needed:
             continue
-        fired, trace, reached = _step(network, network.population(name), found, emitted, wanted)
-        if reached:
-            full.add(name)
-        if not silent:
-            spikes[name] = fired
-            emitted[name] = fired.view(np.uint8)
-        if trace is not None:
-            traces[name] = trace
-    return Recording(NAME, network.timestep, spikes, traces), full
+        population = network.population(name)
+        done, full = _step(network, population, found, part, name in membranes)
+        if full:
+            faults.full.add(name)
+        faults.limited[name] = done.limited
+        part.add(population, [done])
+        if population.spikes:
+            spikes[name] = done.spikes
+        if done.membrane is not None:
+            traces[name] = done.membrane
+    return Recording(NAME, network.timestep, spikes, traces), faults
 
 
 def _buffers(
-    network: Network, population: Population, plan: Plan, emitted: Spikes
+    network: Network, population: Population, plan: Plan, receptor: str, spikes: Spikes
 ) -> tuple[UInt16Array, UInt16Array]:
-    """What the two ring buffers of a population hold at each step, (B, L, H)."""
+    """What the two ring buffers of a receptor hold at each step, (B, L, H)."""
     arrivals: tuple[list[Arrival], list[Arrival]] = ([], [])
-    for projection in network.incoming(population.name):
+    for projection in network.incoming(population.name, receptor):
+        if projection.graded:
+            continue
         for found, stored in zip(arrivals, plan.stored(projection), strict=True):
-            found.append(Arrival(emitted[projection.source], stored))
+            found.append(Arrival(spikes[projection.source], stored))
+    constant = plan.constant() if receptor == INPUT_RECEPTOR else None
+    if constant is not None:
+        always = np.ones((*spikes[network.source.name].shape[:2], 1), np.uint8)
+        for found, stored in zip(arrivals, constant, strict=True):
+            found.append(Arrival(always, stored))
     if arrivals[0]:
         return ring_buffer(arrivals[0]), ring_buffer(arrivals[1])
-    shape = (*emitted[network.source.name].shape[:2], population.size)
+    shape = (*spikes[network.source.name].shape[:2], population.size)
     return np.zeros(shape, np.uint16), np.zeros(shape, np.uint16)
 
 
 def _step(
-    network: Network, population: Population, plan: Plan, emitted: Spikes, membrane: bool
-) -> tuple[NDArray[np.bool_], FloatArray | None, bool]:
-    """Spikes and membrane of one population over the sequence; whether a ring buffer was full."""
-    exc, inh = _buffers(network, population, plan, emitted)
-    full = max(int(exc.max()), int(inh.max())) == RING_MAX
-    return *plan.step(network, exc, inh, membrane), full
+    network: Network, population: Population, plan: Plan, part: _Sent, membrane: bool
+) -> tuple[Stepped, bool]:
+    """One population over the sequence; whether a ring buffer was full."""
+    buffers = {
+        name: _buffers(network, population, plan, name, part.spikes) for name in plan.names
+    }
+    full = max(int(b.max()) for pair in buffers.values() for b in pair) == RING_MAX
+    sends = any(p.graded and p.source == population.name for p in network.projections)
+    graded = {
+        p.source: part.membranes[p.source] for p in network.incoming(population.name) if p.graded
+    }
+    return plan.step(network, Arriving(buffers, graded, sends), membrane), full

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.description.network import FloatArray, Network, Population
-from export.fixed_point.plan import Arithmetic, Plan
-from export.fixed_point.weights import Load, plan_weights, stored_load, worst_case
+from export.fixed_point.plan import Arithmetic, Arriving, Expected, Plan, Stepped
+from export.fixed_point.weights import Load, plan_weights, stored_load
 from pynn_models.errors import SnnSsmError
 from pynn_models.spinnaker import (
     StockCell,
@@ -32,7 +32,7 @@ from pynn_models.spinnaker import (
     stock_constants,
     to_s1615,
 )
-from pynn_models.spinnaker.synapses import RING_MAX, UInt16Array
+from pynn_models.spinnaker.synapses import RING_MAX
 
 _ONE = 2.0**15
 _REACH = 32767.0  # of a state: half of s16.15, so that a threshold can lie outside it
@@ -50,12 +50,10 @@ class StockPlan(Plan):
 
     cell: StockCell
 
-    def step(
-        self, network: Network, exc: UInt16Array, inh: UInt16Array, membrane: bool
-    ) -> tuple[NDArray[np.bool_], FloatArray | None]:
+    def step(self, network: Network, arriving: Arriving, membrane: bool) -> Stepped:
         """No membrane: the board records it before the update, and after a reset."""
         constants = stock_constants(self.cell, network.timestep)
-        return run_stock(constants, exc, inh, self.shifts).spikes, None
+        return Stepped(run_stock(constants, *arriving.input, self.shifts).spikes)
 
     def modes(
         self, network: Network, population: Population
@@ -69,7 +67,7 @@ class StockPlan(Plan):
         return from_u032(constants.dec[0])[:, None].astype(np.complex128), reach[:, None]
 
 
-def _decay_time(tau: float, timestep: float, where: str) -> float:
+def decay_time(tau: float, timestep: float, where: str) -> float:
     """The s16.15 time constant whose decay exponent on the board is nearest to timestep / tau."""
     step = to_s1615(timestep, "timestep")
     wanted = _ONE * timestep / tau  # units of 2^-15
@@ -85,17 +83,18 @@ def _decay_time(tau: float, timestep: float, where: str) -> float:
 
 
 def plan_population(
-    network: Network, population: Population, load: Load = worst_case
+    network: Network, population: Population, load: Load | None = None
 ) -> StockPlan:
     """The plan of a spiking population of a stock network.
 
-    ``load``: of its ring buffers; the state never overflows, since they saturate.
+    ``load``: of its ring buffers, for all inputs if not given; the state never overflows, since
+    they saturate.
     Raises :class:`SpinnakerStockError` or ``FixedPointError``, naming the neuron.
     """
     tau, steps = population.state_space.tau[:, 0], network.steps
     where = f"population {population.name!r}, neuron"
     times = np.array(
-        [_decay_time(float(t), network.timestep, f"{where} {h}") for h, t in enumerate(tau)]
+        [decay_time(float(t), network.timestep, f"{where} {h}") for h, t in enumerate(tau)]
     )
     decay = np.exp(-network.timestep / tau)
     gain = (1 - decay**steps) / (1 - decay)
@@ -125,10 +124,15 @@ def _cell(
     return StockCell(**parameters, v_thresh=(np.floor(lowest * _ONE) + 1) / _ONE)
 
 
+def _plan(network: Network, population: Population, expected: Expected) -> StockPlan:
+    return plan_population(network, population, expected.load)
+
+
 STOCK = Arithmetic(
     "stock",
-    plan=plan_population,
-    instructions=lambda cell: 150,  # at most, of sPyNNaker's own binary
+    takes=lambda network: network.cells == "stock",
+    plan=_plan,
+    instructions=lambda population: 150,  # at most, of sPyNNaker's own binary
     whole=False,
     note="The logits of stock cells are computed from spike counts, on the host.",
 )

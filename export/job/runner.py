@@ -296,7 +296,7 @@ def _has_neo() -> bool:
 
 
 def _execute(job: Job, network: Network, inputs: NDArray[Any]) -> Recording:
-    membranes = needed_membranes(network)  # none of a network that SpiNNaker takes
+    membranes = needed_membranes(network)
     if job.simulator == "software":
         from export.software import simulation as software
 
@@ -307,7 +307,7 @@ def _execute(job: Job, network: Network, inputs: NDArray[Any]) -> Recording:
     if job.simulator == "spiNNaker":
         backend = job.board(network)
         with configured(job.bundle, job.out):
-            return pynn.run(name, network, inputs, backend=backend)
+            return pynn.run(name, network, inputs, membranes=membranes, backend=backend)
     return pynn.run(name, network, inputs, membranes=membranes)
 
 

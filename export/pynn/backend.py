@@ -39,6 +39,9 @@ class Backend(Protocol):
     copies: int | None
     takes_currents: bool
 
+    def takes(self, network: Network) -> bool:
+        """Whether the network is of this backend's cells."""
+
     def setup_arguments(self, network: Network) -> dict[str, Any]:
         """Keyword arguments for ``sim.setup`` under which the network is exact."""
 

@@ -61,7 +61,7 @@ def _names(backend: Backend) -> set[str]:
 def _backend(name: str, network: Network) -> Backend:
     found = _known(name)
     for backend in found:
-        if backend.cells == network.cells:
+        if backend.takes(network):
             return backend
     raise BackendError(
         f"{found[0].module} has no {network.cells} cells yet; expected a network of "
@@ -117,6 +117,10 @@ class Built:
     projections: dict[tuple[str, ...], Any] = field(default_factory=dict)
     recorders: dict[str, Any] = field(default_factory=dict)
     clock: Callable[[], float] = field(default=lambda: 0.0)
+
+    def projections_of(self, projection: Projection) -> Any:
+        """Its PyNN projections, or None of one that needs no synapses or was not built."""
+        return None if projection.graded else self.projections.get(_key(projection))
 
     def record(self, membranes: Collection[str] = ()) -> None:
         """Record every layer's spikes, and the membranes of the named populations."""

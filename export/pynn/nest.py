@@ -62,6 +62,10 @@ class Nest:
     aliases: tuple[str, ...] = ()
     stamp = 1  # what happens in step s is stamped s + 1
     takes_currents = False
+    cells: str
+
+    def takes(self, network: Network) -> bool:
+        return network.cells == self.cells
 
     def _min_delay(self, network: Network) -> int:
         return min(p.delay for p in network.projections)

@@ -8,15 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from export.description.network import Network
+from export.fixed_point.registry import arithmetic_of
 from export.fixed_point.simulation import SpinnakerPlan
-from export.fixed_point.support import check_supported
 from export.pynn.backend import Backend
 from export.pynn.nest import NestNative, NestStock
 from export.pynn.nest_lif import NestLif
 from export.pynn.spinnaker import SpinnakerBackend, SpinnakerStock
+from export.pynn.spinnaker_gated import SpinnakerGated
+from export.pynn.spinnaker_lif import SpinnakerLif
 from export.pynn.spinnaker_native import SpinnakerNative
 
-ON_BOARDS: list[type[SpinnakerNative] | type[SpinnakerStock]] = [SpinnakerNative, SpinnakerStock]
+ON_BOARDS: list[type[SpinnakerBackend]] = [
+    SpinnakerNative,
+    SpinnakerGated,
+    SpinnakerStock,
+    SpinnakerLif,
+]
 
 BACKENDS: list[Callable[[], Backend]] = [
     NestNative,
@@ -36,6 +43,6 @@ def board_backend(
 
     Raises ``SpinnakerUnsupportedError`` for a network of parts that none has.
     """
-    check_supported(network)
+    arithmetic = arithmetic_of(network).name
     found = [make(neurons_per_core, planned, time_scale_factor) for make in ON_BOARDS]
-    return next(backend for backend in found if backend.cells == network.cells)
+    return next(backend for backend in found if backend.arithmetic == arithmetic)

@@ -15,11 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from export.description.network import FloatArray, Network, Population, Projection
 from export.fixed_point.plan import Plan
-from export.fixed_point.registry import ARITHMETIC
-from export.fixed_point.simulation import SpinnakerPlan
+from export.fixed_point.registry import ARITHMETIC, arithmetic_of
+from export.fixed_point.simulation import SpinnakerPlan, plan_network
 from export.fixed_point.stock import HOLD, StockPlan
-from export.fixed_point.support import check_supported
-from export.fixed_point.weights import worst_case
 from export.pynn.backend import BackendError, check_clock, check_timestep
 
 UInt32Array = NDArray[np.uint32]
@@ -43,9 +41,10 @@ class SignError(BackendError):
     """Weights that contradict the sign of their receptor."""
 
 
-def max_delay(neurons_per_core: int) -> int:
-    """``2^(14 - 1 - ceil(log2 neurons))``: the longest delay in steps, for two receptor types."""
-    return 2 ** (RING_BITS - 1 - max(neurons_per_core - 1, 0).bit_length())
+def max_delay(neurons_per_core: int, types: int = 2) -> int:
+    """``2^(14 - ceil(log2 types) - ceil(log2 neurons))``: the longest delay of spikes in steps."""
+    bits = (types - 1).bit_length() + max(neurons_per_core - 1, 0).bit_length()
+    return 2 ** max(RING_BITS - bits, 0)
 
 
 def check_size(neurons_per_core: int) -> None:
@@ -57,11 +56,12 @@ def check_size(neurons_per_core: int) -> None:
         )
 
 
-def check_delays(network: Network, target: str, neurons_per_core: int) -> None:
-    """Raise :class:`DelayLimitError` for a delay onto ``target`` that its cores cannot hold."""
-    longest = max_delay(neurons_per_core)
+def check_delays(network: Network, target: str, neurons_per_core: int, types: int = 2) -> None:
+    """Raise :class:`DelayLimitError` for a delay of spikes onto ``target``, of so many receptor
+    types, that its cores cannot hold."""
+    longest = max_delay(neurons_per_core, types)
     for projection in network.incoming(target):
-        if projection.delay > longest:
+        if projection.delay > longest and not projection.graded:
             raise DelayLimitError(
                 f"{projection}: delay {projection.delay} steps; expected at most {longest} with "
                 f"{neurons_per_core} neurons a core. Export with a shorter delay, or put fewer "
@@ -122,6 +122,7 @@ class SpinnakerBackend:
     module = "pyNN.spiNNaker"
     aliases: tuple[str, ...] = ("spynnaker.pyNN",)
     cells: str
+    arithmetic: str  # its name in the registry
     reads_parameters = False  # what sPyNNaker would load can be compared with ``region``
     lag = 0
     stamp = 0
@@ -142,11 +143,9 @@ class SpinnakerBackend:
     def plan(self, network: Network, population: Population) -> Plan:
         """The population's scales, shifts and parameters: as planned, or for all inputs."""
         if population not in self._plans:
-            self._plans[population] = (
-                ARITHMETIC[self.cells].plan(network, population, worst_case)
-                if self.planned is None
-                else self.planned.populations[population.name]
-            )
+            planned = plan_network(network) if self.planned is None else self.planned
+            for name, plan in planned.populations.items():
+                self._plans[network.population(name)] = plan
         return self._plans[population]
 
     def population(
@@ -162,7 +161,11 @@ class SpinnakerBackend:
 
     def mapped(self, network: Network) -> tuple[Population, ...]:
         """The populations that are on the board."""
-        return ARITHMETIC[self.cells].mapped(network)
+        return ARITHMETIC[self.arithmetic].mapped(network)
+
+    def takes(self, network: Network) -> bool:
+        """Whether the network is of these cells."""
+        return network.cells == self.cells and ARITHMETIC[self.arithmetic].takes(network)
 
     def per_core(self, network: Network, population: Population) -> int:
         """Neurons on a core; raises :class:`CoreSizeError` for more than it holds."""
@@ -175,7 +178,7 @@ class SpinnakerBackend:
 
         And ``SpinnakerUnsupportedError`` for a network of parts that no cell here has.
         """
-        check_supported(network)
+        arithmetic_of(network)
         check_timestep(network.timestep, "sPyNNaker")
         for population in self.mapped(network):
             check_delays(network, population.name, self.per_core(network, population))
@@ -274,6 +277,7 @@ class SpinnakerStock(SpinnakerBackend):
     """
 
     cells = "stock"
+    arithmetic = "stock"
     copies: int | None = 4  # a spike reaches the cores of every copy, and costs there
 
     def plan(self, network: Network, population: Population) -> StockPlan:

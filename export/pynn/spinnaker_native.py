@@ -31,7 +31,7 @@ from pynn_models.spinnaker import neuron_words
 _MEMORY = 55_650 - 1_800
 _NEURON, _OVERHEAD = 16, 12
 _MODE = {True: 24, False: 12}
-_RING = 4  # bytes a neuron and slot: two receptors of 16 bits
+_RING = 2  # bytes a neuron, slot and receptor type
 
 
 def neuron_bytes(modes: int, is_complex: bool) -> int:
@@ -41,13 +41,18 @@ def neuron_bytes(modes: int, is_complex: bool) -> int:
 
 def capacity(modes: int, is_complex: bool, delay: int) -> int:
     """The neurons that fit a core, at most 256, if spikes arrive ``delay`` steps late at most."""
+    return fitting(neuron_bytes(modes, is_complex), delay)
+
+
+def fitting(size: int, delay: int, types: int = 2, fixed: int = 0) -> int:
+    """The same of neurons of ``size`` bytes, with ``types`` receptor types and ``fixed`` bytes."""
     slots = max(2, 1 << (delay - 1).bit_length())
-    size = neuron_bytes(modes, is_complex) + _OVERHEAD
-    fitting = 0
+    ring = _RING * slots * (1 << (types - 1).bit_length())
+    most = 0
     for n in range(1, CORE_LIMIT + 1):
-        if n * size + _RING * slots * (1 << (n - 1).bit_length()) <= _MEMORY:
-            fitting = n
-    return fitting if fitting < 8 else fitting - fitting % 8
+        if n * (size + _OVERHEAD) + ring * (1 << (n - 1).bit_length()) + fixed <= _MEMORY:
+            most = n
+    return most if most < 8 else most - most % 8
 
 
 class SpinnakerNative(SpinnakerBackend):
@@ -60,6 +65,7 @@ class SpinnakerNative(SpinnakerBackend):
     """
 
     cells = "native"
+    arithmetic = "native"
     reads_parameters = True
     copies: int | None = None
 
@@ -69,19 +75,19 @@ class SpinnakerNative(SpinnakerBackend):
     def per_core(self, network: Network, population: Population) -> int:
         cell = population.state_space
         delay = max((p.delay for p in network.incoming(population.name)), default=1)
-        fitting = capacity(cell.n_modes, cell.is_complex, delay)
+        most = capacity(cell.n_modes, cell.is_complex, delay)
         wanted = self.neurons_per_core
         if wanted is not None:
             check_size(wanted)
         check_delays(network, population.name, wanted or 1)
-        if fitting < (wanted or 1):
+        if most < (wanted or 1):
             raise CoreSizeError(
                 f"population {population.name!r}: {wanted or 1} neurons a core; expected at most "
-                f"{fitting}: each takes {neuron_bytes(cell.n_modes, cell.is_complex)} bytes of a "
+                f"{most}: each takes {neuron_bytes(cell.n_modes, cell.is_complex)} bytes of a "
                 "core's 64 KiB, which also hold its ring buffers and tables. "
-                + ("Choose fewer." if fitting else "Train with fewer modes.")
+                + ("Choose fewer." if most else "Train with fewer modes.")
             )
-        return wanted or min(fitting, NEURONS_PER_CORE)
+        return wanted or min(most, NEURONS_PER_CORE)
 
     def prepare(self, sim: Any, network: Network) -> None:
         from pynn_models.spinnaker.neuron import require_binary

@@ -43,8 +43,8 @@ class MissingBinaryError(SnnSsmError):
     """A board without the program of the native cell."""
 
 
-def require_binary() -> None:
-    """Raise :class:`MissingBinaryError` if a board is to run and :data:`BINARY` is not found.
+def require_binary(binary: str = BINARY) -> None:
+    """Raise :class:`MissingBinaryError` if a board is to run and ``binary`` is not found.
 
     Looked for where sPyNNaker looks, and in the folder that :data:`BINARY_FOLDER` names.
     """
@@ -54,10 +54,10 @@ def require_binary() -> None:
     if folder:
         SpynnakerDataView.register_binary_search_path(os.fspath(Path(folder).resolve()))
     try:
-        SpynnakerDataView.get_executable_path(BINARY)
+        SpynnakerDataView.get_executable_path(binary)
     except KeyError as error:
         raise MissingBinaryError(
-            f"{BINARY}, the program of the native cell, is not in "
+            f"{binary}, the program of these cells, is not in "
             f"{folder or 'a folder that sPyNNaker searches'}; expected it there, since sPyNNaker "
             "ships stock cells only. Build it (docs/how-to/spinnaker.md) and name its folder in "
             f"the environment variable {BINARY_FOLDER}; or use the virtual board, or a network of "
@@ -65,7 +65,7 @@ def require_binary() -> None:
         ) from error
 
 
-class _HostStruct(Struct):  # type: ignore[misc]
+class HostStruct(Struct):  # type: ignore[misc]
     """Always written by the host: the cores' own generator knows no such formats."""
 
     @property
@@ -92,8 +92,8 @@ class StateSpaceImpl(AbstractNeuronImpl):  # type: ignore[misc]
             )
         )
         self._structs = [
-            _HostStruct([(DataType.UINT32, name) for name in _GLOBAL], StructRepeat.GLOBAL),
-            _HostStruct([(DataType.INT32, name) for name in self._fields]),
+            HostStruct([(DataType.UINT32, name) for name in _GLOBAL], StructRepeat.GLOBAL),
+            HostStruct([(DataType.INT32, name) for name in self._fields]),
         ]
 
     @property

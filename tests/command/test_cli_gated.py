@@ -113,20 +113,22 @@ def test_evaluate_a_gated_checkpoint(tmp_path, capsys):
     assert "5 samples; spike rate" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("kind", "reason"), [
-    ("glu", "its gated inputs (glu) need products"), ("lif", "lif cells"),
-])
-def test_spinnaker_is_refused_by_every_command(tmp_path, capsys, kind, reason):
+@pytest.mark.parametrize("kind", ["glu", "gsu", "lif"])
+def test_spinnakers_arithmetic_by_every_command(tmp_path, capsys, kind):
     files = make(tmp_path, kind)
     network, data = files / "network", files / "samples.npz"
-    for arguments in (
-        ["inspect", network, "--spinnaker"],
-        ["run", network, "--data", data, "--backend", "spinnaker-software"],
-        ["verify", network, "--data", data, "--backends", "spinnaker-software"],
-    ):
-        message = refusal(capsys, *arguments)
-        assert message.startswith("snn-ssm: SpinnakerUnsupportedError: population 'layer")
-        assert reason in message and "Use the backend software or nest" in message
+    assert call("inspect", network, "--spinnaker") == 0
+    assert "SpiNNaker's arithmetic, planned for all inputs" in capsys.readouterr().out
+    backend = ["--backend", "spinnaker-software"]
+    for more in ([], ["--calibration", data]):
+        assert call("run", network, "--data", data, *backend, *more) == 0
+        assert "5 samples" in capsys.readouterr().out
+    names = "software,spinnaker-software"
+    assert call("verify", network, "--data", data, "--backends", names) == 0
+    assert call("inspect", network, "--spinnaker", "--json", tmp_path / "plan.json") == 0
+    rows = json.loads((tmp_path / "plan.json").read_text())
+    assert rows["projections"][0]["projection"] == "input -> layer0"
+    assert bool(rows["sums"]) == (kind != "lif")
 
 
 def test_what_does_not_lower_is_refused_and_nothing_written(tmp_path, capsys):

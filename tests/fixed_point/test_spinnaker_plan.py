@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.random_networks import checkpoint_of, network_of, network_samples, samples_of
 
-from export.description.network import Network
+from export.description.network import Network, Projection, Source
 from export.fixed_point import simulation as spinnaker
 from export.fixed_point.native import SpinnakerNativeError, scaled_cell
 from export.fixed_point.report import describe_plan, mode_row, ring_row, weight_row
@@ -152,13 +152,29 @@ def test_a_sum_that_only_rounding_makes_too_large_is_scaled_down():
 def test_the_loads_of_calibration_are_those_of_its_spikes():
     rng = np.random.default_rng(0)
     spikes = [(rng.random((3, 7, n)) < 0.4).astype(np.uint8) for n in (4, 9)]
+    projections = [Projection(f"layer{n}", "target", np.zeros((n, 5)), 1) for n in (4, 9)]
     matrices = [rng.integers(0, 99, (n, 5)).astype(float) for n in (4, 9)]
     largest = [max(m[:, j].max() for m in matrices) for j in range(5)]
     for b, k, j in np.ndindex(3, 7, 5):
         here = sum(float(s[b, k] @ m[:, j]) for s, m in zip(spikes, matrices, strict=True))
         largest[j] = max(largest[j], here)
-    assert observed(spikes)(matrices).tolist() == largest
-    assert worst_case(matrices).tolist() == sum(m.sum(axis=0) for m in matrices).tolist()
+    emitted = dict(zip(("layer4", "layer9"), spikes, strict=True))
+    assert observed(emitted)(projections, matrices).tolist() == largest
+
+
+def test_the_load_of_all_inputs_is_what_one_step_can_bring():
+    """Every source at once; of symbols, which come one a step, the largest weight."""
+    rng = np.random.default_rng(1)
+    names, matrices = ("input", "layer0"), [rng.random((4, 5)), rng.random((9, 5))]
+    projections = [
+        Projection(n, "target", m, 1) for n, m in zip(names, matrices, strict=True)
+    ]
+    for source, first in (
+        (Source("input", "bits", 2, 2), matrices[0].sum(axis=0)),
+        (Source("input", "token", 1, 0, 4), matrices[0].max(axis=0)),
+    ):
+        found = worst_case(source)(projections, matrices)
+        assert np.allclose(found, first + matrices[1].sum(axis=0), rtol=1e-15)
 
 
 @pytest.mark.parametrize("stock", [False, True])

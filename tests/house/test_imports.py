@@ -27,6 +27,7 @@ IMPORTS_A_SIMULATOR = {
     "pynn_models/nest/neuron.py",
     "pynn_models/nest/projection.py",
     "pynn_models/nest/synapses.py",
+    "pynn_models/spinnaker/gated_neuron.py",
     "pynn_models/spinnaker/neuron.py",
 }
 # The emulated board, whose library is under another licence: loaded with its room alone.

@@ -1,6 +1,7 @@
 """A job for a board: what it needs there, said before it is queued, and carried with it."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,7 +44,8 @@ def refusal(capsys, *arguments):
 def on_board(monkeypatch, found):
     """``run.py spiNNaker`` without a board: SpiNNaker's integers, with the backend's own plans."""
 
-    def run(name, network, inputs, *, backend):
+    def run(name, network, inputs, *, membranes, backend):
+        assert membranes == []
         found.append((backend.neurons_per_core, backend.setup_arguments(network)))
         plan = integers.SpinnakerPlan(
             {p.name: backend.plan(network, p) for p in backend.mapped(network)}, calibrated=True
@@ -128,12 +130,12 @@ def test_calibration_is_for_results(files, capsys):
     assert "--calibration is for a job's results" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("kind", "reason"), [
-    ("glu", "need products and an exponential a step"),
-    ("lif", "its neurons are lif cells"),
-])
-def test_what_cannot_run_there_is_refused_when_the_job_is_made(tmp_path, capsys, kind, reason):
-    _, network, inputs = lowered(kind, 1, steps=12, count=3)
+def test_what_cannot_run_there_is_refused_when_the_job_is_made(tmp_path, capsys):
+    _, network, inputs = lowered("lif", 1, steps=12, count=3)
+    layer = network.layers[0]
+    cell = replace(layer.cell, theta=layer.cell.theta - 10)
+    network = replace(network, populations=(replace(layer, cell=cell), *network.populations[1:]))
+    reason = "'layer0', neuron 0: theta is"
     save_network(network, tmp_path / "network")
     np.savez(tmp_path / "samples.npz", inputs=inputs, labels=[0, 1, 2])
     assert reason in refusal(capsys, tmp_path)
@@ -189,7 +191,7 @@ def test_two_at_once_in_one_directory(files, capsys, monkeypatch):
     assert make(files) == 0
     said = []
 
-    def second(name, network, inputs, *, backend):
+    def second(name, network, inputs, *, membranes, backend):
         said.append(run_here(files / "job", "spiNNaker"))
         raise JobError("enough")
 

@@ -96,7 +96,7 @@ def on_spinnaker(bundle, capsys, monkeypatch, home, settings=None):
         monkeypatch.setenv("XDG_CONFIG_HOME", str(settings))
     seen = {}
 
-    def started(name, network, inputs, *, backend):
+    def started(name, network, inputs, *, membranes, backend):
         seen["home"] = os.environ["HOME"]
         seen["there"] = Path("spynnaker.cfg").is_file() and Path("spynnaker.cfg").read_text()
         raise BackendError(f"no {name} here")

@@ -124,7 +124,8 @@ def test_the_decays_of_training_are_those_of_the_board(timestep):
     network = SimpleNamespace(
         timestep=timestep,
         steps=40,
-        incoming=lambda name: [dataclasses.replace(NETWORK.projections[0], weights=weights)],
+        source=NETWORK.source,
+        incoming=lambda *_: [dataclasses.replace(NETWORK.projections[0], weights=weights)],
     )
     plan = plan_population(network, layer)
     exponent = [kdiv(to_s1615(timestep), to_s1615(t)) for t in plan.cell.tau_syn_E]

@@ -211,15 +211,13 @@ STATE_SPACE_OUT_OF_LINE static int32_t state_space_real_modes(
     return state_space_signed(sum.high);
 }
 
-/* One tick of one neuron: returns y, and whether y > theta in *spike. `current` is added to the
- * input; for a population that is waiting, y is 0 and the modes are left alone. */
-static inline int32_t state_space_step(
+/* The modes of one neuron for an input u: returns y, and whether y > theta in *spike; for a
+ * population that is waiting, y is 0 and the modes are left alone. */
+static inline int32_t state_space_update(
         state_space_neuron_t *neuron, const state_space_population_t *population,
-        state_space_phase_t phase, int32_t current, uint32_t *spike)
+        state_space_phase_t phase, int32_t u, uint32_t *spike)
 {
-    const int32_t u = state_space_add(state_space_add(neuron->input, neuron->bias), current);
     const uint32_t n_modes = population->n_modes;
-    neuron->input = 0;
     *spike = 0;
     if (phase == STATE_SPACE_WAITING) {
         return 0;
@@ -245,6 +243,16 @@ static inline int32_t state_space_step(
     }
     *spike = y > neuron->theta;
     return y;
+}
+
+/* One tick of one neuron. `current` is added to the input, which is thrown away while waiting. */
+static inline int32_t state_space_step(
+        state_space_neuron_t *neuron, const state_space_population_t *population,
+        state_space_phase_t phase, int32_t current, uint32_t *spike)
+{
+    const int32_t u = state_space_add(state_space_add(neuron->input, neuron->bias), current);
+    neuron->input = 0;
+    return state_space_update(neuron, population, phase, u, spike);
 }
 
 #endif /* STATE_SPACE_CORE_H */

@@ -21,8 +21,8 @@
 #define N_BITFIELD_VARS 1
 
 #include <neuron/neuron_recording.h>
+#include <neuron/current_sources/current_source_impl.h> /* first: it says which sources there are */
 #include <neuron/current_sources/current_source.h>
-#include <neuron/current_sources/current_source_impl.h>
 
 #define STATE_SPACE_POPULATION_WORDS (sizeof(state_space_population_t) / sizeof(uint32_t))
 

@@ -6,42 +6,13 @@
  * neurons' words. Exit status: 0, or 1 for an input that ends early or does not fit. */
 #include "state_space_core.h"
 
-enum { READ = 3, WRITE = 4, EXIT = 1, MEMORY_WORDS = 1 << 16, MAX_NEURONS = 256 };
+#include "system.h"
+
+enum { MEMORY_WORDS = 1 << 16, MAX_NEURONS = 256 };
 
 static int32_t memory[MEMORY_WORDS];
 static int32_t inputs[MAX_NEURONS];
 static int32_t outputs[2 * MAX_NEURONS];
-
-static int32_t system_call(int32_t number, int32_t a, void *b, uint32_t c)
-{
-    register int32_t r7 __asm__("r7") = number;
-    register int32_t r0 __asm__("r0") = a;
-    register void *r1 __asm__("r1") = b;
-    register uint32_t r2 __asm__("r2") = c;
-    __asm__ volatile("svc 0" : "+r"(r0) : "r"(r7), "r"(r1), "r"(r2) : "memory");
-    return r0;
-}
-
-static void leave(int32_t status)
-{
-    for (;;) {
-        system_call(EXIT, status, 0, 0);
-    }
-}
-
-/* All bytes of a buffer, in or out, however the pipe cuts them. */
-static void transfer(int32_t number, void *buffer, uint32_t bytes)
-{
-    uint8_t *next = buffer;
-    while (bytes > 0) {
-        const int32_t done = system_call(number, number == WRITE, next, bytes);
-        if (done <= 0) {
-            leave(1);
-        }
-        next += done;
-        bytes -= (uint32_t) done;
-    }
-}
 
 /* A function of its own, so that its instructions can be counted. */
 __attribute__((noinline)) void tick_neurons(

@@ -1,4 +1,4 @@
-/* Stand-in for SpiNNaker's logging. */
+/* Stand-in for SpiNNaker's logging, at the level at which a neuron must print itself. */
 #ifndef STAND_IN_DEBUG_H
 #define STAND_IN_DEBUG_H
 #define LOG_DEBUG 40
