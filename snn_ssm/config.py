@@ -211,7 +211,8 @@ class TrainingConfig:
 
     ``precision``: ``bf16`` keeps parameters, modes and norms in float32 and multiplies matrices in
     bfloat16. ``rate_penalty`` times the mean over layers of ``max(0, spike rate - rate_target)^2``
-    is added to the loss.
+    is added to the loss. ``class_weights``: what the loss of a sample of each class is multiplied
+    by; empty: 1 for all.
     """
 
     epochs: int = 20
@@ -225,6 +226,7 @@ class TrainingConfig:
     precision: str = "float32"
     rate_penalty: float = 0.0
     rate_target: float = 0.0
+    class_weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         _require(self.epochs > 0, "training.epochs", self.epochs, "a positive integer")
@@ -243,6 +245,9 @@ class TrainingConfig:
                  "0 or a positive number")
         _require(0 <= self.rate_target < 1, "training.rate_target", self.rate_target,
                  "a spike rate, 0 <= rate < 1")
+        for i, weight in enumerate(self.class_weights):
+            _require(0 < weight <= _FASTEST, f"training.class_weights[{i}]", weight,
+                     f"a positive number up to {_FASTEST:g}")
 
 
 @dataclass(frozen=True)
@@ -252,6 +257,11 @@ class Config:
     task: TaskConfig = field(default_factory=TaskConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self) -> None:
+        count = len(self.training.class_weights)
+        _require(count in (0, self.model.classes), "training.class_weights", f"{count} weights",
+                 f"none, or one for each of model.classes = {self.model.classes}")
 
 
 def _coerce(value: Any, hint: Any, where: str) -> Any:

@@ -62,6 +62,7 @@ _TRAINING = {
     "seed": "of the parameters, the order of samples and dropout",
     "precision": " or ".join(keys.PRECISIONS) + " (matrix products only)",
     "rate_penalty": "times the mean of max(0, spike rate - rate_target)^2, added to the loss",
+    "class_weights": "what the loss of a sample of each class is multiplied by; empty: 1",
     "rate_target": "spikes a neuron and step that cost nothing",
 }
 MEANINGS = {"task": _TASK, "model": _MODEL, "training": _TRAINING}

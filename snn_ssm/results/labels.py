@@ -39,6 +39,7 @@ def model_name(config: Config) -> str:
         f"up to {model.spike_levels} spikes": model.activation == "integer",
         "bidirectional": model.bidirectional,
         f"{model.weight_bits}-bit weights": model.weight_bits > 0,
+        "weighted classes": bool(config.training.class_weights),
         "sparse": config.training.rate_penalty > 0,
     }
     found = [text for text, holds in differences.items() if holds and state_space]

@@ -169,11 +169,13 @@ class Run:
     def objective(self, logits: Tensor, label: Tensor, outputs: list[Tensor], count: int) -> Tensor:
         """This process's part of the loss of a batch of ``count`` samples.
 
-        ``sum_i CE(logits_i, label_i) / count``, plus its share of the spike-rate penalty, of which
-        every process has the same.
+        ``sum_i w_i CE(logits_i, label_i) / count``, w_i the weight of the label's class, plus its
+        share of the spike-rate penalty, of which every process has the same.
         """
         training, world = self.config.training, self.world
-        loss = nn.functional.cross_entropy(logits.float(), label, reduction="sum") / count
+        weights = training.class_weights
+        weight = logits.new_tensor(weights, dtype=torch.float32) if weights else None
+        loss = nn.functional.cross_entropy(logits.float(), label, weight, reduction="sum") / count
         if training.rate_penalty == 0:
             return loss
         own = spike_rates(outputs, self.config.model.activation) * (len(label) / count)

@@ -206,6 +206,16 @@ def test_a_value_out_of_range(table, key, value, expected):
     assert f"expected {expected}" in message and "Correct the configuration" in message
 
 
+@pytest.mark.parametrize(("weights", "message"), [
+    ("[1.0, 0.0]", "[training.class_weights[1]] is 0.0; expected a positive number up to 1e+06"),
+    ("[nan, 1.0]", "[training.class_weights[0]] is nan; expected a positive number up to 1e+06"),
+    ("[1.0, 2.0]", "[training.class_weights] is '2 weights'; expected none, or one for each of "
+                   "model.classes = 10"),
+])
+def test_class_weights_are_positive_and_one_a_class(weights, message):
+    assert message in refusal(f"[training]\nclass_weights = {weights}\n")
+
+
 STOCK_TEXT = '[model]\ncells = "stock"\nmode_init = "s4d-real"\nmodes = 1\n'
 LIF_TEXT = '[model]\ncells = "lif"\n'
 TRANSFORMER_TEXT = '[model]\narchitecture = "transformer"\n'

@@ -45,6 +45,19 @@ def test_the_penalty_and_its_gradient_are_those_of_the_formula(activation, targe
             assert float(tensor.grad[index]) == pytest.approx(slope, rel=1e-5, abs=1e-12)
 
 
+def test_the_loss_of_a_sample_is_weighted_by_its_class(tmp_path):
+    weights = (0.5, 3.0)
+    run = Run(config_of(class_weights=weights), tmp_path, World())
+    p, label = torch.from_numpy(TRAIN.inputs[:8]), torch.from_numpy(TRAIN.labels[:8])
+    out = run.network(p)
+    assert len(set(label.tolist())) == 2
+    entropy = torch.nn.functional.cross_entropy(out.logits, label, reduction="none")
+    expected = (entropy * torch.tensor(weights)[label]).sum() / 8
+    assert float(run.objective(out.logits, label, out.outputs, 8)) == pytest.approx(
+        float(expected), rel=1e-6
+    )
+
+
 def test_the_penalty_reaches_membranes_on_both_sides_of_the_threshold():
     y = torch.tensor([[[-0.1, 0.1]]], requires_grad=True)
     rate_penalty(spike_rates([heaviside(y, "arctan", 2.0)], "heaviside"), 0.0).backward()
