@@ -48,7 +48,7 @@ $(VENV)/.demo: $(VENV)/.venv setup.cfg
 	touch $@
 
 $(VENV)/.test: $(VENV)/.demo
-	$(BIN)/pip install --quiet --editable '.[train,nest,spinnaker,dev]'
+	$(BIN)/pip install --quiet --editable '.[train,nest,spinnaker,nir,dev]'
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.demo

@@ -118,6 +118,10 @@ def make_parser() -> argparse.ArgumentParser:
         "--timestep", type=float, default=1.0, metavar="MS",
         help="of the simulator, in ms (default: %(default)s)",
     )
+    command.add_argument(
+        "--target", choices=["spinnaker2"],
+        help="also write what SpiNNaker 2's public software reads: a NIR graph, arrays, a script",
+    )
     outputs(command)
 
     def cores(command: argparse.ArgumentParser) -> None:

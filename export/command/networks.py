@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from export.samples.recording import Recording
 
 _RATES = 20  # samples that a spike rate is taken from
-_NETWORK = ("network.json", "arrays.safetensors")  # what --force may replace
+# What --force may replace.
+_NETWORK = ("network.json", "arrays.safetensors", "spinnaker2*")
 
 
 def export(args: argparse.Namespace) -> int:
@@ -31,13 +32,21 @@ def export(args: argparse.Namespace) -> int:
     network = lower(
         checkpoint, cells=args.cells, encoding=args.input, timestep=args.timestep
     )
+    if args.target is not None:
+        from export.spinnaker2 import describe_budget, nir_graph, save_target
+
+        nir_graph(network)  # refused before anything is written
     with directory(args.network, "network directory", _NETWORK, args.force) as out:
         save_network(network, out)
+        if args.target is not None:
+            save_target(network, out)
     found = {
         "neurons": sum(p.size for p in network.populations),
         "synapses": sum(p.weights.size for p in network.projections),
     }
     output.say(f"{args.network}: {found['neurons']} neurons, {found['synapses']} synapses")
+    if args.target is not None:
+        output.say(describe_budget(network))
     output.result(found)
     return 0
 

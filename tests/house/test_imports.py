@@ -13,7 +13,7 @@ SIMULATORS = {"nest", "pyNN", "spynnaker", "spinnaker"}
 # The rooms: one imports only those listed above it.
 EXPORT_ROOMS = (
     "description", "samples", "lowering", "software", "fixed_point", "pynn", "boards",
-    "verification", "job", "pages", "command",
+    "verification", "spinnaker2", "job", "pages", "command",
 )
 SNN_SSM_ROOMS = ("kinds", "shipped", "results", "tasks", "model", "training", "convert")
 TORCH_FREE_ROOMS = ("snn_ssm.kinds", "snn_ssm.shipped", "snn_ssm.results", "snn_ssm.tasks")

@@ -4,10 +4,11 @@ from export.verification.backends.kind import RunBackend
 from export.verification.backends.nest import NEST
 from export.verification.backends.software import SOFTWARE
 from export.verification.backends.spinnaker import SPINNAKER
+from export.verification.backends.spinnaker2_software import SPINNAKER2_SOFTWARE
 from export.verification.backends.spinnaker_software import SPINNAKER_SOFTWARE
 from export.verification.backends.torch import TORCH
 from pynn_models.registry import Registry
 
 BACKENDS: Registry[RunBackend] = Registry(
-    "backend", TORCH, SOFTWARE, SPINNAKER_SOFTWARE, NEST, SPINNAKER
+    "backend", TORCH, SOFTWARE, SPINNAKER_SOFTWARE, SPINNAKER2_SOFTWARE, NEST, SPINNAKER
 )

@@ -1,0 +1,93 @@
+"""The neurons of SpiNNaker 2 by the family of a network's cells: parameters, and what they do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.description.network import FloatArray, Population
+from pynn_models.cells import propagator
+from pynn_models.registry import Registry
+from pynn_models.spinnaker2 import (
+    CurrentParameters,
+    Float32Array,
+    LeakyParameters,
+    ModeParameters,
+    run_current,
+    run_leaky,
+    run_modes,
+)
+
+Parameters = ModeParameters | CurrentParameters | LeakyParameters
+Ran = tuple[NDArray[np.bool_], Float32Array]
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """One family: ``name`` as a network's ``cells`` has it.
+
+    ``parameters(population, scale, timestep)``: in float32, in units of the scale (H,).
+    ``run(parameters, excitatory, inhibitory, membrane)``: spikes and membranes of (B, L, H).
+    ``model``: py-spinnaker2's neuron, None where it has none; ``settings(parameters)``: its
+    parameters by its names, without ``reset``, which is ``reset``.
+    """
+
+    name: str
+    parameters: Callable[[Population, FloatArray, float], Any]
+    run: Callable[[Any, Float32Array, Float32Array, bool], Ran]
+    model: str | None = None
+    settings: Callable[[Any], Mapping[str, NDArray[Any]]] = lambda _: {}
+
+
+def _modes(population: Population, scale: FloatArray, timestep: float) -> ModeParameters:
+    cell = population.state_space
+    a_re, a_im = propagator(cell.tau, cell.omega, timestep)
+    none = np.empty((cell.n_neurons, 0))
+    return ModeParameters(
+        a_re=a_re,
+        a_im=none if cell.omega is None else a_im,
+        c_re=cell.c_re,
+        c_im=none if cell.c_im is None else cell.c_im,
+        d=cell.d,
+        bias=cell.bias / scale,
+        theta=cell.theta / scale,
+    )
+
+
+def _currents(population: Population, scale: FloatArray, timestep: float) -> CurrentParameters:
+    cell = population.state_space
+    decay, _ = propagator(cell.tau, None, timestep)
+    return CurrentParameters(decay[:, 0], np.zeros(cell.n_neurons), cell.theta / scale)
+
+
+def _leaky(population: Population, scale: FloatArray, timestep: float) -> LeakyParameters:
+    cell = population.kind.arrays(population.cell)
+    decay, _ = propagator(cell["tau"], None, timestep)
+    return LeakyParameters(decay, cell["bias"] / scale, cell["theta"] / scale)
+
+
+NEURONS: Registry[Neurons] = Registry(
+    "neuron of SpiNNaker 2",
+    Neurons("native", _modes, lambda p, e, i, m: run_modes(p, e - i, membrane=m)),
+    Neurons(
+        "stock",
+        _currents,
+        lambda p, e, i, m: run_current(p, e, i, membrane=m),
+        "lif_curr_exp_no_delay",
+        lambda p: {
+            "threshold": p.threshold, "alpha_decay": np.zeros_like(p.decay), "exc_decay": p.decay,
+            "inh_decay": p.decay, "i_offset": p.offset,
+        },
+    ),
+    Neurons(
+        "lif",
+        _leaky,
+        lambda p, e, i, m: run_leaky(p, e - i, membrane=m),
+        "lif_no_delay",
+        lambda p: {"threshold": p.threshold, "alpha_decay": p.decay, "i_offset": p.offset},
+    ),
+)

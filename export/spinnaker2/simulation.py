@@ -1,0 +1,85 @@
+"""What SpiNNaker 2 would do: integer sums of 8-bit weights, neurons in float32.
+
+Every population runs over the whole sequence before the next. Sums of integers are exact in any
+order. Our own core keeps a population at rest until its own first step, so that latencies shift
+steps and nothing else. py-spinnaker2's neurons all run from tick 0 on: one whose threshold is below
+0 spikes at rest, and what it sends before its first step is in the state of those after it. Here
+such populations run ``latency`` ticks more, in front.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.description.network import Network, NetworkError
+from export.samples.inputs import as_samples, encode
+from export.samples.recording import Recording, concatenate
+from export.spinnaker2.neurons import NEURONS
+from export.spinnaker2.plan import Spinnaker2Plan, plan_network
+from export.verification.contract import Runner
+from pynn_models.spinnaker2 import Float32Array
+
+NAME = "spinnaker2-software"
+_BATCH = 25  # samples at once
+
+
+def runner(network: Network) -> Runner:
+    """A function of samples (B, channels, steps) and names of populations whose membranes to keep.
+
+    Membranes are multiplied by the scale again. Logits come from spike counts, on the host: a
+    readout has no neurons there, and its membrane is refused with ``NetworkError``. Raises as
+    :func:`plan_network`.
+    """
+    plan = plan_network(network)
+
+    def run(samples: NDArray[Any], membranes: Collection[str]) -> Recording:
+        for name in membranes:
+            network.population(name)
+            if name not in plan.parameters:
+                raise NetworkError(
+                    f"population {name!r} does not spike, and SpiNNaker 2 is given only what "
+                    "does. Ask for a layer."
+                )
+        checked = as_samples(network, samples)
+        return concatenate([
+            _part(network, plan, checked[i : i + _BATCH], membranes)
+            for i in range(0, len(checked), _BATCH)
+        ])
+
+    return run
+
+
+def _part(
+    network: Network, plan: Spinnaker2Plan, samples: NDArray[Any], membranes: Collection[str]
+) -> Recording:
+    neurons = NEURONS[network.cells]
+    # (B, latency + L, size), our own neurons from their first step on.
+    emitted = {network.source.name: encode(network, samples).astype(np.float32)}
+    spikes, traces = {}, {}
+    for name, parameters in plan.parameters.items():
+        lead = network.population(name).latency if neurons.model is not None else 0
+        shape = (len(samples), lead + network.steps, plan.scale[name].size)
+        positive, negative = (_sum(emitted, plan.weights[name], sign, shape) for sign in (1, -1))
+        fired, trace = neurons.run(parameters, positive, negative, name in membranes)
+        spikes[name], emitted[name] = fired[:, lead:], fired.astype(np.float32)
+        if name in membranes:
+            traces[name] = trace[:, lead:].astype(np.float64) * plan.scale[name]
+    return Recording(NAME, network.timestep, spikes, traces)
+
+
+def _sum(
+    emitted: dict[str, Float32Array], weights: Any, sign: int, shape: tuple[int, int, int]
+) -> Float32Array:
+    """``sum_i s_i max(0, sign w_ih)``, (B, ticks, H): integers below 2^24, exact in float32.
+
+    A source of fewer ticks is that much nearer to the input: its last one arrives in the last.
+    """
+    total = np.zeros(shape, np.float32)
+    for source, stored in weights.items():
+        part = np.maximum(sign * stored.astype(np.float32), 0)
+        total[:, shape[1] - emitted[source].shape[1] :] += emitted[source] @ part
+    return total

@@ -1,0 +1,184 @@
+"""Neurons of SpiNNaker 2 in float32: every operation rounded, none fused, in one order.
+
+The processor, an Arm Cortex-M4F, has float32 only. Inputs are sums of 8-bit weights, integers that
+float32 holds exactly up to 2^24. Each kind of neuron has its parameters, (H,) or (H, N) float32, in
+units of its own weights, and a loop over a batch (B, L, H).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pynn_models.errors import SnnSsmError
+from pynn_models.jit import njit
+
+Float32Array = NDArray[np.float32]
+
+
+class Float32Error(SnnSsmError):
+    """A parameter that float32 cannot hold."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Parameters:
+    """Arrays of float32; raises :class:`Float32Error` for one that overflows."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            given = np.asarray(getattr(self, field.name))
+            with np.errstate(over="ignore", under="ignore"):
+                rounded = np.ascontiguousarray(given, np.float32)
+            lost = np.isfinite(given) & ~np.isfinite(rounded)
+            if np.isnan(given).any() or lost.any():
+                where = [int(i) for i in np.argwhere(np.isnan(given) | lost)[0]]
+                raise Float32Error(
+                    f"{field.name}{where} is {given[tuple(where)]}; expected a number that float32 "
+                    "holds. Retrain with smaller weights, or run the network on another target."
+                )
+            object.__setattr__(self, field.name, rounded)
+
+
+@dataclass(frozen=True, eq=False)
+class ModeParameters(_Parameters):
+    """Of state-space neurons: poles ``a``, weights ``c`` (H, N), ``d``, ``bias``, ``theta`` (H,).
+
+    Real modes have imaginary parts of 0, (H, 0).
+    """
+
+    a_re: NDArray[np.floating[Any]]
+    a_im: NDArray[np.floating[Any]]
+    c_re: NDArray[np.floating[Any]]
+    c_im: NDArray[np.floating[Any]]
+    d: NDArray[np.floating[Any]]
+    bias: NDArray[np.floating[Any]]
+    theta: NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class CurrentParameters(_Parameters):
+    """Of ``lif_curr_exp_no_delay`` with ``alpha_decay`` 0: decays of both currents, (H,) each."""
+
+    decay: NDArray[np.floating[Any]]
+    offset: NDArray[np.floating[Any]]
+    threshold: NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class LeakyParameters(_Parameters):
+    """Of ``lif_no_delay``, whose membrane a spike sets to 0: (H,) each."""
+
+    decay: NDArray[np.floating[Any]]
+    offset: NDArray[np.floating[Any]]
+    threshold: NDArray[np.floating[Any]]
+
+
+@njit(nogil=True)
+def _modes(u, a_re, a_im, c_re, c_im, d, bias, theta, spikes, trace):  # type: ignore[no-untyped-def]
+    samples, steps, size = u.shape
+    count, rotates, kept = a_re.shape[1], a_im.shape[1] > 0, trace.shape[0] > 0
+    x, z = np.zeros((size, count), np.float32), np.zeros((size, count), np.float32)
+    for b in range(samples):
+        x[:] = np.float32(0)
+        z[:] = np.float32(0)
+        for k in range(steps):
+            for h in range(size):
+                v = u[b, k, h] + bias[h]
+                y = d[h] * v
+                for n in range(count):
+                    re = a_re[h, n] * x[h, n]
+                    if rotates:
+                        re = re - a_im[h, n] * z[h, n]
+                        im = a_re[h, n] * z[h, n]
+                        z[h, n] = im + a_im[h, n] * x[h, n]
+                    re = re + v
+                    x[h, n] = re
+                    y = y + c_re[h, n] * re
+                    if rotates:
+                        y = y - c_im[h, n] * z[h, n]
+                spikes[b, k, h] = y > theta[h]
+                if kept:
+                    trace[b, k, h] = y
+
+
+def run_modes(
+    p: ModeParameters, u: Float32Array, *, membrane: bool = False
+) -> tuple[NDArray[np.bool_], Float32Array]:
+    """``x' = a x + v``, ``y = d v + sum_n Re(c_n x'_n)``, ``v = u + bias``; a spike iff y > theta.
+
+    ``u`` (B, L, H) -> spikes, and the membranes y where asked for (else an empty array). The order
+    of operations is that of ``c/state_space_float_core.h``: modes ascending, real parts first.
+    """
+    spikes, trace = _results(u, membrane)
+    _modes(u, p.a_re, p.a_im, p.c_re, p.c_im, p.d, p.bias, p.theta, spikes, trace)
+    return spikes, trace
+
+
+@njit(nogil=True)
+def _currents(excitatory, inhibitory, decay, offset, threshold, spikes, trace):  # type: ignore[no-untyped-def]
+    samples, steps, size = excitatory.shape
+    exc, inh = np.zeros(size, np.float32), np.zeros(size, np.float32)
+    kept = trace.shape[0] > 0
+    for b in range(samples):
+        exc[:] = np.float32(0)
+        inh[:] = np.float32(0)
+        for k in range(steps):
+            for h in range(size):
+                exc[h] = decay[h] * exc[h] + excitatory[b, k, h]
+                inh[h] = decay[h] * inh[h] + inhibitory[b, k, h]
+                y = (exc[h] - inh[h]) + offset[h]
+                spikes[b, k, h] = y > threshold[h]
+                if kept:
+                    trace[b, k, h] = y
+
+
+def run_current(
+    p: CurrentParameters, excitatory: Float32Array, inhibitory: Float32Array, *,
+    membrane: bool = False,
+) -> tuple[NDArray[np.bool_], Float32Array]:
+    """``e' = a e + u_e``, ``i' = a i + u_i``, ``y = e' - i' + offset``; a spike iff y > threshold.
+
+    What ``lif_curr_exp_no_delay`` does whose membrane keeps nothing (``alpha_decay`` 0), so that
+    its reset has nothing to reset. ``excitatory`` and ``inhibitory`` (B, L, H): the sums of
+    positive and of negative weights, both not negative. Source: the parameters of py-spinnaker2's
+    conversion from NIR; that input comes after decay and before the comparison is our reading.
+    """
+    spikes, trace = _results(excitatory, membrane)
+    _currents(excitatory, inhibitory, p.decay, p.offset, p.threshold, spikes, trace)
+    return spikes, trace
+
+
+@njit(nogil=True)
+def _leaky(u, decay, offset, threshold, spikes, trace):  # type: ignore[no-untyped-def]
+    samples, steps, size = u.shape
+    v = np.zeros(size, np.float32)
+    kept = trace.shape[0] > 0
+    for b in range(samples):
+        v[:] = np.float32(0)
+        for k in range(steps):
+            for h in range(size):
+                y = (decay[h] * v[h] + u[b, k, h]) + offset[h]
+                fired = y > threshold[h]
+                spikes[b, k, h] = fired
+                v[h] = np.float32(0) if fired else y
+                if kept:
+                    trace[b, k, h] = y
+
+
+def run_leaky(
+    p: LeakyParameters, u: Float32Array, *, membrane: bool = False
+) -> tuple[NDArray[np.bool_], Float32Array]:
+    """``y = a v + u + offset``, a spike iff y > threshold, then ``v = 0``, else ``v = y``.
+
+    ``u`` (B, L, H). Source: as :func:`run_current`, of ``lif_no_delay`` with ``reset_to_v_reset``.
+    """
+    spikes, trace = _results(u, membrane)
+    _leaky(u, p.decay, p.offset, p.threshold, spikes, trace)
+    return spikes, trace
+
+
+def _results(u: Float32Array, membrane: bool) -> tuple[NDArray[np.bool_], Float32Array]:
+    return np.empty(u.shape, np.bool_), np.empty(u.shape if membrane else (0, 0, 0), np.float32)
