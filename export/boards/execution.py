@@ -278,7 +278,7 @@ def describe(
         ),
         "rates: " + ", ".join(
             f"{name} {rates.get(name, ASSUMED_RATE):.3f}"
-            for name in (network.source.name, *mapped[:-1])
+            for name in (network.source.name, *(p.name for p in network.layers))
         ) + ("" if rates else " (assumed)"),
     ]  # fmt: skip
     if board.is_virtual:
