@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # NEST and BLAS threads that wait by spinning take the cores from each other.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test test-slow lint docs clean
+.PHONY: demo test test-slow test-board lint docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/snn-ssm demo
@@ -21,6 +21,10 @@ test: $(VENV)/.test
 
 test-slow: $(VENV)/.test
 	$(BIN)/python -m pytest -m slow
+
+# SNN_SSM_APLX: the folder with the programs of native and gated cells (docs/how-to/spinnaker.md).
+test-board: $(VENV)/.test
+	$(BIN)/python -m pytest -m board
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

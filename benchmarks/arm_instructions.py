@@ -1,4 +1,4 @@
-"""Prints the instructions that the native cell's C core takes per neuron and step on ARM.
+"""Prints the instructions that the native cells' C cores take per neuron and step on ARM.
 
     python benchmarks/arm_instructions.py
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from pynn_models import StateSpaceCell
 from pynn_models.spinnaker import NativeParameters, plan_scaling, quantise_cell
+from pynn_models.spinnaker.gated_parameters import GatedBranches, GatedParameters, GradedWeights
 
 RUNNER = Path(__file__).resolve().parents[1] / "tests" / "support" / "arm" / "runner.py"
 BUILDS = {
@@ -58,6 +59,49 @@ def per_neuron(tools: dict[str, Any], program: Path, modes: int, rotating: bool)
     return float(three - one) / 2 / STEPS
 
 
+def gated_cell(neurons: int, kind: str, branches: int, sources: int) -> GatedParameters:
+    """Some neurons without modes: P branches, and a graded projection if there are sources."""
+    plain = cell(neurons, 0, True)
+    shape = (neurons, branches)
+    integers = {
+        name: np.full(shape, value, np.int32)
+        for name, value in (
+            ("value_bias", 1 << 20), ("gate_bias", 1 << 20), ("offset", 0), ("gain", 1 << 20),
+            ("first", 20), ("index", 8), ("last", 20),
+        )
+    }  # fmt: skip
+    weights = np.ones((sources, neurons), np.int16)
+    graded = (GradedWeights(weights, np.full(neurons, 9, np.int32), 0),) if sources else ()
+    return GatedParameters(
+        cell=plain,
+        bias=np.zeros(neurons, np.int32),
+        send=np.full(neurons, 4, np.int32),
+        branches=GatedBranches(kind=kind, **integers) if branches else None,
+        graded=graded,
+    )
+
+
+def gated_rows(tools: dict[str, Any], program: Path) -> None:
+    """What gated inputs cost beside the modes: the neuron, a branch, a graded source."""
+
+    def counted(kind: str, branches: int, sources: int) -> float:
+        found = []
+        for n in (1, 3):
+            p = gated_cell(n, kind, branches, sources)
+            arriving = np.zeros((STEPS, n, p.n_receptors), np.int32)
+            values = np.zeros((STEPS, sources), np.int32)
+            found.append(tools["count_gated_instructions"](program, p, arriving, values))
+        return float(found[1] - found[0]) / 2 / STEPS
+
+    tools["build"](program, "-marm", "-Ofast", driver=tools["GATED_DRIVER"])
+    none = counted("", 0, 0)
+    print(f"gated, -Ofast: a neuron without modes {none:.0f}", end="")
+    for kind in ("glu", "gsu"):
+        print(f", a branch of {kind} {(counted(kind, 3, 0) - counted(kind, 1, 0)) / 2:.0f}", end="")
+    few, many = counted("", 0, 16), counted("", 0, 64)
+    print(f", a graded source {(many - few) / 48:.1f}")
+
+
 def main() -> int:
     """A row for each build and kind of mode."""
     tools = runpy.run_path(str(RUNNER))
@@ -75,6 +119,7 @@ def main() -> int:
                 row = "".join(f"{c:9.0f}" for c in counts) + f"{slope:9.1f}"
                 kind = "complex" if rotating else "real"
                 print(f"{name:18}{kind:10}{row}{16 + 16 * BYTES[rotating]:23d}")
+        gated_rows(tools, Path(directory) / "gated")
     print(f"A core has {BUDGET:,} cycles a step of 1 ms.")
     return 0
 

@@ -79,6 +79,8 @@ _ERRORS: dict[str, type[SnnSsmError]] = {
 # cycles; the neurons' own stand with their arithmetic.
 _TICK = 504
 _PER_SPIKE, _PER_TARGET = 811, 25
+_PER_PACKET = 23  # a membrane that arrives as a payload
+_PER_GRADED, _PER_SOURCE = 75, 6  # a neuron's sum of them
 _CYCLES_PER_MS = 200_000
 _INSTRUCTIONS_PER_CYCLE = 0.7
 ASSUMED_RATE = 0.15
@@ -222,14 +224,21 @@ def estimate(
 ) -> tuple[int, int]:
     """Instructions a core and tick: ``504 + 150 n + spikes (811 + 25 targets)``, an estimate.
 
-    A native neuron takes ``75 + 28 N`` instead of 150, or ``75 + 16 N`` if its modes are real.
-    ``neurons`` n on the core; ``rates``: spikes a neuron and step of every source. Returns them at
-    these rates, and with every source spiking.
+    A native neuron takes ``67 + 19 N`` instead of 150, or ``67 + 11 N`` if its modes are real; one
+    with gated inputs what ``export.fixed_point.gated`` says. A graded projection costs
+    ``23 sources + n (75 + 6 sources)``, whatever the rate. ``neurons`` n on the core; ``rates``:
+    spikes a neuron and step of every source. Returns them at these rates, and with every source
+    spiking.
     """
     found = network.population(population)
     base = _TICK + arithmetic_of(network).instructions(found) * neurons
     typical, worst = float(base), float(base)
     for projection in network.incoming(population):
+        if projection.graded:
+            sources = projection.weights.shape[0]
+            packets = _PER_PACKET * sources + neurons * (_PER_GRADED + _PER_SOURCE * sources)
+            typical, worst = typical + packets, worst + packets
+            continue
         density = np.count_nonzero(projection.weights) / projection.weights.size
         spike = _PER_SPIKE + _PER_TARGET * neurons * density
         sources = projection.weights.shape[0]
@@ -290,7 +299,7 @@ def describe(
         ),
         "rates: " + ", ".join(
             f"{name} {rates.get(name, ASSUMED_RATE):.3f}"
-            for name in (network.source.name, *mapped[:-1])
+            for name in (network.source.name, *(p.name for p in network.layers))
         ) + ("" if rates else " (assumed)"),
     ]  # fmt: skip
     if "emulated" in report:

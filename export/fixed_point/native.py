@@ -132,9 +132,9 @@ def _input_bound(
 
 
 def native_instructions(cell: StateSpaceCell) -> int:
-    """``75 + 28 N``, or ``75 + 16 N`` for real modes: as ``benchmarks/arm_instructions.py`` prints,
+    """``67 + 19 N``, or ``67 + 11 N`` for real modes: as ``benchmarks/arm_instructions.py`` prints,
     with what sPyNNaker's binary adds to each."""
-    return 75 + (28 if cell.is_complex else 16) * cell.n_modes
+    return 67 + (19 if cell.is_complex else 11) * cell.n_modes
 
 
 def _plan(network: Network, population: Population, expected: Expected) -> NativePlan:

@@ -42,7 +42,7 @@ from pynn_models.spinnaker.native_parameters import Int32Array
 from pynn_models.spinnaker.synapses import RING_MAX, UInt16Array
 
 NAME = "spinnaker-software"
-_BATCH = 25  # samples at once, a thread each batch
+_BATCH = 5  # samples at once, a thread each batch: their sums stay in the cache
 
 Spikes = Mapping[str, NDArray[np.uint8]]  # what each source emits, (B, L, size)
 

@@ -54,13 +54,13 @@ def _half(table, bits, x):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True)
-def _add_bias(total, bias):  # type: ignore[no-untyped-def]
+def _with_bias(arriving, bias, total):  # type: ignore[no-untyped-def]
     samples, steps, size = total.shape
     limited = 0
     for b in range(samples):
         for k in range(steps):
             for h in range(size):
-                wide = np.int64(total[b, k, h]) + bias[h]
+                wide = np.int64(arriving[b, k, h]) + bias[h]
                 kept = _limited(wide)
                 limited += kept != wide
                 total[b, k, h] = kept
@@ -177,10 +177,10 @@ def gated_input(
     biases: list[Int32Array] = [parameters.bias]
     for p in range(parameters.n_branches):
         biases += [branches.value_bias[:, p], branches.gate_bias[:, p]] if branches else []
-    totals = [np.array(found, np.int32, order="C") for found in arriving]
+    totals = [np.empty(found.shape, np.int32) for found in arriving]
     limited = sum(
-        int(_add_bias(total, np.ascontiguousarray(bias)))
-        for total, bias in zip(totals, biases, strict=True)
+        int(_with_bias(np.ascontiguousarray(found), np.ascontiguousarray(bias), total))
+        for found, bias, total in zip(arriving, biases, totals, strict=True)
     )
     for graded, values in zip(parameters.graded, sent, strict=True):
         limited += _graded(totals[graded.receptor], graded, values)

@@ -108,7 +108,7 @@ def ring_buffer(arrivals: Sequence[Arrival]) -> UInt16Array:
             "for all. A receptor without projections needs no buffer: give None instead."
         )
     shape = shapes.pop()
-    from pynn_models.spinnaker.buffers import add_weighted  # compiles
+    from pynn_models.spinnaker.buffers import add_weighted, limited  # compiles
 
     largest = sum(a.weights.shape[0] * int(a.spikes.max(initial=0)) for a in arrivals) * RING_MAX
     total = np.zeros(shape, np.int32 if largest <= INT32_MAX else np.int64)
@@ -119,7 +119,7 @@ def ring_buffer(arrivals: Sequence[Arrival]) -> UInt16Array:
             sent = sent.view(np.uint8) if sent.dtype == np.bool_ else sent
             sent = sent if sent.dtype == np.uint8 else sent.astype(np.int64)
             add_weighted(total[:, arrival.delay :], sent, arrival.weights.astype(total.dtype))
-    return np.minimum(total, RING_MAX).astype(np.uint16)
+    return limited(total)
 
 
 def receptor_current(buffer: UInt16Array | None, shift: int) -> NDArray[np.int64] | int:
@@ -137,6 +137,12 @@ def net_input(
     """
     if excitatory is None and inhibitory is None:
         raise FixedPointError("net_input: no ring buffer, expected at least one of the two.")
+    if excitatory is not None and inhibitory is not None:
+        from pynn_models.spinnaker.buffers import subtracted  # compiles
+
+        check_shift(shifts[0], "excitatory")
+        check_shift(shifts[1], "inhibitory")
+        return subtracted(excitatory, inhibitory, shifts)
     difference = receptor_current(excitatory, shifts[0]) - receptor_current(inhibitory, shifts[1])
     return np.asarray(difference).astype(np.int32)
 

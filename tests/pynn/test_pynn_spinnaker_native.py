@@ -107,9 +107,9 @@ def test_delays_beyond_the_limit():
 
 def test_the_cost_model():
     silent = {"input": 0.0, "layer0": 0.0, "layer1": 0.0, "layer2": 0.0}
-    assert spinnaker.estimate(NETWORK, "layer1", 10, silent)[0] == 504 + 10 * (75 + 28 * 4)
+    assert spinnaker.estimate(NETWORK, "layer1", 10, silent)[0] == 504 + 10 * (67 + 19 * 4)
     real = lower(REAL)
-    assert spinnaker.estimate(real, "layer1", 10, silent)[0] == 504 + 10 * (75 + 16 * 3)
+    assert spinnaker.estimate(real, "layer1", 10, silent)[0] == 504 + 10 * (67 + 11 * 3)
 
 
 # --- a check that bites, without sPyNNaker -------------------------------------------------------

@@ -132,3 +132,34 @@ class Slots:
             row = self.rows[tick]
             for j, w in enumerate(weights):
                 row[j] = min(65535, row[j] + w)
+
+
+class DeltaNeuron:
+    """One IF_curr_delta cell; p: its parameters by PyNN's names; dt in ms; shifts of both types."""
+
+    def __init__(self, p, dt, shifts):
+        ts = fixed(dt)
+        self.r = (fixed(p["tau_m"]) << 15) // fixed(p["cm"])
+        self.tc = decay_k(-((ts << 15) // fixed(p["tau_m"])))
+        self.tref = -(-((fixed(p["tau_refrac"]) << 15) // ts) // 32768)
+        self.rate = (32768 << 15) // ts
+        self.rest, self.reset = fixed(p["v_rest"]), fixed(p["v_reset"])
+        self.thresh, self.offset = fixed(p["v_thresh"]), fixed(p["i_offset"])
+        self.shifts, self.v, self.refractory = shifts, self.rest, 0
+
+    def tick(self, buffers):
+        """buffers: what the two ring-buffer slots hold -> (spike, V as recorded)."""
+        plus, minus = (
+            signed((b << r) * self.rate >> 15) for b, r in zip(buffers, self.shifts, strict=True)
+        )
+        recorded = self.v
+        if self.refractory <= 0:
+            drive = signed(plus - minus + self.offset)
+            alpha = signed(signed(drive * self.r >> 15) + self.rest)
+            self.v = signed(alpha - signed(self.tc * signed(alpha - self.v) >> 15))
+        else:
+            self.refractory -= 1
+        spike = self.v >= self.thresh
+        if spike:
+            self.v, self.refractory = self.reset, self.tref
+        return spike, recorded

@@ -171,6 +171,86 @@ static inline int32_t state_space_gain(int32_t c)
 #define STATE_SPACE_OUT_OF_LINE
 #endif
 
+#if defined(__GNUC__) && defined(__arm__) && !defined(__thumb__) && defined(__OPTIMIZE__) \
+        && !defined(STATE_SPACE_PORTABLE)
+
+/* The loops in assembly: the same sums in the same order as below, 19 instructions a complex mode and
+ * 11 a real one, where the compiler takes 28 and 16. What it does not find: one LDM for a whole mode,
+ * one STM for both states, and an order in which 14 registers suffice. Without optimisation the
+ * compiler keeps one of them for itself. */
+STATE_SPACE_OUT_OF_LINE static int32_t state_space_complex_modes(
+        state_space_complex_mode_t *mode, uint32_t n_modes, int32_t u, int32_t d)
+{
+    register state_space_complex_mode_t *next __asm__("r0") = mode;
+    register uint32_t count __asm__("r1") = n_modes;
+    register int32_t input __asm__("r2") = u;
+    state_space_sum_t sum = {(uint32_t) 1 << 31, 0};
+    sum = state_space_add_product(sum, d, u);
+    register uint32_t low __asm__("r3") = sum.low;
+    register uint32_t high __asm__("r4") = sum.high;
+    if (n_modes == 0) {
+        return state_space_signed(high);
+    }
+    __asm__ volatile(
+            "1: ldmia %[next]!, {r5-r10}\n\t"    /* a_re a_im c_re -c_im x_re x_im */
+            "smull r11, r12, r5, r10\n\t"
+            "smlal r11, r12, r6, r9\n\t"
+            "movs  lr, r11, lsr #31\n\t"
+            "adc   lr, lr, r12, lsl #1\n\t"      /* lr: the new x_im */
+            "smull r11, r12, r5, r9\n\t"
+            "rsb   r6, r6, #0\n\t"
+            "smlal r11, r12, r6, r10\n\t"
+            "and   r5, r7, #31\n\t"
+            "mov   r6, #1\n\t"
+            "mov   r6, r6, lsl r5\n\t"
+            "smlal r11, r12, r6, %[input]\n\t"
+            "movs  r9, r11, lsr #31\n\t"
+            "adc   r9, r9, r12, lsl #1\n\t"      /* r9: the new x_re */
+            "smlal %[low], %[high], r7, r9\n\t"
+            "smlal %[low], %[high], r8, lr\n\t"
+            "stmdb %[next], {r9, lr}\n\t"
+            "subs  %[count], %[count], #1\n\t"
+            "bne   1b"
+            : [next] "+r"(next), [count] "+r"(count), [low] "+r"(low), [high] "+r"(high)
+            : [input] "r"(input)
+            : "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+    return state_space_signed(high);
+}
+
+STATE_SPACE_OUT_OF_LINE static int32_t state_space_real_modes(
+        state_space_real_mode_t *mode, uint32_t n_modes, int32_t u, int32_t d)
+{
+    register state_space_real_mode_t *next __asm__("r0") = mode;
+    register uint32_t count __asm__("r1") = n_modes;
+    register int32_t input __asm__("r2") = u;
+    state_space_sum_t sum = {(uint32_t) 1 << 31, 0};
+    sum = state_space_add_product(sum, d, u);
+    register uint32_t low __asm__("r3") = sum.low;
+    register uint32_t high __asm__("r4") = sum.high;
+    if (n_modes == 0) {
+        return state_space_signed(high);
+    }
+    __asm__ volatile(
+            "mov   r10, #1\n\t"
+            "1: ldmia %[next]!, {r5-r7}\n\t"     /* a c x */
+            "smull r8, r9, r5, r7\n\t"
+            "and   r5, r6, #31\n\t"
+            "mov   r5, r10, lsl r5\n\t"
+            "smlal r8, r9, r5, %[input]\n\t"
+            "movs  r7, r8, lsr #31\n\t"
+            "adc   r7, r7, r9, lsl #1\n\t"       /* r7: the new x */
+            "smlal %[low], %[high], r6, r7\n\t"
+            "str   r7, [%[next], #-4]\n\t"
+            "subs  %[count], %[count], #1\n\t"
+            "bne   1b"
+            : [next] "+r"(next), [count] "+r"(count), [low] "+r"(low), [high] "+r"(high)
+            : [input] "r"(input)
+            : "r5", "r6", "r7", "r8", "r9", "r10", "cc", "memory");
+    return state_space_signed(high);
+}
+
+#else
+
 /* The modes' update, and y. */
 STATE_SPACE_OUT_OF_LINE static int32_t state_space_complex_modes(
         state_space_complex_mode_t *mode, uint32_t n_modes, int32_t u, int32_t d)
@@ -210,6 +290,8 @@ STATE_SPACE_OUT_OF_LINE static int32_t state_space_real_modes(
     }
     return state_space_signed(sum.high);
 }
+
+#endif
 
 /* The modes of one neuron for an input u: returns y, and whether y > theta in *spike; for a
  * population that is waiting, y is 0 and the modes are left alone. */

@@ -1,0 +1,76 @@
+"""E4 of native and gated cells: programs that the user built, on an emulated board, bit for bit.
+
+``make test-board`` with SNN_SSM_APLX naming the folder that holds them (docs/how-to/spinnaker.md).
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.files import ROOT
+from support.gated_networks import gated_network_of, lowered, samples_for
+from support.on_board import differing, needs_board, own_board
+from support.random_networks import checkpoint_of, samples_of
+
+from export.lowering.network import lower
+from snn_ssm.checkpoint import load_checkpoint
+
+FOLDER = os.environ.get("SNN_SSM_APLX", "")
+PROGRAMS = ("state_space.aplx", "state_space_gated.aplx")
+pytestmark = [
+    needs_board,
+    pytest.mark.board,
+    pytest.mark.skipif(
+        not all((Path(FOLDER) / name).is_file() for name in PROGRAMS) or not FOLDER,
+        reason=f"SNN_SSM_APLX names no folder with {' and '.join(PROGRAMS)}",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def address():
+    found, board = own_board(13)
+    with board:
+        yield found
+        assert board.errors == []
+
+
+def check(counts, report):
+    """Nothing differs, and there was something that could."""
+    assert report["weights"]["differing"] == report["parameters"]["differing"] == 0
+    for name, (wrong, number) in counts.items():
+        assert wrong == 0 and number > 0, name
+
+
+@pytest.mark.parametrize("changes", [
+    {"modes": 4}, {"modes": 3, "mode_init": "s4d-real"}, {"modes": 16},
+])
+def test_native(address, changes):
+    checkpoint = checkpoint_of(3, 20, channels=12, depth=3, **changes)
+    check(*differing(lower(checkpoint, delay=2), samples_of(checkpoint, 2), address, 8))
+
+
+@pytest.mark.parametrize("kind", ["glu", "gsu", "gsu of two matrices", "token glu", "events gsu"])
+def test_gated(address, kind):
+    """Two or three cores a layer, three layers, the readout behind them."""
+    _, network, samples = lowered(kind, 3, steps=20, count=2, channels=10, depth=3)
+    check(*differing(network, samples, address, 4))
+
+
+@pytest.mark.parametrize("kind", ["glu", "gsu"])
+@pytest.mark.parametrize("delay", [1, 4])
+def test_gated_networks_of_no_checkpoint(address, kind, delay):
+    """Cells mixed, graded weights real, delays up to 16 and 12 ticks."""
+    network = gated_network_of(3, kind, layers=3 if delay == 1 else 2, delay=delay, steps=25)
+    counts, report = differing(network, samples_for(network, 3), address, 2)
+    assert not any(wrong for wrong, _ in counts.values())
+    assert report["weights"]["differing"] == report["parameters"]["differing"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["smnist-binary-s4d", "smnist-glu", "smnist-gsu"])
+def test_shipped_networks_on_a_digit(address, name):
+    network = lower(load_checkpoint(ROOT / "examples" / "checkpoints" / name))
+    samples = np.load(ROOT / "examples" / "data" / "mnist-test-200.npz")["inputs"][:1]
+    check(*differing(network, samples, address))
