@@ -35,7 +35,7 @@ def network(cores: int, ticks: int) -> None:
     sim = simulator("spinnaker")
     rng = np.random.default_rng(1)
     sim.setup(timestep=1.0)
-    times = [sorted(set(rng.integers(0, ticks, ticks // 50).tolist())) for _ in range(NEURONS)]
+    times = [sorted(set(rng.integers(0, ticks, 1 + ticks // 50).tolist())) for _ in range(NEURONS)]
     before = sim.Population(NEURONS, sim.SpikeSourceArray(spike_times=times))
     for _ in range(cores):
         after = sim.Population(
