@@ -381,7 +381,7 @@ print(json.dumps({"v": data.analogsignals[0].magnitude.tolist(), "spikes": spike
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("cell", "scale"), [("IF_curr_exp", 0.1), ("IF_curr_delta", 2.5), ("IF_curr_alpha", 0.5)]
+    ("cell", "scale"), [("IF_curr_exp", 0.1), ("IF_curr_delta", 2.5), ("IF_curr_alpha", 1.0)]
 )
 def test_split_cores_equal_combined_ones_to_the_bit(cell, scale, tmp_path):
     (tmp_path / "script.py").write_text(SPLIT)
