@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from export.boards.config import use_configuration
 from pynn_models.spinnaker.board import EmulatedBoard, emulated_board
@@ -30,12 +29,13 @@ _SCRIPT = "--script"
 def network(cores: int, ticks: int) -> None:
     """Run a chain of so many cores on the board of ``spynnaker.cfg`` in the current directory."""
     import numpy as np
-    import pyNN.spiNNaker as simulator
 
-    sim: Any = simulator
+    from export.pynn.built import simulator
+
+    sim = simulator("spinnaker")
     rng = np.random.default_rng(1)
     sim.setup(timestep=1.0)
-    times = [sorted(set(rng.integers(0, ticks, ticks // 50).tolist())) for _ in range(NEURONS)]
+    times = [sorted(set(rng.integers(0, ticks, 1 + ticks // 50).tolist())) for _ in range(NEURONS)]
     before = sim.Population(NEURONS, sim.SpikeSourceArray(spike_times=times))
     for _ in range(cores):
         after = sim.Population(

@@ -7,7 +7,8 @@ import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from export.boards.config import EMULATED, Board, BoardError
+from export.boards.config import EMULATED, Board
+from export.description.inspection import table
 
 if TYPE_CHECKING:
     from pynn_models.spinnaker.board import EmulatedBoard
@@ -19,18 +20,13 @@ NOTE = "functional emulation with an estimate of time"
 def started(board: Board) -> Iterator[tuple[Board, EmulatedBoard | None]]:
     """The board with an address: its own, or that of an emulated one which lasts as long.
 
-    Raises :class:`BoardError` without Unicorn.
+    Raises ``EmulatedBoardError``, as without Unicorn.
     """
     if board.address != EMULATED:
         yield board, None
         return
-    try:
-        from pynn_models.spinnaker.board import emulated_board
-    except ImportError as error:
-        raise BoardError(
-            f"--board emulated needs Unicorn, which executes ARM code ({error}). Install it: pip "
-            "install 'snn-ssm[spinnaker]'."
-        ) from error
+    from pynn_models.spinnaker.board import emulated_board
+
     with emulated_board(version=board.machine_version) as made:
         yield dataclasses.replace(board, address=made.address), made
 
@@ -38,15 +34,40 @@ def started(board: Board) -> Iterator[tuple[Board, EmulatedBoard | None]]:
 def told(made: EmulatedBoard) -> dict[str, Any]:
     """What an emulated board tells of a run: ticks, packets, what went wrong, and who was late.
 
-    ``late`` is an estimate from the instructions that each core executed in each tick.
+    ``cores``: instructions a tick, in the mean and at most, and the factor by which to multiply
+    the time scale factor so that the longest tick surely fits. That, and ``late``, are an estimate
+    from these counts.
     """
     return {
         "note": NOTE,
         "ticks": made.ticks,
         "packets": made.packets,
         "errors": list(made.errors),
+        "cores": [
+            {
+                "core": core, "instructions": round(load.mean), "most": load.most,
+                "tick_cycles": load.tick_cycles, "factor": load.factor,
+            }
+            for core, load in made.loads.items()
+        ],
         "late": made.late,
-    }
+    }  # fmt: skip
+
+
+def loads(found: dict[str, Any]) -> list[str]:
+    """The cores' instructions as a table."""
+    from pynn_models.spinnaker.board.timing import CYCLES_PER_INSTRUCTION
+
+    rows = [
+        [row["core"], f"{row['instructions']:,}", f"{row['most']:,}", row["factor"]]
+        for row in found["cores"]
+    ]
+    least, most = CYCLES_PER_INSTRUCTION
+    return [
+        f"Executed instructions a tick, and the factor of time that the longest needs at {least} "
+        f"to {most} cycles each (an estimate):",
+        table(["core", "mean", "most", "factor"], rows),
+    ]
 
 
 def lines(found: dict[str, Any]) -> list[str]:

@@ -257,19 +257,11 @@ def describe(
 ) -> str:
     """The tables of ``inspect --board``: what sPyNNaker mapped, and what real time would need."""
     machine, routing, weights = report["machine"], report["routing"], report["weights"]
-    rows, costs = [], []
+    rows = []
     for row in report["populations"]:
         rows.append(
             [row["name"], row["neurons"], row["cores"], row["per_core"], len(row["chips"]),
              f"{row['sdram'] / 2**20:.2f}"]
-        )  # fmt: skip
-    largest = {row["name"]: row["per_core"] for row in report["populations"]}
-    mapped = [p.name for p in board_backend(network).mapped(network)]
-    for name in mapped:
-        found = estimate(network, name, largest[name], rates)
-        costs.append(
-            [name, largest[name],
-             *(f"{value:,}" for value in found), *(time_scale(v, network.timestep) for v in found)]
         )  # fmt: skip
     used = {tuple(chip) for row in report["populations"] for chip in row["chips"]}
     cores = sum(row["cores"] for row in report["populations"])
@@ -290,7 +282,33 @@ def describe(
              f"would load, {report['parameters']['differing']} differ from the planned ones"]
             if "parameters" in report else []
         ),
-        "",
+    ]  # fmt: skip
+    if "emulated" in report:
+        found = report["emulated"]
+        lines += ["", *emulated.loads(found), "", *emulated.lines(found)]
+    else:
+        lines += ["", *_estimates(network, report, rates)]
+    if board.is_virtual:
+        lines.append("The virtual board maps and does not run.")
+    if board.machine_version in SPINNAKER_2:
+        lines.append("SpiNNaker 2: mapping only; the cost model is SpiNNaker 1's.")
+    return "\n".join(lines)
+
+
+def _estimates(
+    network: Network, report: Mapping[str, Any], rates: Mapping[str, float]
+) -> list[str]:
+    """What real time would need, of a network that did not run."""
+    costs = []
+    largest = {row["name"]: row["per_core"] for row in report["populations"]}
+    mapped = [p.name for p in board_backend(network).mapped(network)]
+    for name in mapped:
+        found = estimate(network, name, largest[name], rates)
+        costs.append(
+            [name, largest[name],
+             *(f"{value:,}" for value in found), *(time_scale(v, network.timestep) for v in found)]
+        )  # fmt: skip
+    return [
         "Estimate for SpiNNaker 1, instructions a core and tick, and the time_scale_factor that "
         "real time needs:",
         table(
@@ -302,10 +320,3 @@ def describe(
             for name in (network.source.name, *(p.name for p in network.layers))
         ) + ("" if rates else " (assumed)"),
     ]  # fmt: skip
-    if "emulated" in report:
-        lines += ["", *emulated.lines(report["emulated"])]
-    if board.is_virtual:
-        lines.append("The virtual board maps and does not run.")
-    if board.machine_version in SPINNAKER_2:
-        lines.append("SpiNNaker 2: mapping only; the cost model is SpiNNaker 1's.")
-    return "\n".join(lines)

@@ -2,6 +2,8 @@
 
 import socket
 import struct
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -154,6 +156,39 @@ def test_two_hosts_at_once_have_their_own_answers():
         for host in hosts:
             host.join()
     assert failed == []
+
+
+SCRIPT = """
+import socket, struct, sys
+host = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+header = bytes((0, 0, 0x87, 255, 0, 255, 255, 255, 0, 0))
+host.sendto(header + struct.pack("<HH3I", 28, 1, 17 << 8, 100, 1), (sys.argv[1], 17893))
+print(host.recv(1024)[10], flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_second_script_is_told_that_the_board_is_in_use_until_the_first_has_gone():
+    with emulated_board(version=3) as board:
+        second = Host(board.address)
+        write = (3, 0x60024100, 4, 2)
+        assert second.ask(*write, data=bytes(4))[10] == 0x80  # nobody's yet
+        command = [sys.executable, "-c", SCRIPT, board.address]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as first:
+            assert first.stdout.readline() == "128\n"  # it allocated
+            for request in (write, (28, 17 << 8, 100), (20, 0x3F0000)):
+                assert second.ask(*request, data=bytes(4))[10] == 0x8D
+            assert f"in use by process {first.pid}, and this is another" in board.errors[-1]
+            assert second.ask(0)[10] == second.ask(2, 0x60024100, 4, 2)[10] == 0x80  # to look
+            before = len(board.errors)
+            first.kill()
+        whole = second.ask(28, 17 << 8, 0x7000000)  # with what the first one had
+        assert whole[10] == 0x80 and whole[14:18] != bytes(4)
+        assert board.errors[before:] == [
+            "the script that ran here is gone; its programs are stopped"
+        ]
 
 
 def test_two_boards_at_different_addresses_and_none_twice():

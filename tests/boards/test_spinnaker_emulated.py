@@ -197,23 +197,20 @@ def test_the_shipped_network_on_a_digit(address, tmp_path):
 # --- jobs ---------------------------------------------------------------------------------------
 
 
-def test_a_job_on_the_board_equals_the_integer_model(address, tmp_path, capsys):
+def test_a_job_tried_on_a_board_equals_the_integer_model(tmp_path, capsys):
     pytest.importorskip("scipy", reason="SciPy, which writes Neo's MAT files, is not installed")
     checkpoint = stock_of(7, 30, channels=10)
     save_network(lower(checkpoint), tmp_path / "network")
     np.savez(tmp_path / "data.npz", inputs=samples_of(checkpoint, 4), labels=[0, 1, 2, 0])
     network, job = str(tmp_path / "network"), tmp_path / "job"
-    assert main(["job", network, str(job), "--data", str(tmp_path / "data.npz")]) == 0
-    write_configuration(job, Board(address))
-    done = subprocess.run(
-        [sys.executable, str(job / "run.py"), "spiNNaker"],
-        cwd=tmp_path, text=True, capture_output=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    results = ["--recording", str(job / "results" / "spiNNaker")]
-    data = ["--data", str(job / "inputs.npz")]
-    assert main(["verify", network, *results, *data]) == 0
-    assert "E4" in capsys.readouterr().out
+    arguments = ["--data", str(tmp_path / "data.npz"), "--board", "emulated"]
+    assert main(["job", network, str(job), *arguments, "--json", str(tmp_path / "f.json")]) == 0
+    printed = capsys.readouterr().out
+    assert "functional emulation with an estimate of time" in printed
+    tried = json.loads((tmp_path / "f.json").read_text())["tried"]
+    assert tried["contract"]["E4"] is True and tried["samples"] == 4 and tried["spikes"] > 0
+    assert tried["emulated"]["errors"] == [] and tried["emulated"]["ticks"] > 30
+    assert not (job / "results").exists()  # a copy was run
 
 
 # --- cells --------------------------------------------------------------------------------------
@@ -336,3 +333,69 @@ def test_verify_starts_a_board_and_finds_every_spike_the_same(tmp_path, capsys):
     assert main(["verify", str(tmp_path / "network"), *arguments]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["contract"]["E4"] is True and found["spikes"] > 0
+
+
+@pytest.mark.slow
+def test_inspect_shows_what_cores_execute(tmp_path, capsys):
+    save_network(lower(stock_of(11, 20, channels=8)), tmp_path / "network")
+    assert main(["inspect", str(tmp_path / "network"), "--board", "emulated"]) == 0
+    printed = capsys.readouterr().out
+    assert "Executed instructions a tick" in printed and "(IF_curr_exp)" in printed
+    assert "Estimate for SpiNNaker 1" not in printed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("timestep", [0.5, 0.1])
+def test_below_a_millisecond_neurons_and_synapses_stand_on_cores_of_their_own(timestep):
+    checkpoint = stock_of(11, 20, channels=8)
+    network, samples = lower(checkpoint, timestep=timestep), samples_of(checkpoint, 2)
+    run = spinnaker.execute(network, samples, Board("emulated"))
+    assert differing(network, samples, run.recording.spikes) == 0
+    programs = {row["core"].partition("(")[2] for row in run.report["emulated"]["cores"]}
+    assert {"synapses)", "IF_curr_exp_neu)"} <= programs, programs
+
+
+SPLIT = """
+import json, sys
+import numpy as np
+import pyNN.spiNNaker as sim
+cell, scale, split = sys.argv[1], float(sys.argv[2]), sys.argv[3] == "split"
+rng = np.random.default_rng(1)
+sim.setup(1.0)
+times = [sorted(set(rng.integers(0, 50, 8).tolist())) for _ in range(40)]
+source = sim.Population(40, sim.SpikeSourceArray(spike_times=times))
+more = {"neurons_per_core": 32} | ({"n_synapse_cores": 1} if split else {})
+given = {"tau_syn_E": 5.0, "tau_syn_I": 5.0} if "delta" not in cell else {}
+target = sim.Population(40, getattr(sim, cell)(**given), additional_parameters=more)
+weights, delays = rng.random((40, 40)) * scale, rng.integers(1, 5, (40, 40))
+rows = [(i, j, w, float(delays[i, j])) for (i, j), w in np.ndenumerate(weights)]
+sim.Projection(source, target, sim.FromListConnector(rows), sim.StaticSynapse())
+target.record(["spikes", "v"])
+sim.run(60)
+data = target.get_data().segments[0]
+sim.end()
+spikes = [train.magnitude.tolist() for train in data.spiketrains]
+print(json.dumps({"v": data.analogsignals[0].magnitude.tolist(), "spikes": spikes}))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("cell", "scale"), [("IF_curr_exp", 0.1), ("IF_curr_delta", 2.5), ("IF_curr_alpha", 1.0)]
+)
+def test_split_cores_equal_combined_ones_to_the_bit(cell, scale, tmp_path):
+    (tmp_path / "script.py").write_text(SPLIT)
+    with emulated_board() as board:
+        (tmp_path / "spynnaker.cfg").write_text(board.configuration)
+        calls = [f"script.py,{cell},{scale},{kind}" for kind in ("split", "combined")]
+        scripts = ROOT / "tests" / "support" / "board_scripts.py"
+        done = subprocess.run(
+            [sys.executable, str(scripts), *calls], cwd=tmp_path, text=True, capture_output=True,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert board.errors == []
+    results = [line[7:] for line in done.stdout.splitlines() if line.startswith("RESULT")]
+    split, combined = map(json.loads, results)
+    assert split == combined
+    assert sum(map(len, split["spikes"])) > 50 and np.unique(split["v"]).size > 500

@@ -19,6 +19,7 @@ pytest.importorskip("unicorn", reason="Unicorn, which executes ARM code, is not 
 from export.boards.config import Board, BoardError
 from export.boards.execution import execute
 from export.command.arguments import main
+from export.description.storage import save_network
 from export.fixed_point import simulation as software
 from export.lowering.network import lower
 from pynn_models.spinnaker.board import emulated_board
@@ -62,6 +63,39 @@ def test_a_board_says_how_to_reach_it_and_stops_when_asked(process, number):
 def test_a_board_for_others_to_reach_is_refused(capsys):
     assert main(["board", "0.0.0.0"]) == 2
     assert "Give one of 127.*" in capsys.readouterr().err
+
+
+@pytest.fixture
+def network(tmp_path):
+    checkpoint = checkpoint_of(3, 20, cells="stock", mode_init="s4d-real", modes=1, channels=8)
+    save_network(lower(checkpoint), tmp_path / "network")
+    inputs = samples_of(checkpoint, 2)
+    np.savez(tmp_path / "data.npz", inputs=inputs, labels=np.zeros(2, int))
+    return [str(tmp_path / "network"), "--data", str(tmp_path / "data.npz")]
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "said"),
+    [
+        ("verify", ["--neurons-per-core", "8"], "--neurons-per-core means nothing without --board"),
+        ("verify", ["--board", "emulated", "--backends", "software,nest"],
+         "--board is given, and none of the backends software, nest runs on it"),
+        ("verify", ["--board", "emulated", "--recording", "x"], "leave --board out"),
+        ("verify", ["--backends", "software,spinnaker"], "give --board an address or 'emulated'"),
+        ("job", ["JOB", "--board", "127.0.0.9"], "Use --board emulated"),
+        ("job", ["JOB", "--board", "emulated", "--without-board"], "--board is for a board"),
+    ],
+)  # fmt: skip
+def test_a_board_that_means_nothing_is_refused(network, tmp_path, capsys, command, arguments, said):
+    given = [str(tmp_path / "job") if a == "JOB" else a for a in arguments]
+    assert main([command, network[0], *given, *network[1:]]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "job").exists()
+
+
+def test_only_boards_of_its_own_are_inspected(network, capsys):
+    assert main(["inspect", network[0], "--board", "192.168.240.1"]) == 2
+    assert "use --board virtual or emulated" in capsys.readouterr().err
 
 
 def small():
@@ -116,7 +150,7 @@ def test_a_run_after_one_that_was_killed(tmp_path):
             killed.kill()
         assert board.cores > 0  # as the script left them
         found = execute(network, samples, Board(board.address)).recording
-        assert board.errors == []
+        assert board.errors == ["the script that ran here is gone; its programs are stopped"]
     wanted = software.run(network, samples).spikes
     for name, spikes in found.spikes.items():
         assert np.array_equal(spikes, wanted[name])

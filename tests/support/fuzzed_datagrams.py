@@ -76,7 +76,9 @@ class Datagrams:
         return self.command(5, self.some(ADDRESSES), self.integer(2**32), length)
 
     def image(self):
-        """A program of noise, of records that lie, or of instructions at random."""
+        """A program of noise, of records that lie, or of instructions at random; or its start."""
+        if self.integer(2):
+            return self.start()
         records = self.some(
             (
                 (2, 0, 64, 128, 4, 0, 0, 0),

@@ -38,8 +38,8 @@ def emulated_board(
         ...  # run a script of sPyNNaker in this directory
     ```
 
-    ``version``: 3 (4 chips) or 5 (48 chips); ``make``: as of :class:`EmulatedBoard`. Raises :class:`BoardAddressError`,
-    :class:`EmulatedBoardError`.
+    ``version``: 3 (4 chips) or 5 (48 chips); ``make``: as of :class:`EmulatedBoard`. Raises
+    :class:`BoardAddressError`, :class:`EmulatedBoardError`.
     """
     if address is not None:
         return EmulatedBoard(address, version, make)

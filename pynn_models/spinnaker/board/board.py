@@ -89,6 +89,19 @@ class Board:
         for chip in self.chips.values():
             chip.release(app)
 
+    @property
+    def idle(self) -> bool:
+        """Whether no program is there, nor what the host allocated for one."""
+        return not any(chip.cores or chip.user_heap.used for chip in self.chips.values())
+
+    def clear(self) -> None:
+        """As after power-up: no programs, nothing allocated, no routes."""
+        for place, chip in self.chips.items():
+            chip.clear()
+            self.router.clear(place)
+        self._mail.clear()
+        self._packets.clear()
+
     def step(self, may_tick: bool = True) -> bool:
         """Do a piece of work: a woken core, packets that wait, or a tick; False: there is none."""
         if self._woken:

@@ -65,17 +65,24 @@ class Chip:
         self.loads: dict[int, Load] = {}
         self.polling: set[int] = set()
         self._busy: dict[int, int] = {}  # instructions since a core last waited
-        self._flags = Flags()
-        self.user_heap = Heap(self.memory, *USER_HEAP)
-        self._system_variables(layout)
-        for number in range(1, CORES):
-            self.memory.put(self._block(number) + _STATE, IDLE, "B")
+        self._flags, self._layout = Flags(), layout
+        self.clear()
 
-    def _system_variables(self, layout: Layout) -> None:
-        memory = self.memory
+    def clear(self) -> None:
+        """As after power-up: no programs, nothing allocated."""
+        self.user_heap = Heap(self.memory, *USER_HEAP)
+        self._system_variables()
+        for number in range(1, CORES):
+            self.stop(number)
+
+    def _system_variables(self) -> None:
+        memory, layout = self.memory, self._layout
         system = Heap(memory, *SYSTEM_HEAP)
         Heap(memory, *SYSRAM_HEAP)
         messages = system.allocate(_MESSAGES * _MESSAGE_SIZE)
+        tags = system.allocate(4 * 65536)
+        if any(memory.read(tags, 4 * 65536)):  # pages that nobody wrote to take no room
+            memory.write(tags, bytes(4 * 65536))
         for i in range(_MESSAGES - 1):
             memory.put(messages + i * _MESSAGE_SIZE, messages + (i + 1) * _MESSAGE_SIZE)
         for offset, kind, value in (
@@ -98,7 +105,7 @@ class Chip:
             (0xCC, "I", VCPU + 0x10000000),
             (0xD0, "I", SYSTEM_HEAP[0]),
             (0xD4, "I", system.allocate(0x4000)),
-            (0xDC, "I", system.allocate(4 * 65536)),
+            (0xDC, "I", tags),
             (0xE4, "I", system.allocate(8 * 256)),
             (0xE8, "I", messages),
             (0xFC, "I", 0x00040000),

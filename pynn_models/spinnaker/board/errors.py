@@ -17,5 +17,9 @@ class BoardStoppedError(EmulatedBoardError):
     """A board that ended by itself."""
 
 
+class UnicornNotInstalledError(EmulatedBoardError, ImportError):
+    """There is nothing that executes ARM code."""
+
+
 class CoreError(Exception):
     """A program that did what there is no memory, instruction or register for."""

@@ -59,6 +59,12 @@ class Heap:
         self.memory.put(self.root + 12, get(self.root + 12) - (following - block))
         return block + _HEADER
 
+    @property
+    def used(self) -> bool:
+        """Whether a block is allocated."""
+        get, root = self.memory.get, self.root
+        return get(root + 12) != get(root + 8) - get(root + 4)
+
     def free(self, app: int) -> None:
         """Free what an application allocated, and join neighbours that are free."""
         self._free(lambda block, mark: mark >> 8 & 0xFF == app)

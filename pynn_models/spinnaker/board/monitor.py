@@ -15,12 +15,13 @@ from pynn_models.spinnaker.board.aplx import ImageError
 from pynn_models.spinnaker.board.board import Board
 from pynn_models.spinnaker.board.chip import CORES, Chip
 from pynn_models.spinnaker.board.layout import ETHERNET, LINKS, SELF, Place, parent
+from pynn_models.spinnaker.board.lease import Lease
 from pynn_models.spinnaker.board.memory import SCRATCH, SCRATCH_SIZE, AddressError
 from pynn_models.spinnaker.board.registers import DEVICES, SIZE, SIZES
 from pynn_models.spinnaker.board.tags import TAGS, ReverseTag, Sender, Tag
 
 OK, BAD_LENGTH, BAD_COMMAND, BAD_ARGUMENT, BAD_PORT = 0x80, 0x81, 0x83, 0x84, 0x85
-NO_ROUTE, BAD_CORE, DEAD, NO_BUFFER = 0x87, 0x88, 0x89, 0x8A
+NO_ROUTE, BAD_CORE, DEAD, NO_BUFFER, BUSY = 0x87, 0x88, 0x89, 0x8A, 0x8D
 _DATA = 256  # bytes of a command or an answer
 _UNITS = 3  # bytes, halves, words
 _WAIT = 1 << 18
@@ -67,6 +68,7 @@ class Monitor:
     def __init__(self, board: Board, set_tag: SetTag) -> None:
         self._board, self._set_tag = board, set_tag
         self._tags: dict[int, Tag | ReverseTag] = {}
+        self._lease = Lease(board)
         self._commands: dict[int, Callable[[Request], bytes]] = {
             0: self._version,
             2: self._read,
@@ -90,6 +92,10 @@ class Monitor:
         """Do a command. What is refused is said, too."""
         handler = self._commands.get(request.command)
         try:
+            if not self._lease.admits(request.command, request.sender):
+                raise RefusedError(
+                    BUSY, f"the board is in use by {self._lease}, and this is another"
+                )
             if handler is None:
                 name = NAMES.get(request.command)
                 raise RefusedError(

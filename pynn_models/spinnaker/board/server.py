@@ -33,7 +33,7 @@ from pynn_models.spinnaker.board.monitor import (
     Request,
 )
 from pynn_models.spinnaker.board.tags import ReverseTag, Sender, Tag
-from pynn_models.spinnaker.board.timing import late
+from pynn_models.spinnaker.board.timing import Load, late
 
 SCP_PORT, BOOT_PORT = 17893, 54321
 _REPLY = 0x07  # flags of a message that wants no answer
@@ -52,7 +52,7 @@ class EmulatedBoard:
 
     ``address``: of this computer's own network, 127.*; ``version``: 3 (4 chips) or 5 (48 chips).
     ``make``: makes its cores; by default in C, or in Python where that cannot be compiled. Raises
-    :class:`BoardAddressError`, :class:`EmulatedBoardError`.
+    :class:`BoardAddressError`, :class:`EmulatedBoardError` and its subclasses.
     """
 
     def __init__(self, address: str, version: int = 5, make: CoreMaker | None = None) -> None:
@@ -62,6 +62,7 @@ class EmulatedBoard:
             )
         self.address, self.version = checked(address), version
         self.errors: list[str] = []
+        make = make or native_or_python(self._say)
         self._sockets = [_bound(address, port) for port in (SCP_PORT, BOOT_PORT)]
         self._senders: dict[int, Sender] = {}
         self._next_tag = _FIRST_TAG
@@ -69,8 +70,7 @@ class EmulatedBoard:
         self._reverse: dict[int, tuple[socket.socket, ReverseTag]] = {}
         layout = LAYOUTS[version]
         self._board = Board(
-            layout, socket.inet_aton(address), make or native_or_python(self._say), self._to_host,
-            self._say,
+            layout, socket.inet_aton(address), make, self._to_host, self._say
         )
         self._monitor = Monitor(self._board, self._set_tag)
         self._due = 0.0  # the next tick, of time.perf_counter
@@ -107,18 +107,22 @@ class EmulatedBoard:
         return self._board.counts.seconds
 
     @property
+    def loads(self) -> dict[str, Load]:
+        """What each core executed in its ticks, by ``core x, y, number (program)``."""
+        return {
+            f"core {x}, {y}, {number} ({chip.name(number) or 'no program'})": load
+            for (x, y), chip in self._board.chips.items()
+            for number, load in sorted(chip.loads.items())
+            if load.total
+        }
+
+    @property
     def late(self) -> list[str]:
         """The cores that a board may not run in time, with the time scale factor that each needs.
 
         An estimate from the instructions executed in each tick (``timing``).
         """
-        found = []
-        for (x, y), chip in list(self._board.chips.items()):
-            for number, load in sorted(chip.loads.items()):
-                name = chip.name(number) or "no program"
-                said = late(f"core {x}, {y}, {number} ({name})", load)
-                found += [said] if said else []
-        return found
+        return list(filter(None, (late(core, load) for core, load in self.loads.items())))
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -60,16 +60,21 @@ class Load:
         return self.most * least / cycles, self.most * most / cycles
 
 
+    @property
+    def factor(self) -> int:
+        """What to multiply the time scale factor by, so that the longest tick surely fits."""
+        return max(math.ceil(self.stretch[1]), 1)
+
+
 def late(where: str, load: Load) -> str | None:
     """What is said of a core that a board may not run in time; None for one that it does."""
     least, most = load.stretch
     if most <= 1:
         return None
-    factor = math.ceil(most)
     sure = "would exceed" if least > 1 else "may exceed"
     return (
         f"{where} {sure} its tick of {load.tick_cycles / CLOCK * 1e6:g} us: {load.most:,} "
         f"instructions in tick {load.most_at}, at {CYCLES_PER_INSTRUCTION[0]} to "
         f"{CYCLES_PER_INSTRUCTION[1]} cycles each {least:.2f} to {most:.2f} of it (an estimate). "
-        f"Multiply the time scale factor by {factor}."
+        f"Multiply the time scale factor by {load.factor}."
     )
