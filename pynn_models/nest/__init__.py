@@ -8,13 +8,15 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from pynn_models.nest.build import (
-    GRADED_SYNAPSE_NAME,
-    MODEL_NAME,
+from pynn_models.native_code import (
     CacheNotPrivateError,
     CacheNotWritableError,
     CompilationError,
     CompilerNotFoundError,
+)
+from pynn_models.nest.build import (
+    GRADED_SYNAPSE_NAME,
+    MODEL_NAME,
     ModuleLoadError,
     NestError,
     NestNotInstalledError,

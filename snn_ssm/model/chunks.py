@@ -20,8 +20,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from snn_ssm.model import operators
 from snn_ssm.model.kernel import powers
 from snn_ssm.model.layout import by_channel, by_sample
+from snn_ssm.model.operators import convolution
 
 STEPS = 64  # T
 # Measured on one thread against the transforms, 64 channels, forward and backward (times faster):
@@ -55,17 +57,29 @@ def convolve(u: Tensor, abar: Tensor, g: Tensor, d: Tensor) -> Tensor:
     a copy of the input, and the states, 2N/T of it. One chunk's states follow from the last one's,
     so that slow modes are no less exact than by :func:`snn_ssm.model.kernel.scan`.
     """
-    table = powers(abar, STEPS + 1)  # (H, N, T + 1)
-    weighted = g[..., None] * table  # (H, N, T + 1)
-    real = weighted.real if abar.is_complex() else weighted
-    k = real[..., :STEPS].sum(1)  # (H, T)
-    k = torch.cat([k[:, :1] + d[:, None], k[:, 1:]], dim=-1)  # d belongs to K[0]
-    enter = _parts(table[..., :STEPS].flip(-1).transpose(1, 2))  # (H, T, M): E
-    leave = _parts(weighted[..., 1:].conj().transpose(1, 2)).transpose(1, 2)  # (H, M, T): F
-    decay = table[..., STEPS].to(u.dtype.to_complex() if abar.is_complex() else u.dtype)
+    if operators.usable(u):
+        tables = _tables(abar, g, d, convolution.STEPS)
+        return by_sample(convolution.convolve(by_channel(u), *tables))
+    k, enter, leave, decay = _tables(abar, g, d, STEPS)
+    enter = _parts(enter)  # (H, T, M)
+    leave = _parts(leave.conj().transpose(1, 2)).transpose(1, 2)  # (H, M, T)
+    decay = decay.to(u.dtype.to_complex() if abar.is_complex() else u.dtype)
     return _ChunkedConvolution.apply(
         u, k.to(u.dtype), enter.to(u.dtype), leave.to(u.dtype), decay[:, None]
     )
+
+
+def _tables(
+    abar: Tensor, g: Tensor, d: Tensor, steps: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """K (H, T), E (H, T, N), F (H, N, T) and D (H, N), T = ``steps``."""
+    table = powers(abar, steps + 1)  # (H, N, T + 1)
+    weighted = g[..., None] * table  # (H, N, T + 1)
+    real = weighted.real if abar.is_complex() else weighted
+    k = real[..., :steps].sum(1)  # (H, T)
+    k = torch.cat([k[:, :1] + d[:, None], k[:, 1:]], dim=-1)  # d belongs to K[0]
+    enter = table[..., :steps].flip(-1).transpose(1, 2)  # (H, T, N)
+    return k, enter, weighted[..., 1:], table[..., steps]
 
 
 def _parts(x: Tensor) -> Tensor:

@@ -159,11 +159,11 @@ def scan(
             shift *= 2
         states = states + table[..., 1 : size + 1] * x[..., None]  # (B, H, N, T)
         x = states[..., -1]
-        out.append(_real_dot(g[..., None], states, dim=-2) + d[:, None] * part)
+        out.append(real_dot(g[..., None], states, dim=-2) + d[:, None] * part)
     return torch.cat(out, dim=-1), x
 
 
-def _real_dot(g: Tensor, x: Tensor, dim: int = -1) -> Tensor:
+def real_dot(g: Tensor, x: Tensor, dim: int = -1) -> Tensor:
     """``Re(sum g x)`` over the modes, without the unused imaginary half."""
     if x.is_complex():
         return (g.real * x.real - g.imag * x.imag).sum(dim)

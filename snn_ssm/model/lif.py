@@ -9,9 +9,11 @@ from torch import Tensor, nn
 
 from snn_ssm.config import ModelConfig
 from snn_ssm.levels import LEAKY_THRESHOLD
-from snn_ssm.model import modes
+from snn_ssm.model import modes, operators, reset
 from snn_ssm.model.layers import Layer
+from snn_ssm.model.reset import Resetting
 
+_CONSTANT = Resetting(through=False)  # the reset
 THRESHOLD = LEAKY_THRESHOLD  # of every neuron: norm and weights scale the input to it
 
 
@@ -63,6 +65,12 @@ class LeakyRecurrence(NamedTuple):
         return v.masked_fill(v > self.level, 0.0), v
 
     def scan(self, u: Tensor) -> Tensor:
+        """By the compiled loop where there is one: equal to the bit."""
+        if operators.usable(u, "loops"):
+            one, zero = torch.ones_like(self.beta), torch.zeros_like(self.beta)
+            return reset.run(
+                u, self.beta[:, None], one[:, None], zero, THRESHOLD * one, None, _CONSTANT
+            )[0]
         time_first = u.permute(2, 0, 1).contiguous()  # (L, B, H)
         return _LeakyReset.apply(time_first, self.beta).permute(1, 2, 0)  # (B, H, L)
 

@@ -8,6 +8,7 @@ Weights are (to, from); weights and biases are drawn from U(-1/sqrt(H), 1/sqrt(H
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +16,11 @@ from torch.nn import functional
 
 from snn_ssm.config import ModelConfig
 from snn_ssm.kinds import MIXINGS
+from snn_ssm.model import operators
 from snn_ssm.model.layout import from_rows, rows
 from snn_ssm.model.loading import load
 from snn_ssm.model.norms import make_norm
+from snn_ssm.model.operators import elementwise
 from snn_ssm.model.quantise import quantise_weights
 from snn_ssm.model.spiking import ternary
 
@@ -29,12 +32,38 @@ def _uniform(channels: int, *shape: int) -> Tensor:
     return torch.empty(shape).uniform_(-bound, bound)
 
 
-def multiply(weight: Tensor, x: Tensor) -> Tensor:
-    """``o[b, :, t] = weight x[b, :, t]``: (H', H), (B, H, L) -> (B, H', L).
+class _Product(torch.autograd.Function):
+    """``y = W x + b`` of rows x (H, M), compiled; backward ``dx = W^T dy``, ``dW = dy x^T``."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, x: Tensor, bias: Tensor | None) -> Tensor:
+        weight = weight.contiguous()
+        ctx.save_for_backward(weight, x)
+        return elementwise.mix(weight, x, bias)
+
+    @staticmethod
+    def backward(  # type: ignore[override]
+        ctx: Any, grad: Tensor
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        weight, x = ctx.saved_tensors
+        of_weight, of_x, of_bias = ctx.needs_input_grad
+        grad = grad.contiguous()
+        return (
+            torch.mm(grad, x.t()) if of_weight else None,
+            elementwise.mix(weight, grad, None, transposed=True) if of_x else None,
+            grad.sum(1) if of_bias else None,
+        )
+
+
+def multiply(weight: Tensor, x: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``o[b, :, t] = weight x[b, :, t] + bias``: (H', H), (B, H, L), (H',) -> (B, H', L).
 
     One product for all samples, whose channels lie side by side.
     """
-    return from_rows(torch.mm(weight, rows(x)), x)
+    if x.shape[-1] > 1 and operators.usable(x) and not torch.is_autocast_enabled("cpu"):
+        return from_rows(_Product.apply(weight, rows(x), bias), x)
+    o = from_rows(torch.mm(weight, rows(x)), x)
+    return o if bias is None else o + bias[:, None]
 
 
 class LinearMixing(nn.Module):
@@ -53,8 +82,7 @@ class LinearMixing(nn.Module):
         self.bias = nn.Parameter(drawn) if config.cells != "stock" else None
 
     def forward(self, y: Tensor, s: Tensor) -> Tensor:
-        o = multiply(quantise_weights(self.weight, self.bits), s)  # (B, H, L)
-        return o if self.bias is None else o + self.bias[:, None]
+        return multiply(quantise_weights(self.weight, self.bits), s, self.bias)  # (B, H, L)
 
 
 class GluMixing(nn.Module):
@@ -72,8 +100,8 @@ class GluMixing(nn.Module):
         self.bias = nn.Parameter(_uniform(h, 2 * h))
 
     def forward(self, y: Tensor, s: Tensor) -> Tensor:
-        both = multiply(quantise_weights(self.weight, self.bits), s)  # (B, 2H, L)
-        return functional.glu(both + self.bias[:, None], dim=1)  # (B, H, L)
+        both = multiply(quantise_weights(self.weight, self.bits), s, self.bias)  # (B, 2H, L)
+        return functional.glu(both, dim=1)  # (B, H, L)
 
 
 class GsuMixing(nn.Module):
@@ -103,9 +131,9 @@ class GsuMixing(nn.Module):
         return ternary(exact, threshold, self.surrogate, self.slope).to(weight.dtype)
 
     def forward(self, y: Tensor, s: Tensor) -> Tensor:
-        value = multiply(quantise_weights(self.weight, self.bits), s)  # (B, H, L)
+        value = multiply(quantise_weights(self.weight, self.bits), s, self.bias)  # (B, H, L)
         gate = multiply(self.gate_matrix(), y)  # (B, H, L)
-        return functional.gelu(self.norm((value + self.bias[:, None]) * gate))
+        return functional.gelu(self.norm(value * gate))
 
 
 def make_mixing(config: ModelConfig) -> nn.Module:

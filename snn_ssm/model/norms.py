@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from snn_ssm.model import operators
 from snn_ssm.model.layout import from_rows, rows
+from snn_ssm.model.operators import elementwise
 
 
 class _BatchNorm(torch.autograd.Function):
@@ -22,6 +24,11 @@ class _BatchNorm(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
+        if operators.usable(x):
+            y, mean, var = elementwise.norm_forward(x, weight, bias, eps)
+            ctx.save_for_backward(x, weight, mean, torch.rsqrt(var + eps))
+            ctx.mark_non_differentiable(mean, var)
+            return y, mean, var
         mean = x.mean(1)  # (H,)
         centred = x - mean[:, None]  # (H, M)
         var = torch.linalg.vector_norm(centred, dim=1).square() / x.shape[1]  # (H,)
@@ -33,8 +40,11 @@ class _BatchNorm(torch.autograd.Function):
     @staticmethod
     def backward(  # type: ignore[override]
         ctx: Any, grad: Tensor, *_: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, None]:
+    ) -> tuple[Tensor | None, ...]:
         x, weight, mean, rate = ctx.saved_tensors
+        if operators.usable(x):
+            grad = grad.contiguous()
+            return *elementwise.norm_backward(grad, x, weight, mean, rate), None
         z = (x - mean[:, None]).mul_(rate[:, None])  # (H, M)
         grad_bias, grad_weight = grad.sum(1), (grad * z).sum(1)
         z.mul_(-grad_weight[:, None] / x.shape[1]).sub_(grad_bias[:, None] / x.shape[1])

@@ -14,6 +14,9 @@ import torch
 from torch import Tensor
 
 from pynn_models.errors import SnnSsmError
+from snn_ssm.model import operators
+from snn_ssm.model.layout import by_channel, by_sample, from_rows, rows
+from snn_ssm.model.operators import elementwise
 
 Derivative = Callable[[Tensor, float], Tensor]
 
@@ -67,19 +70,29 @@ def _derivative(surrogate: str) -> Derivative:
     return _DERIVATIVES[surrogate]
 
 
+def _compiled(y: Tensor, surrogate: str) -> bool:
+    """Whether operators do the work for a membrane: (B, H, L), and not a single step."""
+    known = surrogate in elementwise.SURROGATES
+    return known and y.ndim == 3 and y.shape[-1] > 1 and operators.usable(y)
+
+
 class _Heaviside(torch.autograd.Function):
-    """A step at 0 forward; backward the gradient times ``derivative(y, slope)``."""
+    """A step at 0 forward; backward the gradient times the surrogate's derivative at y."""
 
     @staticmethod
-    def forward(ctx: Any, y: Tensor, derivative: Derivative, slope: float) -> Tensor:
+    def forward(ctx: Any, y: Tensor, surrogate: str, slope: float) -> Tensor:
         ctx.save_for_backward(y)
-        ctx.derivative, ctx.slope = derivative, slope
+        ctx.surrogate, ctx.slope = surrogate, slope
         return torch.gt(y, 0, out=torch.empty_like(y))  # twice as fast as a mask made a number
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
         (y,) = ctx.saved_tensors
-        return grad * ctx.derivative(y, ctx.slope), None, None
+        if _compiled(y, ctx.surrogate):
+            both = by_channel(grad), by_channel(y)
+            found = elementwise.step_backward(*both, ctx.surrogate, ctx.slope)
+            return by_sample(found), None, None
+        return grad * _derivative(ctx.surrogate)(y, ctx.slope), None, None
 
 
 class _Integer(torch.autograd.Function):
@@ -102,11 +115,12 @@ class _Ternary(torch.autograd.Function):
     """Steps at delta and -delta; backward the surrogate at either, to y and to delta."""
 
     @staticmethod
-    def forward(
-        ctx: Any, y: Tensor, delta: Tensor, derivative: Derivative, slope: float
-    ) -> Tensor:
+    def forward(ctx: Any, y: Tensor, delta: Tensor, surrogate: str, slope: float) -> Tensor:
         ctx.save_for_backward(y, delta)
-        ctx.derivative, ctx.slope = derivative, slope
+        ctx.surrogate, ctx.slope = surrogate, slope
+        ctx.compiled = _compiled(y, surrogate) and delta.shape == (y.shape[1], 1)
+        if ctx.compiled:
+            return from_rows(elementwise.ternary_forward(rows(y), delta[:, 0].contiguous()), y)
         above = torch.gt(y, delta, out=torch.empty_like(y))
         return above.sub_(torch.lt(y, -delta, out=torch.empty_like(y)))
 
@@ -115,8 +129,14 @@ class _Ternary(torch.autograd.Function):
         ctx: Any, grad: Tensor
     ) -> tuple[Tensor, Tensor | None, None, None]:
         y, delta = ctx.saved_tensors
-        above = ctx.derivative(y - delta, ctx.slope)
-        below = ctx.derivative(-y - delta, ctx.slope)
+        if ctx.compiled:
+            found, grad_delta = elementwise.ternary_backward(
+                rows(grad), rows(y), delta[:, 0].contiguous(), ctx.surrogate, ctx.slope
+            )
+            return from_rows(found, y), grad_delta[:, None], None, None
+        derivative = _derivative(ctx.surrogate)
+        above = derivative(y - delta, ctx.slope)
+        below = derivative(-y - delta, ctx.slope)
         grad_delta = None
         if ctx.needs_input_grad[1]:
             grad_delta = (grad * (below - above)).sum_to_size(delta.shape)
@@ -143,7 +163,8 @@ def heaviside(y: Tensor, surrogate: str, slope: float) -> Tensor:
 
     Any shape. Raises :class:`SpikeFunctionError` for an unknown name.
     """
-    return _Heaviside.apply(y, _derivative(surrogate), slope)
+    _derivative(surrogate)
+    return _Heaviside.apply(y, surrogate, slope)
 
 
 def fast_sigmoid(y: Tensor, slope: float = 25.0) -> Tensor:
@@ -210,7 +231,8 @@ def ternary(y: Tensor, delta: Tensor, surrogate: str, slope: float) -> Tensor:
     expands to it. Raises :class:`SpikeFunctionError` for an unknown surrogate.
     Source: Stan & Rhodes, arXiv 2401.00955, section 2.
     """
-    return _Ternary.apply(y, delta, _derivative(surrogate), slope)
+    _derivative(surrogate)
+    return _Ternary.apply(y, delta, surrogate, slope)
 
 
 def step_threshold(y: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
+from support.operators import HAS_COMPILER, TARGETS, go_by  # noqa: E402
 from torch.autograd import gradcheck  # noqa: E402
 
 from snn_ssm.config import ModelConfig  # noqa: E402
@@ -13,6 +14,16 @@ from snn_ssm.model import chunks, kernel  # noqa: E402
 from snn_ssm.model.layers import StateSpaceLayer  # noqa: E402
 from snn_ssm.model.modes import discretise, init_log_dt, init_modes  # noqa: E402
 from snn_ssm.model.network import Network  # noqa: E402
+from snn_ssm.model.operators import library  # noqa: E402
+
+
+@pytest.fixture(autouse=True, params=["plain", *TARGETS[-1:]] if HAS_COMPILER else ["plain"])
+def way(request, monkeypatch):
+    """In plain torch, and by the operators compiled for this machine."""
+    go_by(monkeypatch, request.param)
+    yield request.param
+    library.loaded.cache_clear()
+
 
 LENGTHS = [1, 2, 63, 64, 65, 127, 128, 129, 784]
 COMPLEX = pytest.mark.parametrize("is_complex", [True, False], ids=["complex", "real"])

@@ -12,7 +12,7 @@ pytest.importorskip("nest", reason="nest-simulator is not installed")
 
 import nest
 
-from pynn_models import SnnSsmError
+from pynn_models import SnnSsmError, compilation
 from pynn_models import nest as backend
 from pynn_models.nest import (
     CacheNotPrivateError,
@@ -233,7 +233,7 @@ def test_without_a_place_of_its_own_a_temporary_one_serves(tmp_path, monkeypatch
     file.write_text("")
     monkeypatch.delenv("SNN_SSM_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(file))
-    build.temporary_directory.cache_clear()
+    compilation.temporary_directory.cache_clear()
     with pytest.warns(UncachedWarning, match=r"Not a directory.*compiled for this process alone"):
         module = build_module()
     assert module.read_text() == "made\n" and stat.S_IMODE(module.parent.stat().st_mode) == 0o700
@@ -246,7 +246,7 @@ def test_a_cache_from_which_nothing_may_be_loaded(cache, quick_compiler, monkeyp
     class Noexec:
         f_flag = os.ST_NOEXEC
 
-    monkeypatch.setattr(build.os, "statvfs", lambda path: Noexec)
+    monkeypatch.setattr(os, "statvfs", lambda path: Noexec)
     nest.ResetKernel()
     with pytest.raises(ModuleLoadError) as caught:
         install()
@@ -274,7 +274,7 @@ def test_a_user_without_a_home(monkeypatch):
 
     monkeypatch.delenv("SNN_SSM_CACHE", raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr(build.Path, "home", no_home)
+    monkeypatch.setattr(Path, "home", no_home)
     with pytest.raises(CacheNotWritableError, match="home directory.*SNN_SSM_CACHE"):
         cache_directory()
 

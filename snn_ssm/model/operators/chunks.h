@@ -1,0 +1,153 @@
+// The convolution of snn_ssm/model/chunks.py, a channel after the other; its equations stand there.
+//
+// u, y (H, B, L); chunks of T steps, C to a sample. A state is M numbers: N real parts, of complex
+// modes N imaginary ones, and zeros up to whole vectors. k (H, T): the kernel; enter (H, T, M): E;
+// leave (H, M, T): F, of complex modes (Re F, -Im F); decay (H, M): D; states (H, B, C, M): X. T is of
+// whole vectors.
+#pragma once
+#include "vectors.h"
+
+struct Sizes {
+    i64 batch, length, steps, count, modes, planes, state;
+    i64 samples() const { return std::max<i64>(1, 384 / count); }  // whose chunks the caches hold
+};
+
+// x = d x + s of one state, or conj(d) x + s.
+template <class S>
+INLINE void advance(S* next, const S* x, const S* s, const S* d, const Sizes& z, bool conjugate) {
+    const i64 n = z.modes;
+    if (z.planes == 1) {
+        for (i64 i = 0; i < n; i++) next[i] = d[i] * x[i] + s[i];
+        return;
+    }
+    const S sign = conjugate ? -1 : 1;
+    for (i64 i = 0; i < n; i++) {
+        const S re = x[i], im = x[n + i], di = sign * d[n + i];
+        next[i] = d[i] * re - di * im + s[i];
+        next[n + i] = d[i] * im + di * re + s[n + i];
+    }
+}
+
+template <class S> void pack(S* to, const S* from, i64 samples, const Sizes& z) {
+    const i64 whole = z.count * z.steps;
+    for (i64 b = 0; b < samples; b++) {
+        memcpy(to + b * whole, from + b * z.length, z.length * sizeof(S));
+        std::fill(to + b * whole + z.length, to + (b + 1) * whole, S(0));
+    }
+}
+
+template <class S> void unpack(S* to, const S* from, i64 samples, const Sizes& z) {
+    for (i64 b = 0; b < samples; b++)
+        memcpy(to + b * z.length, from + b * z.count * z.steps, z.length * sizeof(S));
+}
+
+template <class S>
+void chunks_forward(i64 first, i64 last, const Sizes& z, const S* u, const S* k, const S* enter,
+                    const S* leave, const S* decay, S* y, S* states) {
+    const i64 T = z.steps, C = z.count, M = z.state, most = std::min(z.samples(), z.batch);
+    Buffer<S> in(most * C, T), out(most * C, T), added(most * C, M), x(most * C, M), wide(1, 2 * T);
+    for (i64 h = first; h < last; h++) {
+        const S *e = enter + h * T * M, *f = leave + h * M * T, *d = decay + h * M;
+        memcpy(wide + T, k + h * T, T * sizeof(S));  // wide[T + j] = K[j], zeros before
+        for (i64 b = 0; b < z.batch; b += most) {
+            const i64 samples = std::min(most, z.batch - b), rows = samples * C;
+            pack<S>(in, u + (h * z.batch + b) * z.length, samples, z);
+            product<S>(rows, M, T, in, T, 1, e, M, added, M, false);
+            for (i64 c = 0; c < C; c++)
+                for (i64 s = 0; s < samples; s++) {
+                    S* to = x + (s * C + c) * M;
+                    if (c) advance<S>(to, to - M, added + (s * C + c - 1) * M, d, z, false);
+                    else std::fill(to, to + M, S(0));
+                }
+            for (i64 r = 0; r < rows; r += ROWS)
+                by_columns<S>(T, [&](i64 j, auto count) {
+                    constexpr int N = decltype(count)::value;
+                    V<S> acc[ROWS][N] = {};
+                    multiply<S>(acc, x + r * M, M, 1, f + j, T, 0, M);
+                    multiply<S>(acc, in + r * T, T, 1, wide + T + j, -1, 0, j + N * WIDTH<S>);
+                    store<S>(acc, out + r * T + j, T);
+                });
+            unpack<S>(y + (h * z.batch + b) * z.length, out, samples, z);
+            memcpy(states + (h * z.batch + b) * C * M, x, rows * M * sizeof(S));
+        }
+    }
+}
+
+// enter_t (H, M, T) and leave_t (H, T, M): E and F transposed. Makes the gradients of u (unless gu is
+// null), k, enter, decay, and of F transposed.
+template <class S>
+void chunks_backward(i64 first, i64 last, const Sizes& z, const S* grad, const S* u,
+                     const S* states, const S* k, const S* enter_t, const S* leave_t,
+                     const S* decay, S* gu, S* gk, S* genter, S* gleave_t, S* gdecay) {
+    constexpr i64 BLOCK = 64;  // rows of two factors that the first cache holds
+    const i64 T = z.steps, C = z.count, M = z.state, most = std::min(z.samples(), z.batch);
+    Buffer<S> in(most * C, T), dy(most * C, T), out(most * C, T), x(most * C, M), g(most * C, M);
+    Buffer<S> from(most * C, M), wide(1, 2 * T + 2 * WIDTH<S>), gram(T, T), ge(T, M), gf(T, M);
+    for (i64 h = first; h < last; h++) {
+        const S *e = enter_t + h * M * T, *f = leave_t + h * T * M, *d = decay + h * M;
+        for (i64 j = 0; j < T; j++) wide[T - 1 - j] = k[h * T + j];  // zeros behind
+        gram.clear();
+        ge.clear();
+        gf.clear();
+        S* gd = gdecay + h * M;
+        std::fill(gd, gd + M, S(0));
+        for (i64 b = 0; b < z.batch; b += most) {
+            const i64 samples = std::min(most, z.batch - b), rows = samples * C;
+            const i64 place = (h * z.batch + b) * z.length;
+            pack<S>(in, u + place, samples, z);
+            pack<S>(dy, grad + place, samples, z);
+            memcpy(x, states + (h * z.batch + b) * C * M, rows * M * sizeof(S));
+            product<S>(rows, M, T, dy, T, 1, f, M, from, M, false);
+            for (i64 c = C - 1; c >= 0; c--)
+                for (i64 s = 0; s < samples; s++) {
+                    S* to = g + (s * C + c) * M;
+                    if (c + 1 < C) advance<S>(to, to + M, from + (s * C + c + 1) * M, d, z, true);
+                    else std::fill(to, to + M, S(0));
+                }
+            if (gu) {
+                for (i64 r = 0; r < rows; r += ROWS)
+                    by_columns<S>(T, [&](i64 j, auto count) {
+                        constexpr int N = decltype(count)::value;
+                        V<S> acc[ROWS][N] = {};
+                        multiply<S>(acc, g + r * M, M, 1, e + j, T, 0, M);
+                        multiply<S>(acc, dy + r * T, T, 1, wide + T - 1 + j, -1, j, T);
+                        store<S>(acc, out + r * T + j, T);
+                    });
+                unpack<S>(gu + place, out, samples, z);
+            }
+            for (i64 r = 0; r < rows; r += BLOCK) {
+                const i64 depth = std::min(BLOCK, rows - r);
+                const S *left = in + r * T, *right = dy + r * T;
+                for (i64 i = 0; i < T; i += ROWS)
+                    by_columns<S>(T, [&](i64 j, auto count) {
+                        constexpr int N = decltype(count)::value;
+                        if (j + N * WIDTH<S> <= i) return;  // before the diagonal
+                        V<S> acc[ROWS][N];
+                        load<S>(acc, gram + i * T + j, T);
+                        multiply<S>(acc, left + i, 1, T, right + j, T, 0, depth);
+                        store<S>(acc, gram + i * T + j, T);
+                    });
+                product<S>(T, M, depth, left, 1, T, g + r * M, M, ge, M, true);
+                product<S>(T, M, depth, right, 1, T, x + r * M, M, gf, M, true);
+            }
+            const i64 n = z.modes;
+            for (i64 r = 0; r < rows; r++) {
+                const S *a = g + r * M, *c = x + r * M;
+                if (z.planes == 1) {
+                    for (i64 i = 0; i < n; i++) gd[i] += a[i] * c[i];
+                    continue;
+                }
+                for (i64 i = 0; i < n; i++) {
+                    gd[i] += a[i] * c[i] + a[n + i] * c[n + i];
+                    gd[n + i] += a[n + i] * c[i] - a[i] * c[n + i];
+                }
+            }
+        }
+        S* sums = gk + h * T;
+        std::fill(sums, sums + T, S(0));
+        for (i64 s = 0; s < T; s++)
+            for (i64 t = s; t < T; t++) sums[t - s] += gram[s * T + t];
+        memcpy(genter + h * T * M, ge, T * M * sizeof(S));
+        memcpy(gleave_t + h * T * M, gf, T * M * sizeof(S));
+    }
+}

@@ -1,0 +1,65 @@
+"""Batch norm, steps and products, compiled: what :mod:`snn_ssm.model` defines in plain torch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from snn_ssm.model.operators.library import call
+
+SURROGATES = ("fast-sigmoid", "arctan", "triangle")  # in the order of spikes.h; others by torch
+
+
+def norm_forward(
+    x: Tensor, weight: Tensor, bias: Tensor, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The normed rows (H, M), and mean and variance (H,) of each."""
+    y, mean, var = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(weight)
+    call("norm_forward", x, len(x), x.shape[1], eps, x, weight, bias, y, mean, var)
+    return y, mean, var
+
+
+def norm_backward(
+    grad: Tensor, x: Tensor, weight: Tensor, mean: Tensor, rate: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of x (H, M), weight and bias (H,)."""
+    grad_x, grad_weight, grad_bias = (torch.empty_like(like) for like in (x, weight, weight))
+    call(
+        "norm_backward", x, len(x), x.shape[1], grad, x, weight, mean, rate, grad_x, grad_weight,
+        grad_bias,
+    )  # fmt: skip
+    return grad_x, grad_weight, grad_bias
+
+
+def step_backward(grad: Tensor, y: Tensor, surrogate: str, slope: float) -> Tensor:
+    """``grad f'(y)``, of one shape and order in memory, f' a surrogate of ``SURROGATES``."""
+    grad_y = torch.empty_like(y)
+    call("step_backward", y, y.numel(), SURROGATES.index(surrogate), slope, grad, y, grad_y)
+    return grad_y
+
+
+def ternary_forward(y: Tensor, delta: Tensor) -> Tensor:
+    """``H(y - delta) - H(-y - delta)`` of rows (H, M), delta (H,)."""
+    s = torch.empty_like(y)
+    call("ternary_forward", y, len(y), y.shape[1], y, delta, s)
+    return s
+
+
+def ternary_backward(
+    grad: Tensor, y: Tensor, delta: Tensor, surrogate: str, slope: float
+) -> tuple[Tensor, Tensor]:
+    """The gradients of y (H, M) and delta (H,)."""
+    grad_y, grad_delta = torch.empty_like(y), torch.empty_like(delta)
+    call(
+        "ternary_backward", y, len(y), y.shape[1], SURROGATES.index(surrogate), slope, grad, y,
+        delta, grad_y, grad_delta,
+    )  # fmt: skip
+    return grad_y, grad_delta
+
+
+def mix(weight: Tensor, x: Tensor, bias: Tensor | None, transposed: bool = False) -> Tensor:
+    """``W x + b``, or ``W^T x + b``: (H', H) or (H, H'), (H, M), (H',) -> (H', M)."""
+    to = weight.shape[1 if transposed else 0]
+    y = x.new_empty(to, x.shape[1])
+    call("mix", x, x.shape[1], to, len(x), x.shape[1], transposed, weight, x, bias, y)
+    return y

@@ -1,0 +1,37 @@
+// The loop over steps by name, for float (f32) and double (f64); groups of rows from `first` to
+// `last`. See operators.cpp.
+#include "reset.h"
+
+#define EXPORT extern "C" __attribute__((visibility("default")))
+
+template <class F> INLINE void with_kind(const Loop& z, F f) {
+    if (z.planes == 2 && z.hard) f(std::true_type(), std::true_type());
+    if (z.planes == 2 && !z.hard) f(std::true_type(), std::false_type());
+    if (z.planes == 1 && z.hard) f(std::false_type(), std::true_type());
+    if (z.planes == 1 && !z.hard) f(std::false_type(), std::false_type());
+}
+
+#define DEFINE(S, NAME)                                                                            \
+    EXPORT i64 loop_lanes_##NAME() { return LANES<S>; }                                             \
+    EXPORT i64 loop_kept_##NAME() { return KEPT; }                                                  \
+    EXPORT void loop_forward_##NAME(i64 first, i64 last, const Loop* z, const S* u, const S* abar,  \
+                                    const S* g, const S* r, const S* d, const S* theta, S* y,       \
+                                    S* spikes, S* states) {                                         \
+        with_kind(*z, [=](auto complex, auto hard) {                                                \
+            loop_forward<S, complex.value, hard.value>(first, last, *z, u, abar, g, r, d, theta, y, \
+                                                       spikes, states);                             \
+        });                                                                                         \
+    }                                                                                               \
+    EXPORT void loop_backward_##NAME(i64 first, i64 last, const Loop* z, const S* gy, const S* gs,  \
+                                     const S* u, const S* states, const S* abar, const S* g,        \
+                                     const S* r, const S* d, const S* theta, S* gu, S* gabar,       \
+                                     S* gg, S* gr, S* gd, S* gtheta) {                              \
+        with_kind(*z, [=](auto complex, auto hard) {                                                \
+            loop_backward<S, complex.value, hard.value>(first, last, *z, gy, gs, u, states, abar,   \
+                                                        g, r, d, theta, gu, gabar, gg, gr, gd,      \
+                                                        gtheta);                                    \
+        });                                                                                         \
+    }
+
+DEFINE(float, f32)
+DEFINE(double, f64)

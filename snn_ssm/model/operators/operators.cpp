@@ -1,0 +1,54 @@
+// The operators by name, for float (f32) and double (f64): plain C on arrays of numbers, with no
+// header of torch's and for no version of it. Each does its part from `first` to `last` (channels,
+// columns or numbers), so that threads share the work.
+#include "vectors.h"
+
+#include "chunks.h"
+#include "mix.h"
+#include "norm.h"
+#include "spikes.h"
+
+#define EXPORT extern "C" __attribute__((visibility("default")))
+
+#define DEFINE(S, NAME)                                                                            \
+    EXPORT void chunks_forward_##NAME(i64 first, i64 last, const Sizes* z, const S* u, const S* k,  \
+                                      const S* enter, const S* leave, const S* decay, S* y,         \
+                                      S* states) {                                                  \
+        chunks_forward<S>(first, last, *z, u, k, enter, leave, decay, y, states);                   \
+    }                                                                                               \
+    EXPORT void chunks_backward_##NAME(i64 first, i64 last, const Sizes* z, const S* grad,          \
+                                       const S* u, const S* states, const S* k, const S* enter_t,   \
+                                       const S* leave_t, const S* decay, S* gu, S* gk, S* genter,   \
+                                       S* gleave_t, S* gdecay) {                                    \
+        chunks_backward<S>(first, last, *z, grad, u, states, k, enter_t, leave_t, decay, gu, gk,    \
+                           genter, gleave_t, gdecay);                                               \
+    }                                                                                               \
+    EXPORT void norm_forward_##NAME(i64 first, i64 last, i64 size, double eps, const S* x,          \
+                                    const S* weight, const S* bias, S* y, S* mean, S* var) {        \
+        norm_forward<S>(first, last, size, x, weight, bias, eps, y, mean, var);                     \
+    }                                                                                               \
+    EXPORT void norm_backward_##NAME(i64 first, i64 last, i64 size, const S* grad, const S* x,      \
+                                     const S* weight, const S* mean, const S* rate, S* gx,          \
+                                     S* gweight, S* gbias) {                                        \
+        norm_backward<S>(first, last, size, grad, x, weight, mean, rate, gx, gweight, gbias);       \
+    }                                                                                               \
+    EXPORT void step_backward_##NAME(i64 first, i64 last, i64 kind, double slope, const S* grad,    \
+                                     const S* y, S* gy) {                                           \
+        step_backward<S>(first, last, kind, slope, grad, y, gy);                                    \
+    }                                                                                               \
+    EXPORT void ternary_forward_##NAME(i64 first, i64 last, i64 size, const S* y, const S* delta,   \
+                                       S* s) {                                                      \
+        ternary_forward<S>(first, last, size, y, delta, s);                                         \
+    }                                                                                               \
+    EXPORT void ternary_backward_##NAME(i64 first, i64 last, i64 size, i64 kind, double slope,      \
+                                        const S* grad, const S* y, const S* delta, S* gy,           \
+                                        S* gdelta) {                                                \
+        ternary_backward<S>(first, last, size, kind, slope, grad, y, delta, gy, gdelta);            \
+    }                                                                                               \
+    EXPORT void mix_##NAME(i64 first, i64 last, i64 to, i64 from, i64 size, i64 transposed,         \
+                           const S* weight, const S* x, const S* bias, S* y) {                      \
+        mix<S>(first, last, to, from, size, transposed, weight, x, bias, y);                        \
+    }
+
+DEFINE(float, f32)
+DEFINE(double, f64)

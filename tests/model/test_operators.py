@@ -1,0 +1,236 @@
+"""Compiled operators are the functions of plain torch, values and gradients, of any shape."""
+
+import logging
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+from hypothesis import HealthCheck, given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+from support.operators import HAS_COMPILER, TARGETS, go_by  # noqa: E402
+
+from snn_ssm.config import ModelConfig  # noqa: E402
+from snn_ssm.model import chunks, operators, spiking  # noqa: E402
+from snn_ssm.model.layout import by_sample  # noqa: E402
+from snn_ssm.model.mixing import multiply  # noqa: E402
+from snn_ssm.model.network import Network  # noqa: E402
+from snn_ssm.model.norms import ChannelBatchNorm  # noqa: E402
+from snn_ssm.model.operators import library  # noqa: E402
+from snn_ssm.model.operators.elementwise import SURROGATES  # noqa: E402
+from snn_ssm.model.operators.library import call, target, usable  # noqa: E402
+
+compiled = pytest.mark.skipif(not HAS_COMPILER, reason="g++ is not installed")
+PRECISIONS = {torch.float64: 1e-12, torch.float32: 2e-5}
+
+
+@pytest.fixture(params=TARGETS)
+def way(request, monkeypatch):
+    """Operators for each target that this machine runs; yields a switch to plain torch and back."""
+    if not HAS_COMPILER:
+        pytest.skip("g++ is not installed")
+    go_by(monkeypatch, request.param)
+    yield lambda name: go_by(monkeypatch, name if name == "plain" else request.param)
+    library.loaded.cache_clear()
+
+
+def results(function, inputs, seed=9):
+    """What a function gives, and the gradients of a random sum of it."""
+    inputs = [x.detach().clone().requires_grad_() for x in inputs]
+    out = function(*inputs)
+    generator = torch.Generator().manual_seed(seed)
+    weight = torch.randn(out.shape, generator=generator, dtype=torch.float64).to(out.dtype)
+    return [out.detach(), *torch.autograd.grad((out * weight).sum(), inputs)]
+
+
+def assert_same(way, function, inputs, tolerance):
+    way("compiled")
+    assert usable(inputs[0]), "or nothing would be compared"
+    found = results(function, inputs)
+    way("plain")
+    assert not usable(inputs[0])
+    for number, (one, other) in enumerate(zip(found, results(function, inputs), strict=True)):
+        assert one.dtype == other.dtype and one.shape == other.shape
+        error = (one - other).abs().max() / other.abs().max().clamp(min=1e-30)
+        assert float(error) <= tolerance, number
+
+
+def normal(*shape, dtype=torch.float64, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    kind = torch.complex128 if dtype.is_complex else torch.float64
+    return torch.randn(*shape, generator=generator, dtype=kind).to(dtype)
+
+
+def activation(batch, channels, length, dtype, seed=0):
+    """(B, H, L), by channels in memory as within a network."""
+    return by_sample(normal(channels, batch, length, dtype=dtype, seed=seed))
+
+
+sizes = st.tuples(st.integers(1, 9), st.integers(1, 19), st.integers(1, 200))  # B, H, L
+fixed = settings(
+    max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS)
+@fixed
+@given(sizes, st.integers(1, 20), st.booleans())
+def test_the_convolution(way, dtype, size, modes, is_complex):
+    kind = torch.complex128 if is_complex else torch.float64
+    poles = normal(size[1], modes, dtype=kind, seed=1)
+    abar = 0.95 * poles / (1 + poles.abs())
+    g, d = normal(size[1], modes, dtype=kind, seed=2), normal(size[1], seed=3)
+    inputs = (activation(*size, dtype), abar, g, d)
+    assert_same(way, chunks.convolve, inputs, PRECISIONS[dtype])
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS)
+@fixed
+@given(sizes)
+def test_the_batch_norm(way, dtype, size):
+    batch, channels, length = size
+    if batch * length < 3:
+        return
+    norm = ChannelBatchNorm(channels).to(dtype)
+
+    def normed(x, weight, bias):
+        norm._parameters["weight"], norm._parameters["bias"] = weight, bias
+        norm.reset_running_stats()
+        y = norm(x)
+        return torch.cat([y.flatten(), norm.running_mean, norm.running_var])
+
+    x = 3 + 2 * activation(*size, dtype)
+    parameters = normal(channels, dtype=dtype, seed=4), normal(channels, dtype=dtype, seed=5)
+    assert_same(way, normed, (x, *parameters), 30 * PRECISIONS[dtype])
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS)
+@fixed
+@given(sizes, st.integers(1, 40), st.booleans())
+def test_the_product_of_all_samples(way, dtype, size, to, biased):
+    weight = normal(to, size[1], dtype=dtype, seed=1)
+    inputs = [activation(*size, dtype), weight, normal(to, dtype=dtype, seed=2)]
+
+    def product(x, w, b):
+        return multiply(w, x, b if biased else None) + 0 * b.sum()
+
+    assert_same(way, product, inputs, PRECISIONS[dtype])
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS)
+@pytest.mark.parametrize("surrogate", ["fast-sigmoid", "arctan", "triangle", "multi-gaussian"])
+@fixed
+@given(sizes, st.floats(0.1, 30))
+def test_spikes_and_their_surrogates(way, dtype, surrogate, size, slope):
+    y = activation(*size, dtype)
+    delta = normal(size[1], dtype=dtype, seed=1).abs()[:, None]
+    assert_same(
+        way, lambda y: spiking.heaviside(y, surrogate, slope), (y,), PRECISIONS[dtype]
+    )
+    assert_same(
+        way, lambda y, delta: spiking.ternary(y, delta, surrogate, slope), (y, delta),
+        PRECISIONS[dtype],
+    )  # fmt: skip
+
+
+GSU = {"mixing": "gsu", "activation": "ternary-constant", "gsu_norm": "batch"}
+
+
+@pytest.mark.parametrize("changes", [{}, {"mixing": "glu"}, GSU, {"cells": "lif"}], ids=str)
+def test_a_networks_training_step_in_float64(way, changes, monkeypatch):
+    monkeypatch.setattr(chunks, "worth_it", lambda u, abar: True)
+    network = Network(ModelConfig(channels=7, modes=3, depth=2, dropout=0.1, **changes)).double()
+    p = torch.randint(0, 256, (3, 1, 70), generator=torch.Generator().manual_seed(1))
+    start = {k: v.clone() for k, v in network.state_dict().items()}
+
+    def step():
+        network.load_state_dict(start)
+        network.train()
+        torch.manual_seed(2)
+        out = network(p)
+        out.logits.square().sum().backward()
+        gradients = [x.grad.clone() for x in network.parameters()]
+        network.zero_grad()
+        statistics = [v.clone() for k, v in network.state_dict().items() if "running" in k]
+        values = [x.detach() for x in (out.logits, *out.membranes, *out.outputs)]
+        return [*values, *gradients, *statistics]
+
+    found = step()
+    way("plain")
+    for one, other in zip(found, step(), strict=True):
+        assert float((one - other).abs().max()) <= 1e-10 * float(other.abs().max())
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_share_the_work(way, threads):
+    x, weight = activation(3, 13, 157, torch.float64), normal(5, 13)
+    inputs = (x, normal(13, 4, dtype=torch.complex128) * 0.3, normal(13, 4).cfloat(), normal(13))
+    expected = [multiply(weight, x), *results(chunks.convolve, inputs)]
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        found = [multiply(weight, x), *results(chunks.convolve, inputs)]
+    finally:
+        torch.set_num_threads(before)
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_only_plain_tensors_of_the_cpu_are_taken(way):
+    x = torch.zeros(2, 3)
+    assert usable(x) and usable(x.double())
+    assert not usable(x.half()) and not usable(x.to("meta"))
+    with pytest.raises(ValueError, match="contiguous"):
+        call("step_backward", x, 6, 0, 1.0, x.t(), x, x)
+
+
+def test_flush_to_zero_stays_off(way):
+    tiny = torch.tensor([1e-310], dtype=torch.float64)
+    assert float(tiny * 0.5) > 0
+
+
+@compiled
+def test_the_target_is_what_torch_says_the_processor_can_do(monkeypatch):
+    for found, expected in (("AVX2", "AVX2"), ("AVX512", "AVX512"), ("NO AVX", "DEFAULT")):
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda found=found: found)
+        assert target() == expected
+    flags = {name: library.code("products", name).flags for name in ("AVX512", "AVX2", "DEFAULT")}
+    assert "-mavx512f" in flags["AVX512"] and "-mavx512f" not in flags["AVX2"]
+    assert not any(flag.startswith("-mavx") for flag in flags["DEFAULT"])
+    assert not any("fast" in flag and "contract" not in flag for flag in flags["AVX2"])
+
+
+@compiled
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["products", "loops"])
+def test_every_target_of_this_kind_of_processor_compiles(part):
+    """Also the one that this machine cannot run."""
+    if torch.backends.cpu.get_cpu_capability() == "DEFAULT":
+        pytest.skip("another kind of processor")
+    file = library.native_code.build(library.code(part, "AVX512"))
+    assert file.stat().st_size > 0
+
+
+def test_without_a_compiler_plain_torch_serves_and_says_so_once(monkeypatch, caplog, tmp_path):
+    monkeypatch.setenv("CXX", str(tmp_path / "none"))
+    monkeypatch.delenv(operators.VARIABLE, raising=False)
+    library.loaded.cache_clear()
+    try:
+        with caplog.at_level(logging.WARNING):
+            assert not usable(torch.zeros(1)) and not usable(torch.zeros(1))
+    finally:
+        library.loaded.cache_clear()
+    assert len(caplog.records) == 1
+    message = caplog.records[0].getMessage()
+    assert "plain torch is slower" in message and "apt-get install g++" in message
+
+
+def test_they_can_be_turned_off(monkeypatch):
+    monkeypatch.setenv(operators.VARIABLE, "0")
+    library.loaded.cache_clear()
+    assert not usable(torch.zeros(1))
+    library.loaded.cache_clear()
+
+
+def test_surrogates_are_those_of_the_model():
+    assert set(SURROGATES) < set(spiking._DERIVATIVES)
