@@ -18,7 +18,7 @@ CORES, MEMORY = 152, 128 * 1024 // 2  # of a chip; bytes of a core for data
 CLOCK = 150e6
 CYCLES = (1, 2)  # an instruction
 # Executed on an emulated Cortex-M4, tests/spinnaker2/test_spinnaker2_arm.py.
-NEURON_INSTRUCTIONS, MODE_INSTRUCTIONS = 40, 24
+NEURON_INSTRUCTIONS, MODE_INSTRUCTIONS = 32, 22
 
 
 def _words(population: Population) -> int:

@@ -313,8 +313,8 @@ def test_a_budget_counts_words_weights_and_instructions():
     network, _ = network_of("native")
     row = budget(network)[0]
     assert row["bytes_a_neuron"] == 4 * (4 + 4 * 6) + network.source.size
-    assert row["cores"] == 1 and row["instructions"] == 6 * (40 + 4 * 24)
-    assert row["microseconds"] == pytest.approx([816 / 150, 2 * 816 / 150])
+    assert row["cores"] == 1 and row["instructions"] == 6 * (32 + 4 * 22)
+    assert row["microseconds"] == pytest.approx([720 / 150, 2 * 720 / 150])
     text = describe_budget(network)
     assert "3 of 152 cores, an estimate" in text and "layer2: 6 neurons" in text
 
