@@ -63,26 +63,32 @@ class TaskConfig:
 
     ``permutation`` is empty for the natural order; otherwise step k of a sample is element
     ``permutation[k]`` of the natural order. ``train_samples``: the first so many training samples
-    in the task's fixed order; 0: all.
+    in the task's fixed order; 0: all. ``stride``: read every so many steps of that order only;
+    ``steps`` are those that are read.
     """
 
     name: str = "smnist"
     steps: int = 784
     permutation: tuple[int, ...] = ()
     train_samples: int = 0
+    stride: int = 1
 
     def __post_init__(self) -> None:
         _require(0 < self.steps <= _LONGEST, "task.steps", self.steps,
                  f"a positive number of steps, up to {_LONGEST}")
         _require(self.train_samples >= 0, "task.train_samples", self.train_samples,
                  "0 (all) or a positive number")
+        _require(0 < self.stride <= _LONGEST, "task.stride", self.stride, "a positive integer")
         if self.permutation:
+            last = (self.steps - 1) * self.stride  # the last step that is read
+            count = len(self.permutation)
             _require(
-                len(self.permutation) == self.steps
-                and sorted(self.permutation) == list(range(self.steps)),
+                last < count <= last + self.stride
+                and sorted(self.permutation) == list(range(count)),
                 "task.permutation",
-                f"{len(self.permutation)} entries",
-                f"each of 0..{self.steps - 1} once",
+                f"{count} entries",
+                f"each of 0..{self.steps - 1} once" if self.stride == 1 else
+                f"each index once, of {self.steps} x {self.stride} steps",
             )
 
 
@@ -212,7 +218,11 @@ class TrainingConfig:
     ``precision``: ``bf16`` keeps parameters, modes and norms in float32 and multiplies matrices in
     bfloat16. ``rate_penalty`` times the mean over layers of ``max(0, spike rate - rate_target)^2``
     is added to the loss. ``class_weights``: what the loss of a sample of each class is multiplied
-    by; empty: 1 for all.
+    by; empty: 1 for all. ``sparsity``: the share of each mixing matrix that is pruned to 0 over the
+    first half of training. ``gradient_noise``: the standard deviation, at the first step, of what
+    is added to gradients. Of cells with a reset, ``through_time = false`` lets no gradient go from
+    a step to the one before, and ``gradient_steps`` gives one to so many steps of a batch, drawn at
+    random (0: all): SLTT and SLTT-K.
     """
 
     epochs: int = 20
@@ -227,6 +237,10 @@ class TrainingConfig:
     rate_penalty: float = 0.0
     rate_target: float = 0.0
     class_weights: tuple[float, ...] = ()
+    sparsity: float = 0.0
+    gradient_noise: float = 0.0
+    through_time: bool = True
+    gradient_steps: int = 0
 
     def __post_init__(self) -> None:
         _require(self.epochs > 0, "training.epochs", self.epochs, "a positive integer")
@@ -248,6 +262,12 @@ class TrainingConfig:
         for i, weight in enumerate(self.class_weights):
             _require(0 < weight <= _FASTEST, f"training.class_weights[{i}]", weight,
                      f"a positive number up to {_FASTEST:g}")
+        _require(0 <= self.sparsity < 1, "training.sparsity", self.sparsity,
+                 "a share of zeros, 0 <= share < 1")
+        _require(0 <= self.gradient_noise <= _FASTEST, "training.gradient_noise",
+                 self.gradient_noise, f"0 to {_FASTEST:g}")
+        _require(self.gradient_steps >= 0, "training.gradient_steps", self.gradient_steps,
+                 "0 (all) or a positive number of steps")
 
 
 @dataclass(frozen=True)
@@ -262,6 +282,11 @@ class Config:
         count = len(self.training.class_weights)
         _require(count in (0, self.model.classes), "training.class_weights", f"{count} weights",
                  f"none, or one for each of model.classes = {self.model.classes}")
+        if self.model.cells != "lif":
+            whole = "with cells that have no reset"
+            _require(self.training.through_time, "training.through_time", False, f"true {whole}")
+            _require(not self.training.gradient_steps, "training.gradient_steps",
+                     self.training.gradient_steps, f"0 {whole}")
 
 
 def _coerce(value: Any, hint: Any, where: str) -> Any:

@@ -16,6 +16,7 @@ _TASK = {
     "steps": "length of a sample in steps",
     "permutation": "step k reads element permutation[k]; empty: the natural order",
     "train_samples": "the first so many training samples; 0: all",
+    "stride": "read every so many steps only; steps are those that are read",
 }
 _MODEL = {
     "architecture": " or ".join(keys.ARCHITECTURES) + ", a baseline",
@@ -63,6 +64,10 @@ _TRAINING = {
     "precision": " or ".join(keys.PRECISIONS) + " (matrix products only)",
     "rate_penalty": "times the mean of max(0, spike rate - rate_target)^2, added to the loss",
     "class_weights": "what the loss of a sample of each class is multiplied by; empty: 1",
+    "sparsity": "share of each mixing matrix pruned to 0 over the first half of training",
+    "gradient_noise": "standard deviation of what is added to gradients, at the first step",
+    "through_time": "cells with a reset: gradients go from a step to the one before; false: SLTT",
+    "gradient_steps": "the same: steps of a batch that have a gradient; 0: all (SLTT-K)",
     "rate_target": "spikes a neuron and step that cost nothing",
 }
 MEANINGS = {"task": _TASK, "model": _MODEL, "training": _TRAINING}

@@ -240,15 +240,23 @@ def arranged(
     classes: int,
     source: str = "",
 ) -> Samples:
-    """Samples as the configuration asks for them: steps in the order of ``task.permutation``.
+    """Samples as the configuration asks for them: steps in the order of ``task.permutation``,
+    every ``task.stride``-th of them.
 
     ``inputs`` (B, C, L), ``labels`` (B,). Raises :class:`DataError` where L is not ``task.steps``
     or a label is none of ``classes``.
     """
-    check_steps(inputs, task)
     check_labels(labels, classes, f"task {task.name!r}")
+    found = inputs.shape[-1]
+    if -(-found // task.stride) != task.steps or len(task.permutation or range(found)) != found:
+        read = "" if task.stride == 1 else f" of which every {task.stride}-th is read"
+        raise DataError(
+            f"samples of task {task.name!r} have {found} steps{read}, but task.steps is "
+            f"{task.steps}. Correct the configuration, or use other samples."
+        )
     if task.permutation:
         inputs = inputs[..., np.array(task.permutation)]
+    inputs = np.ascontiguousarray(inputs[..., :: task.stride])
     return Samples(inputs, labels.astype(np.int64), source)
 
 

@@ -40,6 +40,7 @@ from snn_ssm.training.compilation import compiled
 from snn_ssm.training.distributed import World, join, share_norms
 from snn_ssm.training.evaluation import evaluate, report, settle_norms
 from snn_ssm.training.interruption import Interruption
+from snn_ssm.training.methods import add_noise, cut_time, prune, restride, sparsity_at
 from snn_ssm.training.optimisation import (
     check_penalty,
     parameter_groups,
@@ -123,6 +124,7 @@ class Run:
             checkpoint = load_checkpoint(init)
             require_same_model(self.config.model, init, checkpoint.config.model)
             load_weights(self.network, checkpoint)
+            restride(self.network, checkpoint.config.task, self.config.task)
             self.progress.init = sha256(read_bytes(init / MODEL_FILE, "checkpoint"))
         random = self.world.gather(random_state(self.world.device))
         self.world.first_does(lambda: self._first_state(random))
@@ -191,6 +193,7 @@ class Run:
         factor = rate_factor(number, total, training.warmup)
         for group in self.optimiser.param_groups:
             group["lr"] = group["peak"] * factor
+        cut_time(self.network, training, p.shape[-1])
         out = self.forward(p)
         objective = self.objective(out.logits, label, out.outputs, count)
         hits = (out.logits.argmax(-1) == label).sum()
@@ -208,7 +211,11 @@ class Run:
         objective.backward()
         self.world.sum_gradients(self.network.parameters())
         nn.utils.clip_grad_norm_(self.network.parameters(), training.clip)
+        if training.gradient_noise:
+            add_noise(self.network, training.gradient_noise, training.seed, number)
         self.optimiser.step()
+        if training.sparsity:
+            prune(self.network, sparsity_at(training.sparsity, number + 1, total))
         progress.batch += 1
         progress.seen += count
         progress.loss += loss * count

@@ -93,7 +93,7 @@ def test_leaky_neurons_of_any_shape_are_torchs_to_the_bit(way, shape, dtype):
     u, beta = u.requires_grad_(), torch.linspace(0.1, 0.99, shape[1], dtype=dtype).requires_grad_()
     weight = torch.randn(shape, generator=torch.Generator().manual_seed(2), dtype=dtype)
     found = LeakyRecurrence(beta).scan(u)
-    exact = _LeakyReset.apply(u.permute(2, 0, 1).contiguous(), beta).permute(1, 2, 0)
+    exact = _LeakyReset.apply(u.permute(2, 0, 1).contiguous(), beta, False).permute(1, 2, 0)
     assert torch.equal(found, exact)
     for one, other in zip(
         torch.autograd.grad((found * weight).sum(), (u, beta)),

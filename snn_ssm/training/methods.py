@@ -1,0 +1,92 @@
+"""Training methods that change what a step does: pruning, noise, and gradients cut in time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from snn_ssm.config import TaskConfig, TrainingConfig
+from snn_ssm.model.lif import LifLayer
+from snn_ssm.model.sequence import SequenceModel
+
+_PRUNED_BY = 0.5  # share of all steps after which the target sparsity is reached and held
+_NOISE_DECAY = 0.275  # of the standard deviation: half of the variance's 0.55
+_MATRICES = ("weight", "gate_weight")
+
+
+def matrices(network: nn.Module) -> Iterator[nn.Parameter]:
+    """The mixings' matrices, which become synapses."""
+    for name, parameter in network.named_parameters():
+        parent, _, leaf = name.rpartition(".")
+        if parent.endswith(".mixing") and leaf in _MATRICES:
+            yield parameter
+
+
+def sparsity_at(target: float, step: int, total: int) -> float:
+    """``S (1 - (1 - t/T)^3)``, T half of all steps, then S = ``target``: the share of zeros.
+
+    Source: Zhu & Gupta 2017, *To prune, or not to prune*, section 3.
+    """
+    left = 1 - min(1.0, step / max(1.0, _PRUNED_BY * total))
+    return target * (1 - left**3)
+
+
+@torch.no_grad()
+def prune(network: nn.Module, sparsity: float) -> None:
+    """Set that share of each mixing matrix to 0, the entries of smallest magnitude."""
+    for weight in matrices(network):
+        count = round(sparsity * weight.numel())
+        if count:
+            smallest = weight.abs().flatten().topk(count, largest=False).indices
+            weight.view(-1)[smallest] = 0.0
+
+
+@torch.no_grad()
+def add_noise(network: nn.Module, deviation: float, seed: int, step: int) -> None:
+    """Add ``N(0, s^2)``, ``s = deviation (1 + step)^-0.275``, to every gradient.
+
+    The same numbers in every process and in a resumed run. Source: Neelakantan et al. 2015,
+    *Adding Gradient Noise Improves Learning for Very Deep Networks*.
+    """
+    generator = torch.Generator().manual_seed((seed * 1_000_003 + step) % 2**63)
+    scale = deviation * (1 + step) ** -_NOISE_DECAY
+    for parameter in network.parameters():
+        if parameter.grad is not None:
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.grad += scale * noise.to(parameter.grad)
+
+
+def cut_time(network: SequenceModel, training: TrainingConfig, length: int) -> None:
+    """Have cells with a reset take their gradients as the configuration says, in this step.
+
+    ``through_time = false``: a step's gradient does not go to the step before (SLTT).
+    ``gradient_steps`` K: only K steps, drawn anew for each batch, have one (SLTT-K).
+    Source: Meng et al. 2023, *Towards Memory- and Time-Efficient Backpropagation for Training
+    Spiking Neural Networks*.
+    """
+    length //= 2 if network.config.pair else 1
+    count = min(training.gradient_steps, length)
+    drawn = torch.randperm(length)[:count] if count else None
+    for module in network.modules():
+        if isinstance(module, LifLayer):
+            module.through_time = training.through_time
+            module.gradient_steps = drawn
+
+
+@torch.no_grad()
+def restride(network: nn.Module, before: TaskConfig, after: TaskConfig) -> None:
+    """Make the model of samples read at one stride that of another: steps last longer.
+
+    ``log_dt += log(after / before)``, and of cells without one, whose ``a`` is the log of a step
+    over the time constant, a likewise. Norms settle anew in training.
+    """
+    shift = math.log(after.stride / before.stride)
+    names: dict[str, Tensor] = dict(network.named_parameters())
+    for name, parameter in names.items():
+        parent, _, leaf = name.rpartition(".")
+        own = f"{parent}.log_dt" if f"{parent}.log_dt" in names else f"{parent}.a"
+        if parent.endswith(".ssm") and f"{parent}.{leaf}" == own:
+            parameter += shift
