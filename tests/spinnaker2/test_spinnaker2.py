@@ -342,3 +342,6 @@ def test_export_run_and_refusals(tmp_path, capsys):
     refused = ["export", str(tmp_path / "d"), str(tmp_path / "m"), "--target", "spinnaker2"]
     assert main(refused) == 2 and not (tmp_path / "m").exists()
     assert "have no native neurons" in capsys.readouterr().err
+    assert main([*refused[:-2], "--quiet"]) == 0
+    assert main(["run", str(tmp_path / "m"), *backend]) == 0
+    assert "from spike counts, 3 samples" in capsys.readouterr().out

@@ -13,4 +13,4 @@ def _runner(network: Network, options: Options) -> Runner:
     return simulation.runner(network)
 
 
-SPINNAKER2_SOFTWARE = RunBackend("spinnaker2-software", _runner)
+SPINNAKER2_SOFTWARE = RunBackend("spinnaker2-software", _runner, reads_membranes=False)
