@@ -93,11 +93,6 @@ def test_a_board_that_means_nothing_is_refused(network, tmp_path, capsys, comman
     assert not (tmp_path / "job").exists()
 
 
-def test_only_boards_of_its_own_are_inspected(network, capsys):
-    assert main(["inspect", network[0], "--board", "192.168.240.1"]) == 2
-    assert "use --board virtual or emulated" in capsys.readouterr().err
-
-
 def small():
     checkpoint = checkpoint_of(3, 400, cells="stock", mode_init="s4d-real", modes=1, channels=8)
     return lower(checkpoint), samples_of(checkpoint, 1)
