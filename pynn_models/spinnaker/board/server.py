@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import ipaddress
 import select
 import socket
 import struct
@@ -13,13 +11,10 @@ import time
 from types import TracebackType
 from typing import Self
 
+from pynn_models.spinnaker.board.addresses import bound, checked
 from pynn_models.spinnaker.board.board import Board
 from pynn_models.spinnaker.board.chip import CORES, CoreMaker
-from pynn_models.spinnaker.board.errors import (
-    BoardAddressError,
-    BoardStoppedError,
-    EmulatedBoardError,
-)
+from pynn_models.spinnaker.board.errors import BoardStoppedError, EmulatedBoardError
 from pynn_models.spinnaker.board.layout import ETHERNET, LAYOUTS
 from pynn_models.spinnaker.board.makers import native_or_python
 from pynn_models.spinnaker.board.monitor import (
@@ -37,7 +32,6 @@ from pynn_models.spinnaker.board.timing import Load, late
 
 SCP_PORT, BOOT_PORT = 17893, 54321
 _REPLY = 0x07  # flags of a message that wants no answer
-_BUFFER = 8 << 20
 _LARGEST = 2048  # bytes of a datagram; a message has at most 282
 _MESSAGE = 282
 _IDLE = 0.02  # s
@@ -52,7 +46,7 @@ class EmulatedBoard:
 
     ``address``: of this computer's own network, 127.*; ``version``: 3 (4 chips) or 5 (48 chips).
     ``make``: makes its cores; by default in C, or in Python where that cannot be compiled. Raises
-    :class:`BoardAddressError`, :class:`EmulatedBoardError` and its subclasses.
+    :class:`EmulatedBoardError` and its subclasses.
     """
 
     def __init__(self, address: str, version: int = 5, make: CoreMaker | None = None) -> None:
@@ -63,14 +57,13 @@ class EmulatedBoard:
         self.address, self.version = checked(address), version
         self.errors: list[str] = []
         make = make or native_or_python(self._say)
-        self._sockets = [_bound(address, port) for port in (SCP_PORT, BOOT_PORT)]
+        self._sockets = [bound(address, port) for port in (SCP_PORT, BOOT_PORT)]
         self._senders: dict[int, Sender] = {}
         self._next_tag = _FIRST_TAG
         self._tags: dict[int, Tag] = {}
         self._reverse: dict[int, tuple[socket.socket, ReverseTag]] = {}
-        layout = LAYOUTS[version]
         self._board = Board(
-            layout, socket.inet_aton(address), make, self._to_host, self._say
+            LAYOUTS[version], socket.inet_aton(address), make, self._to_host, self._say
         )
         self._monitor = Monitor(self._board, self._set_tag)
         self._due = 0.0  # the next tick, of time.perf_counter
@@ -294,37 +287,3 @@ SETTINGS = (
     "post_simulation_overrun_before_error = 600\n"
 )
 """What sPyNNaker must know of a board that is slower than real time and has no fast loading."""
-
-
-def checked(address: str) -> str:
-    """An address that only this computer reaches. Raises :class:`BoardAddressError`."""
-    try:
-        loopback = ipaddress.IPv4Address(address).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise BoardAddressError(
-            f"an emulated board at {address!r}: it takes commands from whoever reaches it, so only "
-            "addresses of this computer's own are used. Give one of 127.*, for example 127.0.0.9."
-        )
-    return address
-
-
-def _bound(address: str, port: int) -> socket.socket:
-    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-    try:
-        made.bind((address, port))
-    except OSError as error:
-        made.close()
-        taken = error.errno == errno.EADDRINUSE
-        raise BoardAddressError(
-            f"an emulated board at {address}: "
-            + (
-                "another board is there already. Use that one, or another address of 127.*."
-                if taken
-                else f"its port {port} cannot be opened ({error.strerror}). Expected an address of "
-                "this computer's own network, 127.*, as Linux has them all."
-            )
-        ) from error
-    return made
