@@ -26,7 +26,7 @@ def board(args: argparse.Namespace) -> int:
             f"{started.configuration}\nCtrl-C stops it.",
             flush=True,
         )
-        shown = _Shown(started, args.quiet)
+        shown = Shown(started, args.quiet)
         try:
             while started.wait(_INTERVAL):
                 shown.go_on()
@@ -40,7 +40,7 @@ def _terminated(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-class _Shown:
+class Shown:
     """Lines on cores, ticks and packets, when they change; and what went wrong, at once."""
 
     def __init__(self, board: EmulatedBoard, quiet: bool) -> None:

@@ -172,10 +172,11 @@ class EmulatedBoard:
         until, before = time.perf_counter() + _AT_A_TIME, time.thread_time()
         more = True
         while more and (now := time.perf_counter()) < until:
-            ticks = self._board.counts.ticks
+            ticks, ran = self._board.counts.ticks, self._board.running
             more = self._board.step(now >= self._due)
             if self._board.counts.ticks > ticks:
-                self._due = max(self._due, now - _CATCH_UP) + self._board.tick_seconds
+                began = max(self._due, now - _CATCH_UP) if ran else now
+                self._due = began + self._board.tick_seconds
         if self._board.running:
             self._board.counts.seconds += time.thread_time() - before
         return more
