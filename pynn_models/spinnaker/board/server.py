@@ -67,7 +67,7 @@ class EmulatedBoard:
         )
         self._monitor = Monitor(self._board, self._set_tag)
         self._due = 0.0  # the next tick, of time.perf_counter
-        self._stopping = threading.Event()
+        self._stopping, self._ended = threading.Event(), threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._serve, name=f"board {address}", daemon=True)
 
@@ -126,6 +126,7 @@ class EmulatedBoard:
         traceback: TracebackType | None,
     ) -> None:
         self._stopping.set()
+        self._ended.wait()
         self._thread.join()
         self._close()
         if kind is None:
@@ -141,8 +142,8 @@ class EmulatedBoard:
 
     def wait(self, seconds: float) -> bool:
         """Wait; whether the board still runs."""
-        self._thread.join(seconds)
-        return self._thread.is_alive()
+        # Not by a join: one that Ctrl-C interrupts takes the thread for ended (Python 3.11).
+        return not self._ended.wait(seconds)
 
     # --- the network ------------------------------------------------------------------------------
 
@@ -166,6 +167,8 @@ class EmulatedBoard:
                 busy = self._work() or bool(ready)
         except BaseException as error:
             self._failure = error
+        finally:
+            self._ended.set()
 
     def _work(self) -> bool:
         """Some milliseconds of the board's work; whether there is more."""
