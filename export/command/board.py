@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     from pynn_models.spinnaker.board import EmulatedBoard
 
 _INTERVAL = 1.0  # s between lines on what it does
+_GREETING = """\
+emulated SpiNNaker board at {0.address}, version {0.version}
+functional emulation with an estimate of time
+A script of sPyNNaker runs on it with this spynnaker.cfg in its directory:
+
+{1}
+Ctrl-C stops it."""
 
 
 def board(args: argparse.Namespace) -> int:
@@ -19,28 +26,21 @@ def board(args: argparse.Namespace) -> int:
 
     signal.signal(signal.SIGTERM, _terminated)
     with emulated_board(args.address, args.version) as started:
-        print(
-            f"emulated SpiNNaker board at {started.address}, version {started.version}: functional "
-            "emulation with an estimate of time\n"
-            "A script of sPyNNaker runs on it with this spynnaker.cfg in its directory:\n\n"
-            f"{started.configuration}\nCtrl-C stops it.",
-            flush=True,
-        )
-        shown = _Shown(started, args.quiet)
+        shown = Shown(started, args.quiet)
         try:
+            print(_GREETING.format(started, started.configuration), flush=True)
             while started.wait(_INTERVAL):
                 shown.go_on()
         except KeyboardInterrupt:
             shown.end()
-            return 0
-    return 0  # not reached: a board that ended by itself raises
+    return 0  # a board that ended by itself raises
 
 
 def _terminated(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-class _Shown:
+class Shown:
     """Lines on cores, ticks and packets, when they change; and what went wrong, at once."""
 
     def __init__(self, board: EmulatedBoard, quiet: bool) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from snn_ssm.tasks import Samples
 
 _ROOT = Path(__file__).resolve().parents[2]  # of the three packages
+_BOARD = _ROOT / "pynn_models" / "spinnaker" / "board"  # a job has one elsewhere
 _TEMPLATE = Path(__file__).resolve().parent / "template"
 _SCHEMA = 1  # of the manifest
 _START = "export.job.runner"
@@ -138,9 +139,9 @@ def code() -> dict[str, bytes]:
 
     Of ``export`` the modules reachable from the runner; of ``snn_ssm`` those that these import
     when they are loaded (what they import inside functions is the trainer's); ``pynn_models`` as a
-    whole, with its C++ files. The ``__init__`` of a package is there as it is where a module takes
-    a name from it, such as a registry; else, since it would load more, an empty one stands for it.
-    ``pynn_models.jit`` is one that keeps no compiled code.
+    whole, with its C++ files, but for the emulated board. The ``__init__`` of a package is there as
+    it is where a module takes a name from it, such as a registry; else, since it would load more,
+    an empty one stands for it. ``pynn_models.jit`` is one that keeps no compiled code.
     """
     wanted, reached = [_START], {_START}
     while wanted:
@@ -151,7 +152,7 @@ def code() -> dict[str, bytes]:
     files = {
         path.relative_to(_ROOT).as_posix(): read_bytes(path, "source")
         for path in sorted((_ROOT / "pynn_models").rglob("*"))
-        if path.is_file() and path.parent.name != "__pycache__"
+        if path.is_file() and path.parent.name != "__pycache__" and _BOARD not in path.parents
     }
     files["pynn_models/jit.py"] = read_bytes(_TEMPLATE / "jit.py", "job template")
     for name in reached:

@@ -5,6 +5,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from support.fuzzed_datagrams import Datagrams
@@ -115,6 +116,25 @@ def test_a_program_that_never_waits_does_not_keep_the_host_waiting():
             assert host.ask(15, 0x11, 4)[14:] == b"\1\0\0\0"  # one core, still initialising
         host.ask(20, 0x3F0000, 0x20000 | 0xFF00 | 0x11)
         assert host.ask(15, 0x11, 4)[14:] == bytes(4) and board.cores == 0
+
+
+def test_ticks_with_nothing_to_do_last_as_long_as_on_a_board():
+    """A program that starts its timer, 0x30000 cycles a tick (983 us), and waits."""
+    words = (0xE3A01411, 0xE3A02803, 0xE5812000, 0xE3A030E2, 0xE5813008, 0xEE070F90, 0xEAFFFFFD)
+    code = struct.pack("<7I", *words)
+    image = struct.pack("<8I", 2, 0, 64, len(code), 4, 0, 0, 0).ljust(64, b"\0") + code
+    with emulated_board(version=3) as board:
+        host = Host(board.address)
+        host.ask(3, 0x67800000, len(image), 0, data=image)
+        before = time.monotonic()
+        host.ask(19, 0x11000002)
+        assert board.wait(0.3)
+        ticks, passed = board.ticks, time.monotonic() - before
+        assert 20 < ticks < passed / 983e-6 + 2
+        assert board.cores == 1 and board.errors == [] and board.packets == 0
+        host.ask(20, 0x3F0000, 0x20000 | 0xFF00 | 0x11)
+        ticks = board.ticks
+        assert board.wait(0.1) and board.ticks == ticks
 
 
 class Host:

@@ -19,6 +19,7 @@ pytest.importorskip("unicorn", reason="Unicorn, which executes ARM code, is not 
 from export.boards.config import Board, BoardError
 from export.boards.execution import execute
 from export.command.arguments import main
+from export.command.board import Shown
 from export.description.storage import save_network
 from export.fixed_point import simulation as software
 from export.lowering.network import lower
@@ -60,6 +61,29 @@ def test_a_board_says_how_to_reach_it_and_stops_when_asked(process, number):
     assert made.returncode == 0 and "stopped after 0 ticks" in out and err == ""
 
 
+class Told:
+    """What a board tells, as it changes."""
+
+    cores, ticks, packets, errors, late = 0, 0, 0, [], []
+
+
+def test_what_happens_on_a_board_is_shown_once(capsys):
+    shown = Shown(Told, quiet=False)
+    shown.go_on()
+    Told.cores, Told.ticks, Told.packets, Told.errors = 3, 10, 7, ["core 0, 0, 1: it failed"]
+    shown.go_on()
+    shown.go_on()
+    Told.cores, Told.late = 0, ["core 0, 0, 2 would exceed its tick"]
+    shown.go_on()
+    shown.end()
+    out, err = capsys.readouterr()
+    assert err == "core 0, 0, 1: it failed\n"
+    assert out.splitlines() == [
+        "3 cores, 10 ticks, 7 packets", "0 cores, 10 ticks, 7 packets",
+        "core 0, 0, 2 would exceed its tick", "stopped after 10 ticks",
+    ]  # fmt: skip
+
+
 def test_a_board_for_others_to_reach_is_refused(capsys):
     assert main(["board", "0.0.0.0"]) == 2
     assert "Give one of 127.*" in capsys.readouterr().err
@@ -91,11 +115,6 @@ def test_a_board_that_means_nothing_is_refused(network, tmp_path, capsys, comman
     assert main([command, network[0], *given, *network[1:]]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "job").exists()
-
-
-def test_only_boards_of_its_own_are_inspected(network, capsys):
-    assert main(["inspect", network[0], "--board", "192.168.240.1"]) == 2
-    assert "use --board virtual or emulated" in capsys.readouterr().err
 
 
 def small():

@@ -373,7 +373,7 @@ def test_run_and_inspect_on_the_virtual_board(tmp_path, capsys, monkeypatch):
     rows = [line.split() for line in text.splitlines() if line.startswith("layer")]
     assert [(row[1], row[3]) for row in rows[:3]] == [("24", "12")] * 3, text
     assert main(["inspect", str(tmp_path / "network"), "--board", "10.0.0.1"]) == 2
-    assert "only the virtual board" in capsys.readouterr().err
+    assert "use --board virtual or emulated" in capsys.readouterr().err
     assert main(["inspect", str(tmp_path / "network"), "--board", "virtual",
                  "--machine-version", "4"]) == 2
     assert "machine version 4 is unknown" in capsys.readouterr().err

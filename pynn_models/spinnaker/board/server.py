@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import ipaddress
 import select
 import socket
 import struct
@@ -13,13 +11,10 @@ import time
 from types import TracebackType
 from typing import Self
 
+from pynn_models.spinnaker.board.addresses import bound, checked
 from pynn_models.spinnaker.board.board import Board
 from pynn_models.spinnaker.board.chip import CORES, CoreMaker
-from pynn_models.spinnaker.board.errors import (
-    BoardAddressError,
-    BoardStoppedError,
-    EmulatedBoardError,
-)
+from pynn_models.spinnaker.board.errors import BoardStoppedError, EmulatedBoardError
 from pynn_models.spinnaker.board.layout import ETHERNET, LAYOUTS
 from pynn_models.spinnaker.board.makers import native_or_python
 from pynn_models.spinnaker.board.monitor import (
@@ -37,7 +32,6 @@ from pynn_models.spinnaker.board.timing import Load, late
 
 SCP_PORT, BOOT_PORT = 17893, 54321
 _REPLY = 0x07  # flags of a message that wants no answer
-_BUFFER = 8 << 20
 _LARGEST = 2048  # bytes of a datagram; a message has at most 282
 _MESSAGE = 282
 _IDLE = 0.02  # s
@@ -52,7 +46,7 @@ class EmulatedBoard:
 
     ``address``: of this computer's own network, 127.*; ``version``: 3 (4 chips) or 5 (48 chips).
     ``make``: makes its cores; by default in C, or in Python where that cannot be compiled. Raises
-    :class:`BoardAddressError`, :class:`EmulatedBoardError` and its subclasses.
+    :class:`EmulatedBoardError` and its subclasses.
     """
 
     def __init__(self, address: str, version: int = 5, make: CoreMaker | None = None) -> None:
@@ -63,18 +57,17 @@ class EmulatedBoard:
         self.address, self.version = checked(address), version
         self.errors: list[str] = []
         make = make or native_or_python(self._say)
-        self._sockets = [_bound(address, port) for port in (SCP_PORT, BOOT_PORT)]
+        self._sockets = [bound(address, port) for port in (SCP_PORT, BOOT_PORT)]
         self._senders: dict[int, Sender] = {}
         self._next_tag = _FIRST_TAG
         self._tags: dict[int, Tag] = {}
         self._reverse: dict[int, tuple[socket.socket, ReverseTag]] = {}
-        layout = LAYOUTS[version]
         self._board = Board(
-            layout, socket.inet_aton(address), make, self._to_host, self._say
+            LAYOUTS[version], socket.inet_aton(address), make, self._to_host, self._say
         )
         self._monitor = Monitor(self._board, self._set_tag)
         self._due = 0.0  # the next tick, of time.perf_counter
-        self._stopping = threading.Event()
+        self._stopping, self._ended = threading.Event(), threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._serve, name=f"board {address}", daemon=True)
 
@@ -133,6 +126,7 @@ class EmulatedBoard:
         traceback: TracebackType | None,
     ) -> None:
         self._stopping.set()
+        self._ended.wait()
         self._thread.join()
         self._close()
         if kind is None:
@@ -148,8 +142,8 @@ class EmulatedBoard:
 
     def wait(self, seconds: float) -> bool:
         """Wait; whether the board still runs."""
-        self._thread.join(seconds)
-        return self._thread.is_alive()
+        # Not by a join: one that Ctrl-C interrupts takes the thread for ended (Python 3.11).
+        return not self._ended.wait(seconds)
 
     # --- the network ------------------------------------------------------------------------------
 
@@ -173,16 +167,19 @@ class EmulatedBoard:
                 busy = self._work() or bool(ready)
         except BaseException as error:
             self._failure = error
+        finally:
+            self._ended.set()
 
     def _work(self) -> bool:
         """Some milliseconds of the board's work; whether there is more."""
         until, before = time.perf_counter() + _AT_A_TIME, time.thread_time()
         more = True
         while more and (now := time.perf_counter()) < until:
-            ticks = self._board.counts.ticks
+            ticks, ran = self._board.counts.ticks, self._board.running
             more = self._board.step(now >= self._due)
             if self._board.counts.ticks > ticks:
-                self._due = max(self._due, now - _CATCH_UP) + self._board.tick_seconds
+                began = max(self._due, now - _CATCH_UP) if ran else now
+                self._due = began + self._board.tick_seconds
         if self._board.running:
             self._board.counts.seconds += time.thread_time() - before
         return more
@@ -294,37 +291,3 @@ SETTINGS = (
     "post_simulation_overrun_before_error = 600\n"
 )
 """What sPyNNaker must know of a board that is slower than real time and has no fast loading."""
-
-
-def checked(address: str) -> str:
-    """An address that only this computer reaches. Raises :class:`BoardAddressError`."""
-    try:
-        loopback = ipaddress.IPv4Address(address).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise BoardAddressError(
-            f"an emulated board at {address!r}: it takes commands from whoever reaches it, so only "
-            "addresses of this computer's own are used. Give one of 127.*, for example 127.0.0.9."
-        )
-    return address
-
-
-def _bound(address: str, port: int) -> socket.socket:
-    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-    try:
-        made.bind((address, port))
-    except OSError as error:
-        made.close()
-        taken = error.errno == errno.EADDRINUSE
-        raise BoardAddressError(
-            f"an emulated board at {address}: "
-            + (
-                "another board is there already. Use that one, or another address of 127.*."
-                if taken
-                else f"its port {port} cannot be opened ({error.strerror}). Expected an address of "
-                "this computer's own network, 127.*, as Linux has them all."
-            )
-        ) from error
-    return made
