@@ -1,10 +1,10 @@
-"""A training step against the network of state-spaces' ``s4d.py``, and against transforms.
+"""A training step against the network of state-spaces' ``s4d.py``, and against plain torch.
 
 A step is forward, loss and backward of four blocks of 64 channels and 16 complex modes, without
 the optimiser; float32, one thread. Ours: batch norm, Heaviside spikes with linear mixing and with a
 GLU, and the deployable GSU. Compared are the peer (``_s4d.py``, of the same size, GELU and GLU) and
-the same networks whose convolutions go by Fourier transforms, as they did before chunks. All in one
-process, by turns, and with the memory of freed arrays kept (``snn_ssm.training.allocation``).
+the same networks in plain torch, without the compiled operators. All in one process, by turns, and
+with the memory of freed arrays kept (``snn_ssm.training.allocation``).
 
 The table has ratios of median processor times: other work on the machine stretches neither much.
 ``--sizes 784x32 4096x6`` chooses steps and sequences, ``--repetitions`` how often.
@@ -26,7 +26,7 @@ from _s4d import S4DNetwork
 from torch import Tensor, nn
 
 from snn_ssm.config import ModelConfig
-from snn_ssm.model import chunks
+from snn_ssm.model import operators
 from snn_ssm.model.network import Network
 from snn_ssm.training.allocation import keep_memory
 
@@ -61,9 +61,9 @@ def project(changes: dict[str, str]) -> Network:
     )  # fmt: skip
 
 
-def by_transforms(work: Callable[[], Tensor]) -> Tensor:
-    """Do some work with every convolution by transforms."""
-    with mock.patch.object(chunks, "worth_it", return_value=False):
+def in_plain_torch(work: Callable[[], Tensor]) -> Tensor:
+    """Do some work without the compiled operators."""
+    with mock.patch.object(operators, "usable", return_value=False):
         return work()
 
 
@@ -90,10 +90,10 @@ def compare(at: Size, repetitions: int) -> None:
             return step(network, lambda: network(inputs).logits)
 
         candidates[name] = ours
-        candidates[f"{name}, transforms"] = lambda ours=ours: by_transforms(ours)  # type: ignore[misc]
-        losses = [float(ours()), float(by_transforms(ours))]
+        candidates[f"{name}, plain torch"] = lambda ours=ours: in_plain_torch(ours)  # type: ignore[misc]
+        losses = [float(ours()), float(in_plain_torch(ours))]
         error = abs(losses[0] - losses[1]) / losses[1]
-        _timing.require(error <= 1e-3, f"the loss of {name} by transforms, within {error:.1e}")
+        _timing.require(error <= 1e-3, f"the loss of {name} in plain torch, within {error:.1e}")
     candidates["s4d.py"]()
     times = _timing.interleave(
         {name: lambda work=work: _timing.stopwatch(work)  # type: ignore[misc]
@@ -101,13 +101,13 @@ def compare(at: Size, repetitions: int) -> None:
         repetitions,
     )  # fmt: skip
     cpu = {name: median(t.cpu) for name, t in zip(candidates, times, strict=True)}
-    print("  | mixing | ms | times s4d.py's speed | target | times that by transforms |")
+    print("  | mixing | ms | times s4d.py's speed | target | times plain torch |")
     targets = TARGETS.get(at, (None,) * len(MIXINGS))
     for name, target in zip(MIXINGS, targets, strict=True):
         taken = cpu[name]
         print(
             f"  | {name} | {1e3 * taken:.0f} | {cpu['s4d.py'] / taken:.2f} | {target or '-'} | "
-            f"{cpu[f'{name}, transforms'] / taken:.2f} |"
+            f"{cpu[f'{name}, plain torch'] / taken:.2f} |"
         )
 
 

@@ -58,28 +58,18 @@ def convolve(u: Tensor, abar: Tensor, g: Tensor, d: Tensor) -> Tensor:
     so that slow modes are no less exact than by :func:`snn_ssm.model.kernel.scan`.
     """
     if operators.usable(u):
-        tables = _tables(abar, g, d, convolution.STEPS)
-        return by_sample(convolution.convolve(by_channel(u), *tables))
-    k, enter, leave, decay = _tables(abar, g, d, STEPS)
-    enter = _parts(enter)  # (H, T, M)
-    leave = _parts(leave.conj().transpose(1, 2)).transpose(1, 2)  # (H, M, T)
-    decay = decay.to(u.dtype.to_complex() if abar.is_complex() else u.dtype)
+        return by_sample(convolution.convolve(by_channel(u), abar, g, d))
+    table = powers(abar, STEPS + 1)  # (H, N, T + 1)
+    weighted = g[..., None] * table  # (H, N, T + 1)
+    real = weighted.real if abar.is_complex() else weighted
+    k = real[..., :STEPS].sum(1)  # (H, T)
+    k = torch.cat([k[:, :1] + d[:, None], k[:, 1:]], dim=-1)  # d belongs to K[0]
+    enter = _parts(table[..., :STEPS].flip(-1).transpose(1, 2))  # (H, T, M): E
+    leave = _parts(weighted[..., 1:].conj().transpose(1, 2)).transpose(1, 2)  # (H, M, T): F
+    decay = table[..., STEPS].to(u.dtype.to_complex() if abar.is_complex() else u.dtype)
     return _ChunkedConvolution.apply(
         u, k.to(u.dtype), enter.to(u.dtype), leave.to(u.dtype), decay[:, None]
     )
-
-
-def _tables(
-    abar: Tensor, g: Tensor, d: Tensor, steps: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """K (H, T), E (H, T, N), F (H, N, T) and D (H, N), T = ``steps``."""
-    table = powers(abar, steps + 1)  # (H, N, T + 1)
-    weighted = g[..., None] * table  # (H, N, T + 1)
-    real = weighted.real if abar.is_complex() else weighted
-    k = real[..., :steps].sum(1)  # (H, T)
-    k = torch.cat([k[:, :1] + d[:, None], k[:, 1:]], dim=-1)  # d belongs to K[0]
-    enter = table[..., :steps].flip(-1).transpose(1, 2)  # (H, T, N)
-    return k, enter, weighted[..., 1:], table[..., steps]
 
 
 def _parts(x: Tensor) -> Tensor:

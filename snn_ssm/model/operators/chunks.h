@@ -12,6 +12,92 @@ struct Sizes {
     i64 samples() const { return std::max<i64>(1, 384 / count); }  // whose chunks the caches hold
 };
 
+// The tables, from abar and g (H, planes, N) and d (H,) in double. enter_t and leave_t: E and F
+// transposed.
+template <class S>
+void tables_forward(i64 first, i64 last, const Sizes& z, const double* abar, const double* g,
+                    const double* d, S* k, S* enter, S* enter_t, S* leave, S* leave_t, S* decay) {
+    const i64 T = z.steps, M = z.state, n = z.modes;
+    std::vector<double> sums(T);
+    const auto fill = [](S* x, i64 size) { std::fill(x, x + size, S(0)); };
+    for (i64 h = first; h < last; h++) {
+        S *e = enter + h * T * M, *et = enter_t + h * T * M, *dec = decay + h * M;
+        S *f = leave + h * T * M, *ft = leave_t + h * T * M;
+        for (S* table : {e, et, f, ft}) fill(table, T * M);
+        fill(dec, M);
+        std::fill(sums.begin(), sums.end(), 0.0);
+        sums[0] = d[h];
+        for (i64 i = 0; i < n; i++) {
+            const double *a = abar + h * z.planes * n + i, *w = g + h * z.planes * n + i;
+            const double ai = z.planes == 2 ? a[n] : 0, wi = z.planes == 2 ? w[n] : 0;
+            double re = 1, im = 0;  // abar^j
+            for (i64 j = 0; j <= T; j++) {
+                const double real = *w * re - wi * im, imaginary = *w * im + wi * re;
+                for (i64 plane = 0; plane < z.planes; plane++) {
+                    const i64 m = plane * n + i;
+                    const S power = plane ? im : re, out = plane ? -imaginary : real;
+                    if (j < T) e[(T - 1 - j) * M + m] = et[m * T + T - 1 - j] = power;
+                    if (j > 0) f[m * T + j - 1] = ft[(j - 1) * M + m] = out;
+                    if (j == T) dec[m] = power;
+                }
+                if (j < T) sums[j] += real;
+                const double next = re * *a - im * ai;
+                im = re * ai + im * *a;
+                re = next;
+            }
+        }
+        for (i64 j = 0; j < T; j++) k[h * T + j] = sums[j];
+    }
+}
+
+// Gradients of abar, g and d from those of the tables.
+template <class S>
+void tables_backward(i64 first, i64 last, const Sizes& z, const double* abar, const double* g,
+                     const S* gk, const S* genter, const S* gleave_t, const S* gdecay,
+                     double* gabar, double* gg, double* gd) {
+    const i64 T = z.steps, M = z.state, n = z.modes;
+    for (i64 h = first; h < last; h++) {
+        const S *k = gk + h * T, *e = genter + h * T * M, *f = gleave_t + h * T * M;
+        gd[h] = k[0];
+        for (i64 i = 0; i < n; i++) {
+            const i64 place = h * z.planes * n + i;
+            const bool two = z.planes == 2;
+            const double ar = abar[place], ai = two ? abar[place + n] : 0;
+            const double wr = g[place], wi = two ? g[place + n] : 0;
+            double re = 1, im = 0, before_re = 0, before_im = 0;  // abar^j, abar^(j-1)
+            double sar = 0, sai = 0, sgr = 0, sgi = 0;
+            for (i64 j = 0; j <= T; j++) {
+                // Of g abar^j, by K and F; F's imaginary part is stored with its sign turned.
+                double or_ = 0, oi = 0, pr = 0, pi = 0;
+                if (j < T) {
+                    or_ += k[j];
+                    pr += e[(T - 1 - j) * M + i];
+                    pi += two ? e[(T - 1 - j) * M + n + i] : S(0);
+                } else {
+                    pr += gdecay[h * M + i];
+                    pi += two ? gdecay[h * M + n + i] : S(0);
+                }
+                if (j > 0) {
+                    or_ += f[(j - 1) * M + i];
+                    oi -= two ? f[(j - 1) * M + n + i] : S(0);
+                }
+                sgr += re * or_ + im * oi;
+                sgi += re * oi - im * or_;
+                pr += wr * or_ + wi * oi;
+                pi += wr * oi - wi * or_;
+                sar += j * (before_re * pr + before_im * pi);
+                sai += j * (before_re * pi - before_im * pr);
+                before_re = re, before_im = im;
+                re = before_re * ar - before_im * ai;
+                im = before_re * ai + before_im * ar;
+            }
+            gabar[place] = sar;
+            gg[place] = sgr;
+            if (two) gabar[place + n] = sai, gg[place + n] = sgi;
+        }
+    }
+}
+
 // x = d x + s of one state, or conj(d) x + s.
 template <class S>
 INLINE void advance(S* next, const S* x, const S* s, const S* d, const Sizes& z, bool conjugate) {

@@ -17,16 +17,22 @@ void mix(i64 first, i64 last, i64 to, i64 from, i64 size, bool transposed, const
         for (i64 i = 0; i < from; i++) memcpy(panel + i * PANEL, x + i * size + t, n * sizeof(S));
         for (i64 o = 0; o < to; o += ROWS) {
             const i64 rows = std::min<i64>(ROWS, to - o);
+            S* put = y + o * size + t;
             by_columns<S>(PANEL, [&](i64 j, auto count) {
-                V<S> acc[ROWS][decltype(count)::value] = {};
+                constexpr int N = decltype(count)::value;
+                V<S> acc[ROWS][N];
+                for (int r = 0; r < ROWS; r++)
+                    for (int c = 0; c < N; c++) acc[r][c] = V<S>{} + (bias && r < rows ? bias[o + r] : 0);
                 multiply<S>(acc, w + o * from, from, 1, panel + j, PANEL, 0, from);
-                store<S>(acc, out + j, PANEL);
+                if (rows == ROWS && j + N * WIDTH<S> <= n) {
+                    store<S>(acc, put + j, size);
+                } else {
+                    store<S>(acc, out, N * WIDTH<S>);
+                    for (i64 r = 0; r < rows; r++)
+                        for (i64 i = 0; i < std::min<i64>(N * WIDTH<S>, n - j); i++)
+                            put[r * size + j + i] = out[r * N * WIDTH<S> + i];
+                }
             });
-            for (i64 r = 0; r < rows; r++) {
-                const S b = bias ? bias[o + r] : S(0), *row = out + r * PANEL;
-                S* put = y + (o + r) * size + t;
-                for (i64 j = 0; j < n; j++) put[j] = row[j] + b;
-            }
         }
     }
 }

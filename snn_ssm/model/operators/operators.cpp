@@ -11,6 +11,17 @@
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
 #define DEFINE(S, NAME)                                                                            \
+    EXPORT void tables_forward_##NAME(i64 first, i64 last, const Sizes* z, const double* abar,      \
+                                      const double* g, const double* d, S* k, S* enter,             \
+                                      S* enter_t, S* leave, S* leave_t, S* decay) {                 \
+        tables_forward<S>(first, last, *z, abar, g, d, k, enter, enter_t, leave, leave_t, decay);   \
+    }                                                                                               \
+    EXPORT void tables_backward_##NAME(i64 first, i64 last, const Sizes* z, const double* abar,     \
+                                       const double* g, const S* gk, const S* genter,               \
+                                       const S* gleave_t, const S* gdecay, double* gabar,           \
+                                       double* gg, double* gd) {                                    \
+        tables_backward<S>(first, last, *z, abar, g, gk, genter, gleave_t, gdecay, gabar, gg, gd);  \
+    }                                                                                               \
     EXPORT void chunks_forward_##NAME(i64 first, i64 last, const Sizes* z, const S* u, const S* k,  \
                                       const S* enter, const S* leave, const S* decay, S* y,         \
                                       S* states) {                                                  \
