@@ -23,7 +23,7 @@ needs_board = pytest.mark.skipif(
 
 def own_board(number):
     """An emulated board on an address of this process's own."""
-    from support.emulated_board import EmulatedBoard
+    from pynn_models.spinnaker.board import EmulatedBoard
 
     address = f"127.{number}.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
     return address, EmulatedBoard(address)
