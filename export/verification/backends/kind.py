@@ -34,7 +34,8 @@ class RunBackend:
     """``runner(network, options)``: a function ``(samples, membranes) -> Recording``.
 
     Imports what it needs when it is called, so that each backend is optional. ``uses``: the fields
-    of :class:`Options` that mean something to it; ``reads_membranes``: it can record those of the readout, too.
+    of :class:`Options` that mean something to it; ``reads_membranes``: it can record those of the
+    readout, too.
     """
 
     name: str
