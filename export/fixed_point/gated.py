@@ -18,10 +18,9 @@ limited to them. A state cannot overflow: it is planned for the largest U there 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from export.description.network import (
     INPUT_RECEPTOR,
@@ -32,25 +31,18 @@ from export.description.network import (
     gate_receptor,
     value_receptor,
 )
+from export.fixed_point.gated_plan import LARGEST_INPUT, GatedPlan, log2_of
 from export.fixed_point.native import (
     SpinnakerNativeError,
     is_gated,
     native_instructions,
-    native_modes,
     scaled_cell,
 )
-from export.fixed_point.plan import Arithmetic, Arriving, Expected, Plan, Stepped
-from export.fixed_point.reach import Reach
+from export.fixed_point.plan import Arithmetic, Expected
 from export.fixed_point.weights import WeightPlan, plan_weights
 from pynn_models.branches import BRANCHES
 from pynn_models.cells import Branches, StateSpaceCell
-from pynn_models.spinnaker import (
-    FixedPointError,
-    net_input,
-    plan_scaling,
-    quantise_cell,
-    run_native,
-)
+from pynn_models.spinnaker import FixedPointError, plan_scaling, quantise_cell
 from pynn_models.spinnaker.fixed_point import INT32_MAX
 from pynn_models.spinnaker.gated_parameters import (
     GRADED_LIMIT,
@@ -62,92 +54,9 @@ from pynn_models.spinnaker.native_parameters import Int32Array, IntArray
 
 _TOP = 14
 _RANGE = 65000.0  # of a sum over 2^15: below 65536 by more than rounded weights add
-_LARGEST = INT32_MAX / 2.0**15  # that U can be
 _FINEST = 24  # exponents beyond gain nothing
 _MOST = 31  # a shift
 _WEIGHT_BITS = 15  # of a graded weight, without its sign
-
-
-@dataclass(frozen=True, eq=False)
-class GatedPlan(Plan):
-    """One population: scale and shifts of its input, ``receptors`` those of values and gates.
-
-    ``parameters``: its integers; ``sent_exponent``: of what it sends to graded projections;
-    ``weight_exponent``: w of each graded projection, (H,), by its source and receptor;
-    ``reach``: what it was planned for.
-    """
-
-    receptors: Mapping[str, WeightPlan]
-    parameters: GatedParameters
-    sent_exponent: int
-    weight_exponent: Mapping[tuple[str, str], IntArray]
-    reach: Reach
-
-    @property
-    def sent(self) -> int:
-        return self.sent_exponent
-
-    def at(self, receptor: str) -> WeightPlan:
-        return self if receptor == INPUT_RECEPTOR else self.receptors[receptor]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The receptors, in the board's order."""
-        return (INPUT_RECEPTOR, *self.receptors)
-
-    def held(self, projection: Projection) -> FloatArray:
-        if not projection.graded:
-            return WeightPlan.held(self.at(projection.receptor), projection)
-        exponent = self.weight_exponent[projection.source, projection.receptor]
-        return np.ldexp(self._graded(projection).weights.astype(np.float64), -exponent)
-
-    def _graded(self, projection: Projection) -> GradedWeights:
-        order = list(self.weight_exponent)
-        return self.parameters.graded[order.index((projection.source, projection.receptor))]
-
-    def stored(self, projection: Projection) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-        return WeightPlan.stored(self.at(projection.receptor), projection)
-
-    def weights(self, projection: Projection) -> tuple[FloatArray, FloatArray]:
-        return WeightPlan.weights(self.at(projection.receptor), projection)
-
-    def sums(self) -> Mapping[str, tuple[FloatArray, FloatArray]]:
-        exponents = {"total": _log2(self.scale)}
-        branches = self.parameters.branches
-        if branches is not None:
-            values, gates = list(self.receptors.values())[::2], list(self.receptors.values())[1::2]
-            exponents["value"] = np.stack([_log2(v.scale) for v in values], axis=1)
-            exponents["gate"] = np.stack([_log2(g.scale) for g in gates], axis=1)
-            exponents["product"] = branches.index.astype(np.int64)
-        return {
-            name: (np.ldexp(2.0**16, -e), getattr(self.reach, name))
-            for name, e in exponents.items()
-        }
-
-    @property
-    def all_shifts(self) -> tuple[int, ...]:
-        return tuple(r for name in self.names for r in self.at(name).shifts)
-
-    def step(self, network: Network, arriving: Arriving, membrane: bool) -> Stepped:
-        from pynn_models.spinnaker.gated import gated_input, sent_membranes
-
-        spikes = [net_input(*arriving.buffers[n], self.at(n).shifts) for n in self.names]
-        values = [arriving.graded[source] for source, _ in self.weight_exponent]
-        u, limited = gated_input(self.parameters, spikes, values)
-        wanted = membrane or arriving.sends
-        found = run_native(self.parameters.cell, u, membrane=wanted)
-        if found.membrane is None:
-            return Stepped(found.spikes, limited=limited)
-        sent = sent_membranes(self.parameters, found.membrane) if arriving.sends else None
-        exponent = -15 - self.parameters.cell.membrane_exponent
-        trace = np.ldexp(found.membrane.astype(np.float64), exponent) if membrane else None
-        return Stepped(found.spikes, trace, sent, limited)
-
-    def modes(
-        self, network: Network, population: Population
-    ) -> tuple[NDArray[np.complex128], FloatArray]:
-        bound = np.full(population.size, _LARGEST)
-        return native_modes(network, population, self.parameters.cell, bound)
 
 
 def plan_gated(network: Network, population: Population, expected: Expected) -> GatedPlan:
@@ -196,7 +105,7 @@ class _Planner:
         gates = self._gates(weights)  # e_g, (H, P)
         products = np.clip(_exponent(self.reach.product), 0, _FINEST)  # e_z
         inputs = self._input(weights)
-        e_u = _log2(inputs.scale)
+        e_u = log2_of(inputs.scale)
         values = [
             self._value(p, e_u, gates[:, p], products[:, p], weights) for p in range(self.count)
         ]
@@ -204,7 +113,7 @@ class _Planner:
         for p in range(self.count):
             receptors[value_receptor(p)] = values[p]
             receptors[gate_receptor(p)] = self._gate(p, gates[:, p])
-        exponents = {INPUT_RECEPTOR: e_u} | {n: _log2(r.scale) for n, r in receptors.items()}
+        exponents = {INPUT_RECEPTOR: e_u} | {n: log2_of(r.scale) for n, r in receptors.items()}
         for q in self.graded:  # weights of fewer bits where a shift would be too long
             excess = self._sent(q) + weights[self._key(q)] - exponents[q.receptor] - _MOST
             weights[self._key(q)] = weights[self._key(q)] - np.maximum(excess, 0)
@@ -222,7 +131,7 @@ class _Planner:
         )
         cell = scaled_cell(self.cell, inputs.scale)
         scaling = plan_scaling(
-            cell, self.network.timestep, input_bound=_LARGEST, steps=self.network.steps,
+            cell, self.network.timestep, input_bound=LARGEST_INPUT, steps=self.network.steps,
             input_exponent=0,
         )  # fmt: skip
         plain = quantise_cell(_without_bias(cell), self.network.timestep, scaling)
@@ -352,10 +261,6 @@ def _gain(branches: Branches, e_u: IntArray, e_z: IntArray) -> dict[str, Int32Ar
         "gain": _integers(branches.gain, last + e_u - e_z, "the gain"),
         "last": last.astype(np.int32),
     }
-
-
-def _log2(scale: FloatArray) -> IntArray:
-    return np.asarray(np.rint(np.log2(scale)).astype(np.int64))
 
 
 def _without_bias(cell: StateSpaceCell) -> StateSpaceCell:

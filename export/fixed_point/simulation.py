@@ -26,25 +26,18 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from export.description.network import INPUT_RECEPTOR, FloatArray, Network, Population
-from export.fixed_point.plan import Arithmetic, Arriving, Expected, Plan, Stepped
+from export.description.network import FloatArray, Network, Population
+from export.fixed_point.plan import Arithmetic, Expected, Plan
 from export.fixed_point.reach import planned_reach
 from export.fixed_point.registry import arithmetic_of
+from export.fixed_point.stepping import Sent, step
 from export.fixed_point.weights import Load, observed, stored_load
 from export.samples.inputs import as_samples, encode
 from export.samples.recording import Recording, concatenate
 from pynn_models.errors import SnnSsmError
-from pynn_models.spinnaker import (
-    Arrival,
-    ring_buffer,
-)
-from pynn_models.spinnaker.native_parameters import Int32Array
-from pynn_models.spinnaker.synapses import RING_MAX, UInt16Array
+from pynn_models.spinnaker.synapses import RING_MAX
 
 NAME = "spinnaker-software"
-_BATCH = 5  # samples at once, a thread each batch: their sums stay in the cache
-
-Spikes = Mapping[str, NDArray[np.uint8]]  # what each source emits, (B, L, size)
 
 
 class SpinnakerInputError(SnnSsmError):
@@ -125,14 +118,14 @@ def calibrate(network: Network, samples: NDArray[Any]) -> SpinnakerPlan:
     Raises as :func:`plan_network`, and ``InputError``.
     """
     planner = _Planner(network, samples)
-    sent = _Sent({network.source.name: _bits(network, samples)})
+    sent = Sent({network.source.name: _bits(network, samples)})
     for population in planner.arithmetic.mapped(network):
         plan = planner.add(population, observed(sent.spikes))
         parts = sent.batches(len(samples))
         with _threads() as threads:
             done = list(
                 threads.map(
-                    lambda part, p=population, q=plan: _step(network, p, q, part, False), parts
+                    lambda part, p=population, q=plan: step(network, p, q, part, False), parts
                 )
             )
         sent.add(population, [found for found, _ in done])
@@ -188,7 +181,7 @@ def run(
     plan = plan_network(network) if plan is None else plan
     if not allow_overflow:
         check_plan(network, plan)
-    parts = _Sent({network.source.name: _bits(network, samples)}).batches(len(samples))
+    parts = Sent({network.source.name: _bits(network, samples)}).batches(len(samples))
     with _threads() as threads:
         done = list(threads.map(lambda part: _run_part(network, plan, part, membranes), parts))
     _warn(plan, [found for _, found in done])
@@ -244,33 +237,6 @@ def _bits(network: Network, samples: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 @dataclass
-class _Sent:
-    """What each source emits, (B, L, size): ``spikes``, and ``membranes`` where they are graded."""
-
-    spikes: dict[str, NDArray[np.uint8]]
-    membranes: dict[str, Int32Array] = field(default_factory=dict)
-
-    def batches(self, samples: int) -> list[_Sent]:
-        """Parts of a few samples each."""
-        cuts = [slice(i, i + _BATCH) for i in range(0, samples, _BATCH)]
-        return [
-            _Sent(
-                {name: s[cut] for name, s in self.spikes.items()},
-                {name: s[cut] for name, s in self.membranes.items()},
-            )
-            for cut in cuts
-        ]
-
-    def add(self, population: Population, parts: list[Stepped]) -> None:
-        """What a population did, over all batches."""
-        name = population.name
-        self.spikes[name] = np.concatenate([p.spikes for p in parts]).view(np.uint8)
-        sent = [p.sent for p in parts if p.sent is not None]
-        if sent:
-            self.membranes[name] = np.concatenate(sent)
-
-
-@dataclass
 class _Faults:
     """``full``: the populations whose ring buffers were; ``limited``: cut sums, by population."""
 
@@ -288,7 +254,7 @@ def _needed(network: Network, membranes: Collection[str]) -> set[str]:
 
 
 def _run_part(
-    network: Network, plan: SpinnakerPlan, part: _Sent, membranes: Collection[str]
+    network: Network, plan: SpinnakerPlan, part: Sent, membranes: Collection[str]
 ) -> tuple[Recording, _Faults]:
     spikes: dict[str, NDArray[np.bool_]] = {}
     traces: dict[str, FloatArray] = {}
@@ -297,7 +263,7 @@ def _run_part(
         if name not in needed:
             continue
         population = network.population(name)
-        done, full = _step(network, population, found, part, name in membranes)
+        done, full = step(network, population, found, part, name in membranes)
         if full:
             faults.full.add(name)
         faults.limited[name] = done.limited
@@ -307,39 +273,3 @@ def _run_part(
         if done.membrane is not None:
             traces[name] = done.membrane
     return Recording(NAME, network.timestep, spikes, traces), faults
-
-
-def _buffers(
-    network: Network, population: Population, plan: Plan, receptor: str, spikes: Spikes
-) -> tuple[UInt16Array, UInt16Array]:
-    """What the two ring buffers of a receptor hold at each step, (B, L, H)."""
-    arrivals: tuple[list[Arrival], list[Arrival]] = ([], [])
-    for projection in network.incoming(population.name, receptor):
-        if projection.graded:
-            continue
-        for found, stored in zip(arrivals, plan.stored(projection), strict=True):
-            found.append(Arrival(spikes[projection.source], stored))
-    constant = plan.constant() if receptor == INPUT_RECEPTOR else None
-    if constant is not None:
-        always = np.ones((*spikes[network.source.name].shape[:2], 1), np.uint8)
-        for found, stored in zip(arrivals, constant, strict=True):
-            found.append(Arrival(always, stored))
-    if arrivals[0]:
-        return ring_buffer(arrivals[0]), ring_buffer(arrivals[1])
-    shape = (*spikes[network.source.name].shape[:2], population.size)
-    return np.zeros(shape, np.uint16), np.zeros(shape, np.uint16)
-
-
-def _step(
-    network: Network, population: Population, plan: Plan, part: _Sent, membrane: bool
-) -> tuple[Stepped, bool]:
-    """One population over the sequence; whether a ring buffer was full."""
-    buffers = {
-        name: _buffers(network, population, plan, name, part.spikes) for name in plan.names
-    }
-    full = max(int(b.max()) for pair in buffers.values() for b in pair) == RING_MAX
-    sends = any(p.graded and p.source == population.name for p in network.projections)
-    graded = {
-        p.source: part.membranes[p.source] for p in network.incoming(population.name) if p.graded
-    }
-    return plan.step(network, Arriving(buffers, graded, sends), membrane), full

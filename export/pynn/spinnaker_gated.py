@@ -18,7 +18,7 @@ from typing import Any, cast
 import numpy as np
 
 from export.description.network import FloatArray, Network, Population, Projection
-from export.fixed_point.gated import GatedPlan
+from export.fixed_point.gated_plan import GatedPlan
 from export.fixed_point.simulation import SpinnakerPlan
 from export.pynn.backend import whole_segment
 from export.pynn.spinnaker import (

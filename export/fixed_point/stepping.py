@@ -1,0 +1,82 @@
+"""One population over a sequence: what its sources send, its ring buffers, its step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.description.network import INPUT_RECEPTOR, Network, Population
+from export.fixed_point.plan import Arriving, Plan, Stepped
+from pynn_models.spinnaker import Arrival, ring_buffer
+from pynn_models.spinnaker.native_parameters import Int32Array
+from pynn_models.spinnaker.synapses import RING_MAX, UInt16Array
+
+_BATCH = 5  # samples at once, a thread each batch: their sums stay in the cache
+
+Spikes = Mapping[str, NDArray[np.uint8]]  # what each source emits, (B, L, size)
+
+
+@dataclass
+class Sent:
+    """What each source emits, (B, L, size): ``spikes``, and ``membranes`` where they are graded."""
+
+    spikes: dict[str, NDArray[np.uint8]]
+    membranes: dict[str, Int32Array] = field(default_factory=dict)
+
+    def batches(self, samples: int) -> list[Sent]:
+        """Parts of a few samples each."""
+        cuts = [slice(i, i + _BATCH) for i in range(0, samples, _BATCH)]
+        return [
+            Sent(
+                {name: s[cut] for name, s in self.spikes.items()},
+                {name: s[cut] for name, s in self.membranes.items()},
+            )
+            for cut in cuts
+        ]
+
+    def add(self, population: Population, parts: list[Stepped]) -> None:
+        """What a population did, over all batches."""
+        name = population.name
+        self.spikes[name] = np.concatenate([p.spikes for p in parts]).view(np.uint8)
+        sent = [p.sent for p in parts if p.sent is not None]
+        if sent:
+            self.membranes[name] = np.concatenate(sent)
+
+
+def _buffers(
+    network: Network, population: Population, plan: Plan, receptor: str, spikes: Spikes
+) -> tuple[UInt16Array, UInt16Array]:
+    """What the two ring buffers of a receptor hold at each step, (B, L, H)."""
+    arrivals: tuple[list[Arrival], list[Arrival]] = ([], [])
+    for projection in network.incoming(population.name, receptor):
+        if projection.graded:
+            continue
+        for found, stored in zip(arrivals, plan.stored(projection), strict=True):
+            found.append(Arrival(spikes[projection.source], stored))
+    constant = plan.constant() if receptor == INPUT_RECEPTOR else None
+    if constant is not None:
+        always = np.ones((*spikes[network.source.name].shape[:2], 1), np.uint8)
+        for found, stored in zip(arrivals, constant, strict=True):
+            found.append(Arrival(always, stored))
+    if arrivals[0]:
+        return ring_buffer(arrivals[0]), ring_buffer(arrivals[1])
+    shape = (*spikes[network.source.name].shape[:2], population.size)
+    return np.zeros(shape, np.uint16), np.zeros(shape, np.uint16)
+
+
+def step(
+    network: Network, population: Population, plan: Plan, part: Sent, membrane: bool
+) -> tuple[Stepped, bool]:
+    """One population over the sequence; whether a ring buffer was full."""
+    buffers = {
+        name: _buffers(network, population, plan, name, part.spikes) for name in plan.names
+    }
+    full = max(int(b.max()) for pair in buffers.values() for b in pair) == RING_MAX
+    sends = any(p.graded and p.source == population.name for p in network.projections)
+    graded = {
+        p.source: part.membranes[p.source] for p in network.incoming(population.name) if p.graded
+    }
+    return plan.step(network, Arriving(buffers, graded, sends), membrane), full
