@@ -9,7 +9,7 @@ such populations run ``latency`` ticks more, in front.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -20,14 +20,15 @@ from export.samples.inputs import as_samples, encode
 from export.samples.recording import Recording, concatenate
 from export.spinnaker2.neurons import NEURONS
 from export.spinnaker2.plan import Spinnaker2Plan, plan_network
-from export.verification.contract import Runner
 from pynn_models.spinnaker2 import Float32Array
 
 NAME = "spinnaker2-software"
 _BATCH = 25  # samples at once
 
 
-def runner(network: Network) -> Runner:
+def runner(
+    network: Network,
+) -> Callable[[NDArray[Any], Collection[str]], Recording]:
     """A function of samples (B, channels, steps) and names of populations whose membranes to keep.
 
     Membranes are multiplied by the scale again. Logits come from spike counts, on the host: a
