@@ -80,7 +80,7 @@ def test_the_planned_factor_is_carried_and_used(files, capsys, monkeypatch):
 
 
 def test_the_factor_is_that_of_the_busiest_population():
-    network = lower(checkpoint_of(3, steps=20, channels=48, modes=32, depth=3))
+    network = lower(checkpoint_of(3, steps=20, channels=48, modes=32, depth=5))
     samples = samples_of(checkpoint_of(3, steps=20), 4)
     found = preflight(network, samples)
     rates = {row["name"]: row["rate"] for row in found.rows}
@@ -93,7 +93,7 @@ def test_the_factor_is_that_of_the_busiest_population():
 
 
 def test_a_smaller_factor_is_said_to_be_one(files, capsys):
-    network = lower(checkpoint_of(3, steps=20, channels=48, modes=32, depth=3))
+    network = lower(checkpoint_of(3, steps=20, channels=48, modes=32, depth=5))
     save_network(network, files / "large")
     arguments = ["job", files / "large", files / "job", "--data", files / "samples.npz"]
     assert main([str(a) for a in [*arguments, "--time-scale-factor", "1"]]) == 0
