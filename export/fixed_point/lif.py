@@ -13,6 +13,7 @@ among them. The ring buffers hold what arrives, so |I| < 2^15, and V stays withi
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import cast
@@ -38,6 +39,9 @@ class SpinnakerLifError(SnnSsmError):
     """A population that the board's ``IF_curr_delta`` cannot be."""
 
 
+_constants = functools.lru_cache(maxsize=64)(delta_constants)  # slow, and each batch asks for them
+
+
 @dataclass(frozen=True, eq=False)
 class LifPlan(Plan):
     """One population: scale, shifts, ``cell`` in PyNN's units and ``bias`` (H,), the network's."""
@@ -55,7 +59,7 @@ class LifPlan(Plan):
 
     def step(self, network: Network, arriving: Arriving, membrane: bool) -> Stepped:
         """No membrane: the board records it before the update, and after a reset."""
-        constants = delta_constants(self.cell, network.timestep)
+        constants = _constants(self.cell, network.timestep)
         return Stepped(run_delta(constants, *arriving.input, self.shifts).spikes)
 
     def modes(

@@ -14,6 +14,7 @@ of s16.15 the second.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -44,6 +45,9 @@ class SpinnakerStockError(SnnSsmError):
     """A population that the board's stock cell cannot be."""
 
 
+_constants = functools.lru_cache(maxsize=64)(stock_constants)  # slow, and each batch asks for them
+
+
 @dataclass(frozen=True, eq=False)
 class StockPlan(Plan):
     """One population: scale, shifts, and ``cell`` in PyNN's units."""
@@ -52,7 +56,7 @@ class StockPlan(Plan):
 
     def step(self, network: Network, arriving: Arriving, membrane: bool) -> Stepped:
         """No membrane: the board records it before the update, and after a reset."""
-        constants = stock_constants(self.cell, network.timestep)
+        constants = _constants(self.cell, network.timestep)
         return Stepped(run_stock(constants, *arriving.input, self.shifts).spikes)
 
     def modes(
