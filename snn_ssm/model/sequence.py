@@ -102,7 +102,9 @@ class SequenceModel(nn.Module):
 
     def pool(self, h: Tensor) -> Tensor:
         """Logits (B, classes) from the residual stream as :meth:`encode` shapes it."""
-        pooled = h.mean(-1) if self.config.pooling == "mean" else h[..., -1]  # (B, H)
+        # A sum's gradient is a number a channel; that of a mean would be divided at every step.
+        mean = self.config.pooling == "mean"
+        pooled = h.sum(-1) / h.shape[-1] if mean else h[..., -1]  # (B, H)
         if self.config.pair:
             one, two = pooled.chunk(2)
             pooled = torch.cat([one, two, one * two, one - two], dim=-1)  # (B, 4H)

@@ -170,28 +170,36 @@ def calls(monkeypatch):
     return names
 
 
+CHUNKS, TRANSFORMS = ["chunks.convolve"], ["kernel.convolve"]
+REAL = {"mode_init": "s4d-real"}
+
+
 @pytest.mark.parametrize(
-    ("length", "changes", "expected"),
+    ("length", "changes", "plain", "compiled"),
     [
-        (784, {}, ["chunks.convolve"]),
-        (512, {"modes": 16}, ["chunks.convolve"]),
-        (784, {"mode_init": "s4d-real", "modes": 32}, ["chunks.convolve"]),
-        (511, {"modes": 16}, ["kernel.convolve"]),
-        (784, {"modes": 17}, ["kernel.convolve"]),
-        (784, {"mode_init": "s4d-real", "modes": 33}, ["kernel.convolve"]),
-        (784, {"bidirectional": True}, ["kernel.convolve"] * 2),
+        (784, {}, CHUNKS, CHUNKS),
+        (512, {"modes": 16}, CHUNKS, CHUNKS),
+        (511, {"modes": 16}, TRANSFORMS, CHUNKS),
+        (128, {}, TRANSFORMS, CHUNKS),
+        (127, {}, TRANSFORMS, TRANSFORMS),
+        (784, {"modes": 17}, TRANSFORMS, CHUNKS),
+        (784, {"modes": 33}, TRANSFORMS, TRANSFORMS),
+        (784, {**REAL, "modes": 32}, CHUNKS, CHUNKS),
+        (784, {**REAL, "modes": 33}, TRANSFORMS, CHUNKS),
+        (784, {**REAL, "modes": 65}, TRANSFORMS, TRANSFORMS),
+        (784, {"bidirectional": True}, TRANSFORMS * 2, TRANSFORMS * 2),
     ],
     ids=str,
 )  # fmt: skip
-def test_long_causal_layers_of_few_modes_go_by_chunks_in_float32(calls, length, changes, expected):
+def test_long_causal_layers_of_few_modes_go_by_chunks(way, calls, length, changes, plain, compiled):
     model = ModelConfig(**({"channels": 3, "modes": 4} | changes))
     ssm = StateSpaceLayer(model, torch.Generator().manual_seed(0))
     y = ssm(torch.randn(2, 3, length))
-    assert calls == expected
+    assert calls == (plain if way == "plain" else compiled)
     assert y.shape == (2, 3, length) and y.dtype == torch.float32
     calls.clear()
     y = ssm(torch.randn(2, 3, length, dtype=torch.float64))
-    assert set(calls) == {"kernel.convolve"}
+    assert set(calls) == set(TRANSFORMS if way == "plain" else compiled)
     assert y.shape == (2, 3, length) and y.dtype == torch.float64
 
 
