@@ -125,6 +125,7 @@ def test_a_run_killed_within_an_epoch_continues_to_the_same_result(
 def test_a_killed_run_by_chunks_continues_to_the_same_result(finished, tmp_path, monkeypatch):
     """Layers whose sequences are long enough; here the toy problem's, in chunks of 5 steps."""
     monkeypatch.setattr(chunks, "_SHORTEST", 1)
+    monkeypatch.setattr(chunks, "_SHORTEST_COMPILED", 1)
     monkeypatch.setattr(chunks, "STEPS", 5)
     whole = train(config_of(), TRAIN, TEST, tmp_path / "whole")
     assert whole["model_sha256"] != finished[1]["model_sha256"]  # by transforms
