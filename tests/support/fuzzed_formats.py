@@ -435,7 +435,7 @@ def make_metrics(directory):
     operations = {"Effective_ACs": 5.0e6, "Effective_MACs": 31234, "Dense": 1.2e9}
     row = {"name": "N", "count": 1234, "sensitivity": 0.5, "predictivity": 0.25}
     metrics = {
-        "task": "mitbih", "model": "GSU", "test_accuracy": 0.98, "activation_sparsity": 0.6,
+        "task": "mitbih", "model": "GSU", "test_accuracy": 0.98, "spike_rates": [0.3, 0.5],
         "synaptic_operations": operations, "steps": 784, "parameters": 43018, "epochs": epochs,
         "init": None, "train_samples": 60000, "hardware": "x", "seconds": 40.0, "classes": [row],
     }

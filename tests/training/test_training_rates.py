@@ -54,7 +54,7 @@ def test_the_loss_of_a_sample_is_weighted_by_its_class(tmp_path):
     entropy = torch.nn.functional.cross_entropy(out.logits, label, reduction="none")
     expected = (entropy * torch.tensor(weights)[label]).sum() / 8
     assert float(run.objective(out.logits, label, out.outputs, 8).detach()) == pytest.approx(
-        float(expected), rel=1e-6
+        float(expected.detach()), rel=1e-6
     )
 
 
