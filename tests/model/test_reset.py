@@ -104,9 +104,7 @@ def test_leaky_neurons_of_any_shape_are_torchs_to_the_bit(way, shape, dtype):
 
 
 def test_states_are_kept_every_few_steps_only(way):
-    """Of 16 complex modes in plain torch's graph each step's would be: here 1 in 32."""
-    if way == "plain":
-        pytest.skip("plain torch keeps what autograd needs")
+    """Of 16 complex modes in plain torch's graph each step's are: by the operator 1 in 32."""
     inputs, sizes = drawn(True, False, 4, 8, 256, 16), []
 
     def noted(x):
@@ -115,7 +113,8 @@ def test_states_are_kept_every_few_steps_only(way):
 
     with torch.autograd.graph.saved_tensors_hooks(noted, lambda x: x):
         reset.run(*inputs, Resetting())
-    assert sum(sizes) <= 4 * inputs[0].numel()
+    assert (sum(sizes) > 16 * inputs[0].numel()) == (way == "plain")
+    assert way == "plain" or sum(sizes) <= 4 * inputs[0].numel()
 
 
 def test_a_surrogate_without_compiled_form_goes_by_plain_torch(way, monkeypatch):
