@@ -10,12 +10,14 @@ from pathlib import Path
 
 from export.command.common import UsageError
 from export.command.output import Output, directory
+from snn_ssm.waiting import sleep_when_idle
 
 _CHECKPOINT = ("config.toml", "model*.safetensors")  # what --force may replace
 
 
 def train(args: argparse.Namespace) -> int:
     """``snn-ssm train``."""
+    sleep_when_idle()
     from snn_ssm import config as configuration
     from snn_ssm.tasks import data_directory, get_task, load_samples
     from snn_ssm.training import loop as training
@@ -69,6 +71,7 @@ def config(args: argparse.Namespace) -> int:
 
 def evaluate(args: argparse.Namespace) -> int:
     """``snn-ssm evaluate``: the trained model by convolution, and what it costs."""
+    sleep_when_idle()
     from export.samples.scores import evaluation_table
     from snn_ssm.checkpoint import load_checkpoint
     from snn_ssm.model.restore import load_network
