@@ -29,7 +29,7 @@ def model_name(config: Config) -> str:
 
     ``Binary S4D``, ``GSU``, ``LIF``, ``Transformer``, ``S4D``; ``Binary S4D, linear, sparse``.
     """
-    model = config.model
+    model, training = config.model, config.training
     state_space = model.architecture == "state-space"
     differences = {
         "stock cells": model.cells == "stock",
@@ -39,8 +39,13 @@ def model_name(config: Config) -> str:
         f"up to {model.spike_levels} spikes": model.activation == "integer",
         "bidirectional": model.bidirectional,
         f"{model.weight_bits}-bit weights": model.weight_bits > 0,
-        "weighted classes": bool(config.training.class_weights),
-        "sparse": config.training.rate_penalty > 0,
+        "weighted classes": bool(training.class_weights),
+        "sparse": training.rate_penalty > 0,
+        f"{training.sparsity:.0%} pruned": training.sparsity > 0,
+        "gradient noise": training.gradient_noise > 0,
+        "SLTT": not training.through_time,
+        f"SLTT-{training.gradient_steps}": training.gradient_steps > 0,
+        f"every {config.task.stride} steps": config.task.stride > 1,
     }
     found = [text for text, holds in differences.items() if holds and state_space]
     return ", ".join([_family(model), *found])

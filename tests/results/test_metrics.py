@@ -254,6 +254,21 @@ def test_a_penalised_model_is_called_sparse():
     assert model_name(config) == "Binary S4D, linear, sparse"
 
 
+@pytest.mark.parametrize(("training", "task", "expected"), [
+    ({"class_weights": (1.0,) * 10}, {}, "weighted classes"),
+    ({"sparsity": 0.9}, {}, "90% pruned"),
+    ({"gradient_noise": 0.01}, {}, "gradient noise"),
+    ({"through_time": False}, {}, "SLTT"),
+    ({"gradient_steps": 49}, {}, "SLTT-49"),
+    ({}, {"steps": 196, "stride": 4}, "every 4 steps"),
+])
+def test_a_method_of_training_is_in_the_name(training, task, expected):
+    model = ModelConfig(cells="lif") if "SLTT" in expected else ModelConfig()
+    config = Config(TaskConfig(**task), model, TrainingConfig(**training))
+    name = "LIF" if "SLTT" in expected else "Binary S4D, linear"
+    assert model_name(config) == f"{name}, {expected}"
+
+
 @pytest.mark.parametrize("task", ["smnist", "unheard-of"])
 def test_a_report_is_json_with_every_metric_and_class(task):
     checkpoint, samples = model_of("binary")
