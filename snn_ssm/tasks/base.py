@@ -148,15 +148,15 @@ def read_samples(path: Path) -> Samples:
 
 def gated_spiking_units(**settings: Any) -> ModelConfig:
     """The GSU that can be deployed: learned thresholds, batch norms. It needs few epochs."""
-    return ModelConfig(
-        surrogate="triangle",
-        surrogate_slope=1.0,
-        membrane_norm=True,
-        activation="ternary-constant",
-        mixing="gsu",
-        gsu_norm="batch",
-        **settings,
-    )
+    recipe: dict[str, Any] = {
+        "surrogate": "triangle",
+        "surrogate_slope": 1.0,
+        "membrane_norm": True,
+        "activation": "ternary-constant",
+        "mixing": "gsu",
+        "gsu_norm": "batch",
+    }
+    return ModelConfig(**(recipe | settings))
 
 
 def order(count: int, split: str, task: TaskConfig, *, mixed: bool = False) -> NDArray[np.int64]:
