@@ -40,6 +40,8 @@ from export.software.loops import add_product, compiled
 from pynn_models.branches import BRANCHES
 from pynn_models.cells import Branches
 
+State = tuple[NDArray[Any], ...]  # of a cell, (B, ...) each
+
 _BATCH = 50  # samples at once: their membranes stay near the cache
 _VALUES = 2**23  # of one population at once: 64 MiB
 
@@ -56,9 +58,11 @@ def _in_threads(work: Callable[[slice], None], samples: int) -> None:
 
 
 def run_cell(
-    cell: Cell, u: FloatArray, timestep: float, *, membrane: bool
+    cell: Cell, u: FloatArray, timestep: float, *, membrane: bool, state: State | None = None
 ) -> tuple[NDArray[np.bool_], FloatArray | None]:
     """The cell's equation over a sequence: ``u`` (B, L, H), all of it -> spikes, membrane.
+
+    ``state``: what ``CellKind.state`` gave or an earlier call left, changed in place; None: rest.
 
     The operations and their order are those of the cell's contract, modes ascending, so that the
     result does not depend on the backend. The membrane is what is compared with the threshold: of
@@ -68,9 +72,10 @@ def run_cell(
     trace = np.empty(u.shape if membrane else (0, 0, 0))
     kind = kind_of(cell)
     loop, constants = compiled(kind.loop(cell)), kind.constants(cell, timestep)
+    before = kind.state(cell, len(u)) if state is None else state
 
-    def part(samples: slice) -> None:
-        loop(u[samples], *constants, spikes[samples], trace[samples])
+    def part(at: slice) -> None:
+        loop(u[at], *constants, *(s[at] for s in before), spikes[at], trace[at])
 
     _in_threads(part, len(u))
     return spikes, trace if membrane else None

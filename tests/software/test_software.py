@@ -14,6 +14,7 @@ from support.random_networks import checkpoint_of, network_of, network_samples, 
 from support.scalar_simulator import assert_same_bits as assert_equal
 from support.scalar_simulator import simulate
 
+from export.description.cells import kind_of
 from export.description.network import NetworkError
 from export.lowering.network import lower
 from export.samples.inputs import InputError
@@ -190,6 +191,30 @@ def test_a_leaky_neuron_spikes_strictly_above_its_threshold_and_is_reset():
         [False, True, False, True, False],
         [False, False, False, True, False],
     ]
+
+
+@pytest.mark.parametrize("kind", ["complex", "real", "lif"])
+def test_a_sequence_in_pieces_is_the_sequence(kind):
+    rng = np.random.default_rng(0)
+    u = rng.normal(size=(3, 40, 5))
+    constants = {"theta": np.full(5, 0.5), "bias": np.zeros(5)}
+    if kind == "lif":
+        cell = LeakyCell(tau=rng.uniform(1, 20, 5), **constants)
+    else:
+        rotations = {"omega": rng.normal(size=(5, 2)), "c_im": rng.normal(size=(5, 2))}
+        cell = StateSpaceCell(
+            tau=rng.uniform(1, 20, (5, 2)), c_re=rng.normal(size=(5, 2)), d=rng.normal(size=5),
+            **constants, **(rotations if kind == "complex" else {}),
+        )  # fmt: skip
+    whole = software.run_cell(cell, u, 1.0, membrane=True)
+    state = kind_of(cell).state(cell, 3)
+    pieces = [
+        software.run_cell(cell, np.ascontiguousarray(u[:, a:b]), 1.0, membrane=True, state=state)
+        for a, b in ((0, 1), (1, 17), (17, 17), (17, 40))
+    ]
+    for found, expected in zip(zip(*pieces, strict=True), whole, strict=True):
+        assert (np.concatenate(found, axis=1) == expected).all()
+    assert whole[0].any() and not whole[0].all()
 
 
 def test_silent_populations_run_only_where_they_are_read(monkeypatch):

@@ -63,9 +63,10 @@ class CellKind:
     ``name``: in ``network.json``. ``arrays(cell)``: what is stored, by name;
     ``entry(cell)``: the numbers that describe it beside them, in ``network.json``;
     ``rebuild(entry, arrays)``: the cell of both.
-    ``loop(cell)``: the step over a sequence, ``loop(u, *constants, spikes, membrane)`` with u and
-    spikes (B, L, H) and membrane alike or empty, in Python that numba can compile;
-    ``constants(cell, timestep)``: its constants.
+    ``loop(cell)``: the step over a sequence, ``loop(u, *constants, *state, spikes, membrane)`` with
+    u and spikes (B, L, H) and membrane alike or empty, in Python that numba can compile;
+    ``constants(cell, timestep)``: its constants; ``state(cell, samples)``: B samples at rest,
+    arrays (B, ...) that the loop leaves as they are after the last step, so that it can go on.
     ``gain(cell, timestep, steps)``: the largest ``|membrane|`` of an input of ``|u| <= 1``, (H,);
     ``linear(cell)``: its modes as a state-space cell, without what is not linear, for figures;
     ``modes(cell)``: their number, in words. ``after_spike``: what a spike does, in words.
@@ -79,6 +80,7 @@ class CellKind:
     rebuild: Callable[[Mapping[str, Any], Mapping[str, NDArray[Any]]], Any]
     loop: Callable[[Any], Callable[..., None]]
     constants: Callable[[Any, float], tuple[FloatArray, ...]]
+    state: Callable[[Any, int], tuple[NDArray[Any], ...]]
     gain: Callable[[Any, float, int], FloatArray]
     linear: Callable[[Any], StateSpaceCell]
     modes: Callable[[Any], str]

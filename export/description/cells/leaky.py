@@ -10,18 +10,17 @@ from pynn_models.cells import LeakyCell, StateSpaceCell, propagator
 _ARRAYS = ("tau", "theta", "bias")
 
 
-def _loop(u, decay, theta, spikes, membrane):  # type: ignore[no-untyped-def]
+def _loop(u, decay, theta, v, spikes, membrane):  # type: ignore[no-untyped-def]
     """``v = decay v + u``; where v is above theta a spike, and v is 0 afterwards."""
     samples, steps, size = u.shape
     keep = membrane.shape[0] > 0
     for b in range(samples):
-        v = np.zeros(size)
         for k in range(steps):
             for h in range(size):
-                y = decay[h] * v[h] + u[b, k, h]
+                y = decay[h] * v[b, h] + u[b, k, h]
                 fired = y > theta[h]
                 spikes[b, k, h] = fired
-                v[h] = 0.0 if fired else y
+                v[b, h] = 0.0 if fired else y
                 if keep:
                     membrane[b, k, h] = y
 
@@ -49,6 +48,7 @@ LEAKY = CellKind(
     rebuild=lambda entry, arrays: LeakyCell(**{leaf: arrays[leaf] for leaf in _ARRAYS}),
     loop=lambda cell: _loop,
     constants=_constants,
+    state=lambda cell, samples: (np.zeros((samples, cell.n_neurons)),),  # v
     gain=lambda cell, timestep, steps: leak_gain(cell.tau, timestep, steps),
     linear=_linear,
     modes=lambda cell: "reset",

@@ -16,13 +16,15 @@ _COMPLEX_ONLY = ("omega", "c_im")
 _BRANCH_ARRAYS = ("value_bias", "gate_bias", "shift", "gain")
 
 
-def _complex_modes(u, ar, ai, cr, ci, d, theta, spikes, membrane):  # type: ignore[no-untyped-def]
+def _complex_modes(  # type: ignore[no-untyped-def]
+    u, ar, ai, cr, ci, d, theta, states_re, states_im, spikes, membrane
+):
     samples, steps, size = u.shape
     modes = ar.shape[0]
     keep = membrane.shape[0] > 0
     for b in range(samples):
-        xr = np.zeros((modes, size))
-        xi = np.zeros((modes, size))
+        xr = states_re[b]
+        xi = states_im[b]
         acc = np.empty(size)
         for k in range(steps):
             acc[:] = 0.0
@@ -40,12 +42,12 @@ def _complex_modes(u, ar, ai, cr, ci, d, theta, spikes, membrane):  # type: igno
                     membrane[b, k, h] = y
 
 
-def _real_modes(u, ar, cr, d, theta, spikes, membrane):  # type: ignore[no-untyped-def]
+def _real_modes(u, ar, cr, d, theta, states, spikes, membrane):  # type: ignore[no-untyped-def]
     samples, steps, size = u.shape
     modes = ar.shape[0]
     keep = membrane.shape[0] > 0
     for b in range(samples):
-        x = np.zeros((modes, size))
+        x = states[b]
         acc = np.empty(size)
         for k in range(steps):
             acc[:] = 0.0
@@ -69,6 +71,12 @@ def _constants(cell: StateSpaceCell, timestep: float) -> tuple[FloatArray, ...]:
     a_re, a_im = propagator(cell.tau, cell.omega, timestep)  # (H, N)
     rows = (a_re, cell.c_re) if cell.c_im is None else (a_re, a_im, cell.c_re, cell.c_im)
     return (*(np.ascontiguousarray(m.T) for m in rows), cell.d, cell.theta)
+
+
+def _state(cell: StateSpaceCell, samples: int) -> tuple[FloatArray, ...]:
+    """The modes, (B, N, H): real parts and, of complex ones, imaginary parts."""
+    shape = (samples, cell.n_modes, cell.n_neurons)
+    return tuple(np.zeros(shape) for _ in range(2 if cell.is_complex else 1))
 
 
 def _arrays(cell: StateSpaceCell) -> Mapping[str, FloatArray]:
@@ -119,6 +127,7 @@ STATE_SPACE = CellKind(
     rebuild=_rebuild,
     loop=_loop,
     constants=_constants,
+    state=_state,
     gain=_gain,
     linear=lambda cell: cell,
     modes=lambda cell: str(cell.n_modes),
