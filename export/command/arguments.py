@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from export.command import actions, comparing, jobs, networks
+from export.command import actions, comparing, jobs, networks, streaming
 from export.command.board import board as start_board
 from export.command.common import BACKENDS, CALIBRATION
 from export.command.process import guarded, prepare
@@ -153,6 +153,17 @@ def make_parser() -> argparse.ArgumentParser:
             "may saturate (default: for all inputs)",
         )
 
+    def rule(command: argparse.ArgumentParser) -> None:
+        command.add_argument(
+            "--confidence", type=float, metavar="C",
+            help="stop a sample once its answer is so sure, 0 to 1 (needs calibrate)",
+        )
+        command.add_argument(
+            "--coverage", type=float, metavar="P",
+            help="stop a sample once one class is left of a set that holds the right one with this "
+            "probability (needs calibrate)",
+        )
+
     command = add(
         "inspect", networks.inspect, "populations, projections, latency, synapses, ranges"
     )
@@ -180,6 +191,45 @@ def make_parser() -> argparse.ArgumentParser:
     calibration(command)
     data(command)
     command.add_argument("--out", type=Path, metavar="F", help="write spikes as safetensors")
+    rule(command)
+    command.set_defaults(batch=100)
+
+    command = add("stream", streaming.stream, "a live signal in, answers out, step by step")
+    network(command)
+    command.add_argument(
+        "--follow", type=Path, metavar="F",
+        help="a file that grows, a line a step (default: standard input)",
+    )
+    command.add_argument(
+        "--listen", type=int, metavar="PORT",
+        help="of 127.0.0.1: lines from whoever connects, answers back",
+    )
+    command.add_argument(
+        "--answers", choices=["every", "changed", "final"], default="changed",
+        help="which answers are written (default: %(default)s)",
+    )
+    command.add_argument(
+        "--endless", action="store_true",
+        help="one sample without end, for readouts of single steps",
+    )
+    command.add_argument(
+        "--state", type=Path, metavar="F",
+        help="go on from this file if it exists; written at the end",
+    )
+    rule(command)
+
+    command = add(
+        "calibrate", streaming.calibrate, "how sure answers are before a sample ends, and how true"
+    )
+    command.add_argument(
+        "checkpoint", type=Path, metavar="CHECKPOINT", help="a directory that train wrote"
+    )
+    command.add_argument(
+        "networks", type=Path, nargs="*", metavar="NETWORK",
+        help="networks exported from it, beside which it is written, too",
+    )
+    data(command)
+    outputs(command)
     command.set_defaults(batch=100)
 
     command = add("verify", comparing.verify, "compare backends spike for spike")

@@ -10,6 +10,7 @@ import numpy as np
 
 from export.command.common import UsageError, board_of, calibration_of, samples_of
 from export.command.output import Output, directory
+from export.command.streaming import tally_from
 from snn_ssm.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
 
 _RATES = 20  # samples that a spike rate is taken from
 # What --force may replace.
-_NETWORK = ("network.json", "arrays.safetensors", "spinnaker2*")
+_NETWORK = ("network.json", "arrays.safetensors", "confidence.json", "spinnaker2*")
 
 
 def export(args: argparse.Namespace) -> int:
     """``snn-ssm export``."""
     from export.description.storage import save_network
     from export.lowering.network import lower
+    from export.streaming import load_confidence, save_confidence
+    from export.streaming.confidence import CONFIDENCE_FILE
     from snn_ssm.checkpoint import load_checkpoint
 
     output = Output(args)
@@ -38,6 +41,8 @@ def export(args: argparse.Namespace) -> int:
         nir_graph(network)  # refused before anything is written
     with directory(args.network, "network directory", _NETWORK, args.force) as out:
         save_network(network, out)
+        if (args.checkpoint / CONFIDENCE_FILE).exists():
+            save_confidence(load_confidence(args.checkpoint, network), out)
         if args.target is not None:
             save_target(network, out)
     found = {
@@ -177,6 +182,7 @@ def run(args: argparse.Namespace) -> int:
         )
     correct = dict.fromkeys(ways, 0)
     recordings = []
+    early = tally_from(args, network)
     with progress_bar(len(samples), desc=args.backend) as bar:
         for start in range(0, len(samples), args.batch):
             part = samples.inputs[start : start + args.batch]
@@ -184,6 +190,8 @@ def run(args: argparse.Namespace) -> int:
             recording = execute(part, [readout] if reads else [])
             for name, scores in ways.items():
                 correct[name] += int((scores(part, recording).argmax(axis=1) == labels).sum())
+            if early is not None:
+                early.add(part, labels, recording)
             if args.out:
                 recordings.append(recording)
             bar.update(len(part))
@@ -192,7 +200,9 @@ def run(args: argparse.Namespace) -> int:
         concatenate(recordings).save(args.out)
     found = ", ".join(f"{accuracy:.2%} from {name}" for name, accuracy in accuracies.items())
     output.say(f"accuracy {found}, {len(samples)} samples")
-    output.result(
-        {"backend": args.backend, "samples": len(samples), "accuracy": accuracies}
-    )
+    result = {"backend": args.backend, "samples": len(samples), "accuracy": accuracies}
+    if early is not None:
+        output.say(early.words())
+        result["early"] = early.result()
+    output.result(result)
     return 0

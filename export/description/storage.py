@@ -111,6 +111,12 @@ def _canonical(description: Mapping[str, Any]) -> bytes:
     return json.dumps(description, sort_keys=True).encode()
 
 
+def digest(network: Network) -> str:
+    """SHA-256 of all that a network is: equal for equal networks, wherever they are stored."""
+    stamp = {"description_sha256": sha256(_canonical(_describe(network)))}
+    return sha256(pack_arrays(_arrays(network), stamp))
+
+
 def save_network(network: Network, directory: Path) -> None:
     """Write a network into a new directory; raises ``FileError`` where it exists already."""
     description = _describe(network)

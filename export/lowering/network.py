@@ -38,6 +38,7 @@ from export.lowering.stream import Stream
 from pynn_models.cells import LeakyCell, StateSpaceCell
 from snn_ssm.checkpoint import Checkpoint, check_arrays
 from snn_ssm.config import ModelConfig, to_dict
+from snn_ssm.files import pack_arrays, sha256
 from snn_ssm.levels import levels
 
 STREAM = "stream"
@@ -154,7 +155,11 @@ def lower(
         populations=tuple(parts.populations),
         projections=tuple(parts.projections),
         readout=Readout(READOUT, model.pooling),
-        origin={"task": to_dict(checkpoint.config.task), "parameters": _count(checkpoint)},
+        origin={
+            "task": to_dict(checkpoint.config.task),
+            "parameters": _count(checkpoint),
+            "model_sha256": sha256(pack_arrays(arrays)),
+        },
         cells=cells or model.cells,
     )
 

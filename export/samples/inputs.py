@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from export.description.network import FloatArray, Network
+from export.description.network import FloatArray, Network, Source
 from pynn_models.errors import SnnSsmError
 
 
@@ -45,6 +45,11 @@ def check_samples(network: Network, samples: NDArray[Any]) -> None:
             f"samples have shape {samples.shape}; the input {source.name!r} expects (B, channels, "
             f"steps) = (B, {expected[0]}, {expected[1]}), B at least 1."
         )
+    check_values(source, samples)
+
+
+def check_values(source: Source, samples: NDArray[Any]) -> None:
+    """Raise :class:`InputError` unless every element is a value that the input can carry."""
     if not np.isfinite(samples).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(samples))[0])
         raise InputError(

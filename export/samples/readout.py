@@ -23,29 +23,34 @@ def needed_membranes(network: Network) -> list[str]:
 
 
 def logits(
-    network: Network, samples: NDArray[Any], recording: Recording
+    network: Network, samples: NDArray[Any], recording: Recording, *, steps: int | None = None
 ) -> FloatArray:
     """``mean_k(sum_i s_i[k] R_i) + r`` (mean pooling), or the same at the last step: (B, K).
+
+    ``steps``: of the first so many steps of each sample, as if these were all; None: of all.
 
     With linear mixing the pooled stream and the decoder are linear in the spikes, so spike counts
     suffice. R_i are the weights of the projections onto the readout population, r its bias. With
     gated mixing: :func:`accumulated_logits`, which raises :class:`ReadoutError`.
     """
     if not network.linear_readout:
-        return accumulated_logits(network, recording)
+        return accumulated_logits(network, recording, steps=steps)
     pooling = network.readout.kind
     emitted = {network.source.name: encode(network, samples), **recording.spikes}
     total = np.zeros((len(samples), network.population(network.readout.population).size))
     for projection in network.incoming(network.readout.population):
-        total += pooling.pooled(emitted[projection.source]) @ projection.weights
+        total += pooling.pooled(emitted[projection.source][:, :steps]) @ projection.weights
     bias = network.population(network.readout.population).cell.bias
-    return total / pooling.terms(network.steps) + bias
+    return total / pooling.terms(steps or network.steps) + bias
 
 
-def accumulated_logits(network: Network, recording: Recording) -> FloatArray:
+def accumulated_logits(
+    network: Network, recording: Recording, *, steps: int | None = None
+) -> FloatArray:
     """The logits that the readout population holds at the end of each sample, (B, K).
 
-    Raises :class:`ReadoutError` where its membrane was not recorded.
+    ``steps``: after so many steps instead. Raises :class:`ReadoutError` where its membrane was not
+    recorded.
     """
     name = network.readout.population
     if name not in recording.membranes:
@@ -54,5 +59,5 @@ def accumulated_logits(network: Network, recording: Recording) -> FloatArray:
             f"{', '.join(recording.membranes) or 'none'}. Record the membrane of {name!r}; spike "
             "counts give the logits only of a network without gated mixing."
         )
-    terms = network.readout.kind.terms(network.steps)
-    return recording.membranes[name][:, -1] / terms
+    last = steps or network.steps
+    return recording.membranes[name][:, last - 1] / network.readout.kind.terms(last)

@@ -4,9 +4,11 @@ In come a network and samples; out comes a :class:`export.samples.Recording`. Wh
 arithmetic makes of the same is :mod:`export.fixed_point`.
 """
 
-from export.software.simulation import run, run_cell
+from export.software.simulation import advance, at_rest, run, run_cell
 
 __all__ = [
+    "advance",
+    "at_rest",
     "run",
     "run_cell",
 ]

@@ -16,6 +16,7 @@ real values, source 0 first: on no grid, so that another order changes the last 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -41,20 +42,30 @@ from pynn_models.branches import BRANCHES
 from pynn_models.cells import Branches
 
 State = tuple[NDArray[Any], ...]  # of a cell, (B, ...) each
+States = dict[str, State]  # of a network's populations, by name
 
 _BATCH = 50  # samples at once: their membranes stay near the cache
 _VALUES = 2**23  # of one population at once: 64 MiB
 
 
 def _in_threads(work: Callable[[slice], None], samples: int) -> None:
-    """``work`` on slices of the samples, a thread each.
+    """``work`` on slices of the samples, a thread each; one sample needs none.
 
     Neither numba's parallel loop, which sets the number of threads of NEST's OpenMP and so crashes
     NEST, nor BLAS's threads, which spin and slow each other down on cores that have other work.
     """
+    if samples == 1:
+        work(slice(1))
+        return
     size = -(-samples // numba.config.NUMBA_NUM_THREADS)
     with ThreadPoolExecutor(numba.config.NUMBA_NUM_THREADS) as threads:
         list(threads.map(work, [slice(i, i + size) for i in range(0, samples, size)]))
+
+
+@functools.lru_cache(maxsize=64)
+def _constants(cell: Cell, timestep: float) -> tuple[FloatArray, ...]:
+    """A kind's constants, by the cell's identity: slow, and asked for at each step of a stream."""
+    return kind_of(cell).constants(cell, timestep)
 
 
 def run_cell(
@@ -71,7 +82,7 @@ def run_cell(
     spikes = np.empty(u.shape, np.bool_)
     trace = np.empty(u.shape if membrane else (0, 0, 0))
     kind = kind_of(cell)
-    loop, constants = compiled(kind.loop(cell)), kind.constants(cell, timestep)
+    loop, constants = compiled(kind.loop(cell)), _constants(cell, timestep)
     before = kind.state(cell, len(u)) if state is None else state
 
     def part(at: slice) -> None:
@@ -94,12 +105,18 @@ def run(
     samples = as_samples(network, samples)
     largest = max(network.source.size, *(p.size for p in network.populations))
     batch = max(min(_BATCH, _VALUES // (network.steps * largest)), 1)
+    parts = [samples[i : i + batch] for i in range(0, len(samples), batch)]
     return concatenate(
         [
-            _run_part(network, encode(network, samples[i : i + batch]), membranes)
-            for i in range(0, len(samples), batch)
+            advance(network, at_rest(network, len(part)), encode(network, part), membranes)
+            for part in parts
         ]
     )
+
+
+def at_rest(network: Network, samples: int) -> States:
+    """The state of every population before the first step of that many samples."""
+    return {p.name: p.kind.state(p.cell, samples) for p in network.populations}
 
 
 @dataclass
@@ -113,9 +130,14 @@ class _Sent:
     traces: dict[str, FloatArray]
 
 
-def _run_part(
-    network: Network, encoded: NDArray[Any], membranes: Collection[str]
+def advance(
+    network: Network, states: States, encoded: NDArray[Any], membranes: Collection[str] = ()
 ) -> Recording:
+    """The next steps of samples whose ``states`` are given, and changed in place.
+
+    ``encoded`` (B, L, source size), what the input's sources emit, any number of steps. What is
+    not needed for the spikes and the named membranes is not run, nor its state changed.
+    """
     graded = {p.source for p in network.projections if p.graded}
     needed = _needed(network, membranes)
     sent = _Sent({network.source.name: encoded}, {})
@@ -129,6 +151,7 @@ def _run_part(
             _input(network, population, sent),
             network.timestep,
             membrane=name in graded or name in membranes,
+            state=states[name],
         )
         if population.spikes:
             spikes[name] = fired

@@ -33,6 +33,9 @@ class Cell(Protocol):
     def branches(self) -> Branches | None:
         """The gated inputs, if there are any."""
 
+    def __hash__(self) -> int:
+        """Of its identity: a cell never changes."""
+
 
 def _no_fault(cell: Any) -> str:
     return ""

@@ -1,0 +1,34 @@
+"""A network in time: a signal in step by step, answers out, and answers before the sample ends.
+
+In come values as they are measured; out come the readout's answers so far, how sure they are, and
+the step at which they suffice. The arithmetic is that of :mod:`export.software`.
+"""
+
+from export.streaming.calibration import calibrate, running_scores
+from export.streaming.confidence import (
+    Confidence,
+    ConfidenceError,
+    Rule,
+    load_confidence,
+    rule_of,
+    save_confidence,
+)
+from export.streaming.exits import Exits, exits
+from export.streaming.session import Answer, Session, StreamError, stream
+
+__all__ = [
+    "Answer",
+    "Confidence",
+    "ConfidenceError",
+    "Exits",
+    "Rule",
+    "Session",
+    "StreamError",
+    "calibrate",
+    "exits",
+    "load_confidence",
+    "rule_of",
+    "running_scores",
+    "save_confidence",
+    "stream",
+]
