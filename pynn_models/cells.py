@@ -46,6 +46,7 @@ PARAMETERS: Mapping[str, Quantity] = MappingProxyType(
         "gain": Quantity("dimensionless", "factor of the GELU (gsu)"),
         "first_step": Quantity("steps", "kernel step that is reference step k = 0"),
         "period": Quantity("steps", "modes are zeroed when k % period == 0; 0: never"),
+        "active": Quantity("steps", "silent, and deaf, when k % period >= active; 0: never"),
     }
 )
 

@@ -47,7 +47,7 @@ def export(args: argparse.Namespace) -> int:
             save_target(network, out)
     found = {
         "neurons": sum(p.size for p in network.populations),
-        "synapses": sum(p.weights.size for p in network.projections),
+        "synapses": sum(p.n_synapses for p in network.projections),
     }
     output.say(f"{args.network}: {found['neurons']} neurons, {found['synapses']} synapses")
     if args.target is not None:

@@ -40,6 +40,7 @@ _POPULATION: Mapping[str, Check] = {
 }
 _PROJECTION: Mapping[str, Check] = {
     "source": _name, "target": _name, "delay": _whole, "receptor": _name, "graded": _flag,
+    "synapses": _whole,
 }
 _READOUT: Mapping[str, Check] = {"population": _name, "pooling": _name}
 

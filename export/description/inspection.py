@@ -121,6 +121,17 @@ def _label(projection: Projection) -> str:
     return f"{label} ({', '.join(notes)})" if notes else label
 
 
+def _delay(projection: Projection) -> int | list[int]:
+    """The delay, or the shortest and the longest one, in steps."""
+    if isinstance(projection.delay, int):
+        return projection.delay
+    return [projection.shortest_delay, projection.longest_delay]
+
+
+def _words(delay: int | list[int]) -> str:
+    return str(delay) if isinstance(delay, int) else " .. ".join(map(str, delay))
+
+
 def summary(network: Network) -> dict[str, Any]:
     """The numbers of :func:`describe`: populations, projections, ranges; latencies in steps."""
     limits = bounds(network)
@@ -138,7 +149,7 @@ def summary(network: Network) -> dict[str, Any]:
         "projections": [
             {
                 "source": p.source, "target": p.target, "receptor": p.receptor,
-                "synapses": p.weights.size, "delay": p.delay, "graded": p.graded,
+                "synapses": p.n_synapses, "delay": _delay(p), "graded": p.graded,
             }
             for p in network.projections
         ],
@@ -148,7 +159,7 @@ def summary(network: Network) -> dict[str, Any]:
 def describe(network: Network) -> str:
     """Populations, projections, delays, latency, synapses and ranges, as text."""
     source, limits = network.source, bounds(network)
-    synapses = sum(p.weights.size for p in network.projections)
+    synapses = sum(p.n_synapses for p in network.projections)
     lines = [
         f"timestep {network.timestep:g} ms, {network.steps} steps a sample, readout by "
         f"{network.readout.pooling} pooling",
@@ -164,7 +175,7 @@ def describe(network: Network) -> str:
         table(
             ["projection", "synapses", "delay", "weights"],
             [
-                [_label(p), p.weights.size, p.delay, _span(p.weights)]
+                [_label(p), p.n_synapses, _words(_delay(p)), _span(p.synapses().weights)]
                 for p in network.projections
             ],
         ),

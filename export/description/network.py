@@ -2,8 +2,16 @@
 
 A :class:`Network` holds one :class:`Source` (the input), :class:`Population` s of cells,
 :class:`Projection` s between them and a :class:`Readout`. It is validated when made: names,
-shapes, finiteness, signs of time, receptors, and the alignment rule ``delay = latency(target) -
-latency(source)``, by which the network is the trained one, shifted layer by layer.
+shapes, finiteness, signs of time, receptors, and the alignment of what arrives.
+
+Population p does reference step k in the simulator's step k + latency(p), so that layers wait for
+their input. A synapse of delay d brings what its source i sent in an earlier reference step,
+
+    s_i[k - lag],   lag = d - (latency(target) - latency(source)) >= 0
+
+where nothing was sent before step 0, whatever the sample before did. Lag 0 everywhere is a network
+that is fed forward, shifted layer by layer. A projection to the source itself, or to an earlier
+population, is one too: its delay is at least 1 step, and so is its lag.
 """
 
 from __future__ import annotations
@@ -19,12 +27,12 @@ from export.description.parts import (
     FloatArray,
     NetworkError,
     Population,
-    Projection,
     Readout,
     Source,
     gate_receptor,
     value_receptor,
 )
+from export.description.projection import Projection
 
 __all__ = [
     "INPUT_RECEPTOR",
@@ -43,7 +51,7 @@ __all__ = [
 class Network:
     """The whole: ``timestep`` in ms, ``steps`` of one sample, and where it came from.
 
-    Populations are in order of latency, so that every projection goes forward. ``cells``:
+    Populations are in order of latency. ``cells``:
     ``native``; ``stock``, where every spiking cell is one that PyNN's ``IF_curr_exp`` can be: one
     real mode, c = 1, d = 0, no bias (its constant is in the threshold); or ``lif``, where it is a
     ``LeakyCell``. The readout's cells are state-space cells in each.
@@ -84,7 +92,6 @@ class Network:
         self._check_readout(names[1:])
 
     def _check_ends(self, projection: Projection) -> None:
-        latencies = {self.source.name: 0} | {p.name: p.latency for p in self.populations}
         sizes = {self.source.name: self.source.size} | {p.name: p.size for p in self.populations}
         pre, post = projection.source, projection.target
         for name in (pre, post):
@@ -100,11 +107,23 @@ class Network:
                 f"{projection}: weights of shape {projection.weights.shape}; expected "
                 f"{expected}, the sizes of {pre!r} and {post!r}."
             )
-        delay = latencies[post] - latencies[pre]
-        if projection.delay != delay:
+        self._check_lag(projection)
+
+    def _check_lag(self, projection: Projection) -> None:
+        lead, delay = self.lead(projection), projection.shortest_delay
+        if delay < lead:
             raise NetworkError(
-                f"{projection}: delay {projection.delay} steps; expected {delay}, the "
-                f"difference of the latencies {latencies[pre]} and {latencies[post]}."
+                f"{projection}: delay {delay} steps; expected at least {lead}, the difference of "
+                f"the latencies {self._latency(projection.source)} and "
+                f"{self._latency(projection.target)}."
+            )
+        current = projection.source == self.source.name and self.source.kind.currents
+        if (current or projection.graded) and (projection.sparse or delay > lead):
+            sent = "a current" if current else "a membrane"
+            raise NetworkError(
+                f"{projection}: {sent} arrives from every neuron at once; expected all weights and "
+                f"the one delay {lead}. Send spikes"
+                + (": export with --input bits." if current else ".")
             )
 
     def _check_receptor(self, projection: Projection) -> None:
@@ -134,9 +153,16 @@ class Network:
     def _check_unique(self) -> None:
         seen = set()
         for projection in self.projections:
-            key = (projection.source, projection.target, projection.receptor)
+            delay = projection.delay if isinstance(projection.delay, int) else "a synapse"
+            key = (projection.source, projection.target, projection.receptor, delay)
             if key in seen:
-                raise NetworkError(f"{projection}: stands twice; add the weights instead.")
+                remedy = (
+                    "add the weights instead." if isinstance(delay, int)
+                    else "give all but one of them one delay each."
+                )
+                raise NetworkError(
+                    f"{projection}: stands twice, with the delay {delay}; {remedy}"
+                )
             seen.add(key)
 
     def _check_cells(self) -> None:
@@ -196,7 +222,7 @@ class Network:
 
     @property
     def linear_readout(self) -> bool:
-        """Whether logits are linear in the spikes, so that counts of spikes give them."""
+        """Whether logits are linear in the spikes, so that sums of spikes give them."""
         name = self.readout.population
         gated = self.population(name).branches is not None
         return not gated and not any(p.graded for p in self.incoming(name))
@@ -208,7 +234,36 @@ class Network:
             if p.target == name and receptor in (None, p.receptor)
         )
 
+    def lead(self, projection: Projection) -> int:
+        """``latency(target) - latency(source)``: the delay of lag 0, in steps."""
+        return self._latency(projection.target) - self._latency(projection.source)
+
+    def _latency(self, name: str) -> int:
+        return 0 if name == self.source.name else self.population(name).latency
+
+    def key(self, projection: Projection) -> tuple[str, ...]:
+        """What tells a projection from the others: its ends, its receptor unless that is the input,
+        and of the second and further ones between these their number."""
+        def ends(p: Projection) -> tuple[str, ...]:
+            at = () if p.receptor == INPUT_RECEPTOR else (p.receptor,)
+            return p.source, p.target, *at
+
+        alike = [p for p in self.projections if ends(p) == ends(projection)]
+        number = next(n for n, p in enumerate(alike, 1) if p is projection)
+        return ends(projection) if number == 1 else (*ends(projection), str(number))
+
+    @property
+    def min_delay(self) -> int:
+        """The shortest delay, in steps."""
+        return min((p.shortest_delay for p in self.projections), default=1)
+
     @property
     def max_delay(self) -> int:
         """The longest delay, in steps."""
-        return max((p.delay for p in self.projections), default=1)
+        return max((p.longest_delay for p in self.projections), default=1)
+
+    @property
+    def max_lag(self) -> int:
+        """The longest lag, in steps: for so long a sample's spikes are on their way after its end.
+        """
+        return max((p.longest_delay - self.lead(p) for p in self.projections), default=0)

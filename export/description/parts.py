@@ -1,6 +1,7 @@
-"""The parts of a network: its input, its populations, the projections between them, its readout.
+"""The parts of a network: its input, its populations, its readout.
 
 Each is checked by itself when made; what holds between them is :mod:`export.description.network`'s.
+Projections: :mod:`export.description.projection`.
 """
 
 from __future__ import annotations
@@ -118,42 +119,6 @@ class Population:
             f"population {self.name!r}: its neurons are leaky integrate-and-fire; expected "
             "state-space cells, which this needs. Train with model.cells = \"native\"."
         )
-
-
-@dataclass(frozen=True, eq=False)
-class Projection:
-    """Dense weights (pre, post), signed, and a delay in steps.
-
-    ``receptor``: ``input``, or ``value0``, ``gate0``, ``value1``, ... of the target's branches.
-    ``graded``: what is sent is the source's membrane y of each step, not its spikes.
-    """
-
-    source: str
-    target: str
-    weights: FloatArray
-    delay: int
-    receptor: str = INPUT_RECEPTOR
-    graded: bool = False
-
-    def __post_init__(self) -> None:
-        weights = np.array(self.weights, dtype=np.float64, order="C")
-        if weights.ndim != 2:
-            raise NetworkError(f"{self}: weights of shape {weights.shape}; expected (pre, post).")
-        bad = ~np.isfinite(weights)
-        if bad.any():
-            i, j = (int(v) for v in np.argwhere(bad)[0])
-            raise NetworkError(
-                f"{self}: weight [{i}, {j}] is {weights[i, j]}; expected a finite number. "
-                "Training diverged or the file was altered: export a sound checkpoint."
-            )
-        if self.delay < 1:
-            raise NetworkError(f"{self}: delay {self.delay}; expected at least 1 step.")
-        weights.flags.writeable = False
-        object.__setattr__(self, "weights", weights)
-
-    def __str__(self) -> str:
-        at = "" if self.receptor == INPUT_RECEPTOR else f" ({self.receptor})"
-        return f"projection {self.source!r} -> {self.target!r}{at}"
 
 
 @dataclass(frozen=True)

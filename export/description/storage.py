@@ -6,7 +6,12 @@ file is found before it is used; nothing is unpickled.
 
 Keys that only some networks need are left out of the others: ``symbols`` of an input of tokens;
 ``cell`` (its kind, where it is no state-space cell) and ``branches`` (their kind) of a population;
-``receptor`` and ``graded`` of a projection.
+``receptor`` and ``graded`` of a projection, and its ``synapses``: how many there are of one that is
+kept synapse by synapse, as arrays ``sources``, ``targets``, ``weights`` and, where they differ,
+``delays``.
+
+Schema 2 is schema 1 with such projections, with delays that are longer than the latencies' difference
+and with several projections between the same ends. A network without any is written as schema 1.
 """
 
 from __future__ import annotations
@@ -16,19 +21,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from export.description.cells import KINDS, STATE_SPACE, Cell
 from export.description.fields import check_fields
 from export.description.network import (
     INPUT_RECEPTOR,
-    FloatArray,
     Network,
     Population,
-    Projection,
     Readout,
     Source,
 )
+from export.description.projection import Projection
 from pynn_models.errors import SnnSsmError
 from snn_ssm.files import (
     pack_arrays,
@@ -38,11 +43,13 @@ from snn_ssm.files import (
     whole_directory,
     write_atomic,
 )
-from snn_ssm.reading import LARGEST_TEXT, parse_json
+from snn_ssm.reading import LARGEST_TEXT, memory, parse_json
 
-SCHEMA = 1
+SCHEMA = 2
+_FORWARD = 1  # the schema of networks of full matrices without lag
 NETWORK_FILE = "network.json"
 ARRAYS_FILE = "arrays.safetensors"
+_BYTES = 17  # of a pair of neurons in memory: weight, delay, whether there is a synapse
 _FIRST = ("name", "size", "modes", "latency")  # keys of a population, in the file's order
 
 
@@ -58,7 +65,7 @@ def _describe(network: Network) -> dict[str, Any]:
         "bits": network.source.bits,
     }
     return {
-        "schema": SCHEMA,
+        "schema": _schema(network),
         "timestep": network.timestep,
         "steps": network.steps,
         "source": source | ({"symbols": network.source.symbols} if network.source.symbols else {}),
@@ -82,29 +89,44 @@ def _describe_population(population: Population) -> dict[str, Any]:
     return {key: entry[key] for key in [*first, *(key for key in entry if key not in first)]}
 
 
+def _schema(network: Network) -> int:
+    plain = not any(p.sparse for p in network.projections) and network.max_lag == 0
+    return _FORWARD if plain else SCHEMA
+
+
 def _describe_projection(projection: Projection) -> dict[str, Any]:
-    entry: dict[str, Any] = {
-        "source": projection.source, "target": projection.target, "delay": projection.delay
-    }
+    entry: dict[str, Any] = {"source": projection.source, "target": projection.target}
+    if isinstance(projection.delay, int):
+        entry["delay"] = projection.delay
     if projection.receptor != INPUT_RECEPTOR:
         entry["receptor"] = projection.receptor
+    if projection.sparse:
+        entry["synapses"] = projection.n_synapses
     return entry | ({"graded": True} if projection.graded else {})
 
 
-def _arrays(network: Network) -> dict[str, FloatArray]:
-    arrays = {}
+def _arrays(network: Network) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {}
     for population in network.populations:
         for leaf, value in population.kind.arrays(population.cell).items():
             arrays[f"populations.{population.name}.{leaf}"] = value
     for p in network.projections:
-        arrays[_weights(p.source, p.target, p.receptor)] = p.weights
+        prefix = _prefix(network.key(p))
+        if not p.sparse:
+            arrays[f"{prefix}.weights"] = p.weights
+            continue
+        found = p.synapses()
+        arrays[f"{prefix}.sources"] = found.sources.astype(np.uint32)
+        arrays[f"{prefix}.targets"] = found.targets.astype(np.uint32)
+        arrays[f"{prefix}.weights"] = found.weights
+        if not isinstance(p.delay, int):
+            arrays[f"{prefix}.delays"] = found.delays.astype(np.uint32)
     return arrays
 
 
-def _weights(source: str, target: str, receptor: str) -> str:
-    """The name of a projection's array."""
-    at = "" if receptor == INPUT_RECEPTOR else f".{receptor}"
-    return f"projections.{source}.{target}{at}.weights"
+def _prefix(key: tuple[str, ...]) -> str:
+    """How the names of a projection's arrays begin."""
+    return ".".join(("projections", *key))
 
 
 def _canonical(description: Mapping[str, Any]) -> bytes:
@@ -142,10 +164,10 @@ def load_network(directory: Path) -> Network:
         raise StorageError(
             f"{path} was truncated or altered, or is no network ({error!r}). Export it anew."
         ) from error
-    if schema != SCHEMA:
+    if schema not in (_FORWARD, SCHEMA) or isinstance(schema, bool):
         raise StorageError(
-            f"{path} has network schema {schema!r}; this version reads {SCHEMA}. Export it anew, "
-            "or install the version of snn-ssm that wrote it."
+            f"{path} has network schema {schema!r}; this version reads {_FORWARD} and {SCHEMA}. "
+            "Export it anew, or install the version of snn-ssm that wrote it."
         )
     arrays, metadata = read_arrays(directory / ARRAYS_FILE, "network arrays", digest)
     if metadata.get("description_sha256") != sha256(_canonical(description)):
@@ -155,7 +177,10 @@ def load_network(directory: Path) -> Network:
         )
     try:
         check_fields(description)
-        return _rebuild(description, arrays)
+        network = _rebuild(description, arrays)
+        if _schema(network) > schema:
+            raise ValueError(f"schema {schema} has no lag and keeps no single synapses")
+        return network
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise StorageError(
             f"{path} and {ARRAYS_FILE} lack a part of a network, or hold one of the wrong type "
@@ -168,16 +193,16 @@ def _rebuild(description: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Ne
         Population(entry["name"], _rebuild_cell(entry, arrays), entry["latency"])
         for entry in description["populations"]
     ]
-    projections = []
+    sizes = {p.name: p.size for p in populations}
+    sizes[description["source"]["name"]] = Source(**description["source"]).size
+    projections: list[Projection] = []
+    numbers: dict[tuple[str, ...], int] = {}
     for entry in description["projections"]:
         receptor = entry.get("receptor", INPUT_RECEPTOR)
-        weights = arrays[_weights(entry["source"], entry["target"], receptor)]
-        graded = entry.get("graded", False)
-        projections.append(
-            Projection(
-                entry["source"], entry["target"], weights, entry["delay"], receptor, graded
-            )
-        )
+        ends = (entry["source"], entry["target"], *([receptor] if "receptor" in entry else []))
+        number = numbers[ends] = numbers.get(ends, 0) + 1
+        prefix = _prefix(ends if number == 1 else (*ends, str(number)))
+        projections.append(_rebuild_projection(entry, receptor, prefix, sizes, arrays))
     return Network(
         timestep=description["timestep"],
         steps=description["steps"],
@@ -188,6 +213,40 @@ def _rebuild(description: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Ne
         origin=description["origin"],
         cells=description["cells"],
     )
+
+
+def _rebuild_projection(
+    entry: Mapping[str, Any], receptor: str, prefix: str, sizes: Mapping[str, int],
+    arrays: Mapping[str, NDArray[Any]],
+) -> Projection:
+    ends, graded = (entry["source"], entry["target"]), entry.get("graded", False)
+    weights = arrays[f"{prefix}.weights"]
+    if "synapses" not in entry:
+        return Projection(*ends, weights, entry["delay"], receptor, graded)
+    shape = (sizes[ends[0]], sizes[ends[1]])
+    if _BYTES * shape[0] * shape[1] > memory():
+        raise ValueError(f"{prefix} is a matrix of {shape}, which takes more memory than there is")
+    at = tuple(_whole(arrays[f"{prefix}.{leaf}"], prefix) for leaf in ("sources", "targets"))
+    delay = entry["delay"] if "delay" in entry else _whole(arrays[f"{prefix}.delays"], prefix)
+    count = entry["synapses"]
+    each = [*at, weights, *([] if isinstance(delay, int) else [delay])]
+    if any(values.shape != (count,) for values in each):
+        raise ValueError(f"{prefix} has not {count} values a synapse")
+    if (np.diff(np.ravel_multi_index(at, shape)) <= 0).any():  # ValueError beyond the ends
+        raise ValueError(f"{prefix} has not {count} synapses in order of their ends")
+    full, mask = np.zeros(shape), np.zeros(shape, np.bool_)
+    full[at], mask[at] = weights, True
+    if not isinstance(delay, int):
+        delays = np.zeros(shape, np.int64)
+        delays[at] = delay
+        delay = delays
+    return Projection(*ends, full, delay, receptor, graded, mask)
+
+
+def _whole(array: NDArray[Any], prefix: str) -> NDArray[np.int64]:
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise ValueError(f"{prefix} has an array of {array.dtype} and shape {array.shape}")
+    return array.astype(np.int64)
 
 
 def _rebuild_cell(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Cell:

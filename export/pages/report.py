@@ -78,7 +78,7 @@ def write_report(
 def _description(network: Network) -> str:
     """The network in one sentence."""
     neurons = sum(p.size for p in network.populations)
-    synapses = sum(p.weights.size for p in network.projections)
+    synapses = sum(p.n_synapses for p in network.projections)
     modes = sum(linear_part(p).tau.size for p in network.populations)
     layers = len({p.latency for p in network.layers})  # a ternary one is two populations
     source = network.source

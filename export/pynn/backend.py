@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from export.description.network import (
 )
 from pynn_models.errors import SnnSsmError
 
+Delay = float | FloatArray
 _ROUNDING = 1e-6  # microseconds: what a timestep in ms may be off by
 
 
@@ -61,9 +63,9 @@ class Backend(Protocol):
 
     def projection(
         self, sim: Any, network: Network, projection: Projection, pre: Any, post: Any,
-        delay: float, copies: int,
+        delay: Delay, copies: int,
     ) -> Any:
-        """The dense signed weights from each copy to its own; ``delay`` in ms.
+        """The signed weights from each copy to its own; ``delay`` in ms, for all or (pre, post).
 
         To the projection's receptor, and of the membrane where it is graded.
         """
@@ -151,3 +153,20 @@ def first_steps(network: Network, lag: int, first_input: int) -> dict[str, int]:
     ranks = {v: i + 1 for i, v in enumerate(sorted({p.latency for p in network.populations}))}
     first = {p.name: first_input + p.latency + lag * ranks[p.latency] for p in network.populations}
     return first | {network.source.name: first_input}
+
+
+def later(network: Network, projection: Projection, first: Mapping[str, int], lag: int) -> int:
+    """By how many steps a simulator's delays are longer than the network's, for cells that answer
+    ``lag`` steps late, whose populations start at the steps ``first``.
+
+    Raises :class:`BackendError` where a loop is too short for such cells.
+    """
+    between = first[projection.target] - first[projection.source]
+    more = between - lag - network.lead(projection)
+    if projection.shortest_delay + more < 1:
+        raise BackendError(
+            f"{projection}: its delay of {projection.shortest_delay} steps leaves none, since "
+            f"these {network.cells} cells answer {lag} step later than they are asked. Use "
+            "spinnaker-software or software, or train with model.cells = \"native\" or \"lif\"."
+        )
+    return more

@@ -6,10 +6,11 @@
     sim.run(built.duration)
     recording = built.recording()
 
-Native cells zero their modes at a sample's first step, so samples stream back to back: sample b of
-a population with first step f occupies the simulator's steps ``f + b T .. f + (b + 1) T - 1``,
-where T is the sample's length. Since delays equal differences of first steps, whatever is in
-flight at a boundary was sent by the same sample. Stock and LIF cells cannot be set to rest, so
+Native cells zero their modes at a sample's first step, so samples stream: sample b of a population
+with first step f occupies the simulator's steps ``f + b P .. f + b P + T - 1``, where T is the
+sample's length and P = T + the network's longest lag. What is sent in a sample's last step arrives
+at most so much later; in the steps between two samples the input is silent, and so are the neurons,
+which take nothing in. Without lag the samples stream back to back. Stock and LIF cells cannot be set to rest, so
 there the samples run side by side: neuron h of sample b is neuron ``b H + h`` of a population B
 times as large, every projection is one block a sample, and all samples start at step f. The
 readout population is left out then; logits come from the spikes.
@@ -32,6 +33,7 @@ from export.pynn.backend import (
     Backend,
     BackendError,
     first_steps,
+    later,
     no_currents,
     whole_segment,
 )
@@ -100,8 +102,8 @@ def setup_arguments(name: str, network: Network) -> dict[str, Any]:
 class Built:
     """A network's PyNN objects: ``populations`` and ``projections`` by name.
 
-    ``projections`` has the key (source, target), or (source, target, receptor) for one onto a
-    value or a gate; ``duration`` is the time in ms to pass to ``sim.run``; ``first_steps`` the
+    ``projections`` has the keys of `Network.key`: (source, target), or (source, target, receptor)
+    for one onto a value or a gate; ``duration`` is the time in ms to pass to ``sim.run``; ``first_steps`` the
     simulator step at which each population starts; ``copies`` samples run side by side; ``clock``
     the simulator's time in ms.
     """
@@ -120,7 +122,7 @@ class Built:
 
     def projections_of(self, projection: Projection) -> Any:
         """Its PyNN projections, or None of one that needs no synapses or was not built."""
-        return None if projection.graded else self.projections.get(_key(projection))
+        return None if projection.graded else self.projections.get(self.network.key(projection))
 
     def record(self, membranes: Collection[str] = ()) -> None:
         """Record every layer's spikes, and the membranes of the named populations."""
@@ -161,7 +163,7 @@ class Built:
         return self.populations[known]
 
     def _spikes(self, population: Population) -> NDArray[np.bool_]:
-        rows = self.samples * self.network.steps // self.copies
+        rows = self.samples * self._period // self.copies
         found = np.zeros((rows, self.copies * population.size), np.bool_)
         block = self.populations[population.name].get_data("spikes")
         trains = whole_segment(block, population.name).spiketrains
@@ -186,7 +188,7 @@ class Built:
                 f"built.record(membranes=[{name!r}]) before sim.run()."
             )
         rows = self.via.membrane(self.recorders[name], self.first_steps[name])
-        wanted = self.samples * self.network.steps // self.copies
+        wanted = self.samples * self._period // self.copies
         if len(rows) < wanted:
             raise BackendError(
                 f"population {name!r}: {len(rows)} steps of its membrane were recorded; expected "
@@ -195,10 +197,16 @@ class Built:
         return self._by_sample(rows[:wanted])
 
     def _by_sample(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """(steps, copies H) or, where samples stream, (B steps, H) -> (B, steps, H)."""
-        if self.copies == 1:
-            return rows.reshape(self.samples, self.network.steps, -1)
+        """(steps, copies H) or, where samples stream, (B period, H) -> (B, steps, H)."""
+        if self.via.copies is None:
+            whole = rows.reshape(self.samples, self._period, -1)
+            return whole[:, : self.network.steps].copy() if self.network.max_lag else whole
         return rows.reshape(self.network.steps, self.copies, -1).transpose(1, 0, 2).copy()
+
+    @property
+    def _period(self) -> int:
+        """Steps from the first of a sample to the first of the next."""
+        return self.network.steps + (self.network.max_lag if self.via.copies is None else 0)
 
 
 def build(
@@ -225,7 +233,8 @@ def build(
     first = first_steps(network, backend.lag, offset)
     if backend.copies is None:
         copies, made = 1, network.populations
-        stream = emitted.reshape(len(samples) * network.steps, -1)  # (B L, sources)
+        silence = ((0, 0), (0, network.max_lag), (0, 0))
+        stream = np.pad(emitted, silence).reshape(-1, network.source.size)  # (B P, sources)
     else:
         copies, made = len(samples), network.layers
         stream = emitted.transpose(1, 0, 2).reshape(network.steps, -1)  # (L, B sources)
@@ -245,19 +254,15 @@ def build(
         )
     for projection in network.projections:
         if projection.target in built.populations:
-            built.projections[_key(projection)] = _connect(sim, built, projection, stream)
+            built.projections[network.key(projection)] = _connect(sim, built, projection, stream)
     return built
-
-
-def _key(projection: Projection) -> tuple[str, ...]:
-    ends = projection.source, projection.target
-    return ends if projection.receptor == INPUT_RECEPTOR else (*ends, projection.receptor)
 
 
 def _connect(sim: Any, built: Built, projection: Projection, stream: NDArray[Any]) -> Any:
     network, backend = built.network, built.via
     post, start = built.populations[projection.target], built.first_steps[projection.target]
-    delay = (start - built.first_steps[projection.source] - backend.lag) * network.timestep
+    more = later(network, projection, built.first_steps, backend.lag)
+    delay = (projection.delay + more) * network.timestep
     if projection.source not in built.populations:
         if projection.receptor != INPUT_RECEPTOR:
             raise BackendError(
@@ -265,7 +270,7 @@ def _connect(sim: Any, built: Built, projection: Projection, stream: NDArray[Any
                 f"{INPUT_RECEPTOR!r} only; expected spikes. Export with --input bits."
             )
         currents = stream.T.astype(np.float64)
-        return backend.currents(post, currents, projection.weights, start, delay)
+        return backend.currents(post, currents, projection.weights, start, float(delay))
     pre = built.populations[projection.source]
     return backend.projection(sim, network, projection, pre, post, delay, built.copies)
 

@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from export.description.network import INPUT_RECEPTOR, FloatArray, Network, Population, Projection
 from export.pynn.backend import (
     BackendError,
+    Delay,
     check_clock,
     check_timestep,
     first_steps,
+    later,
     whole_segment,
 )
 
@@ -68,7 +70,7 @@ class Nest:
         return network.cells == self.cells
 
     def _min_delay(self, network: Network) -> int:
-        return min(p.delay for p in network.projections)
+        return network.min_delay
 
     def setup_arguments(self, network: Network) -> dict[str, Any]:
         check_timestep(network.timestep, "NEST")
@@ -125,18 +127,31 @@ class Nest:
 
     def projection(
         self, sim: Any, network: Network, projection: Projection, pre: Any, post: Any,
-        delay: float, copies: int,
+        delay: Delay, copies: int,
     ) -> Any:
-        from pynn_models.nest import DenseConnector, GradedSynapse, RawStaticSynapse
+        from pynn_models.nest import (
+            DenseConnector,
+            GradedSynapse,
+            RawStaticSynapse,
+            SynapsesConnector,
+        )
 
-        synapse = GradedSynapse if projection.graded else RawStaticSynapse
+        if projection.sparse:
+            at, mask = projection.synapses(), projection.mask
+            each = np.broadcast_to(delay, projection.weights.shape)
+            delays = each.ravel() if mask is None else each[mask]
+            connector = SynapsesConnector(at.sources, at.targets, at.weights, delays, copies)
+            synapse = RawStaticSynapse()
+        else:
+            connector = DenseConnector(projection.weights, copies=copies)
+            synapse = (GradedSynapse if projection.graded else RawStaticSynapse)(delay=delay)
         # NEST itself sorts a standard cell's input by sign; a native cell's is not sorted.
         to_input = projection.receptor == INPUT_RECEPTOR
         return sim.Projection(
             pre,
             post,
-            DenseConnector(projection.weights, copies=copies),
-            synapse_type=synapse(delay=delay),
+            connector,
+            synapse_type=synapse,
             receptor_type="excitatory" if to_input else projection.receptor,
         )
 
@@ -162,7 +177,9 @@ class NestNative(Nest):
 
         from pynn_models.nest import cell_type
 
-        cell = cell_type(population.state_space, first_step, network.steps)
+        steps, gap = network.steps, network.max_lag
+        active = steps if gap else 0
+        cell = cell_type(population.state_space, first_step, steps + gap, active)
         # Neurons start at these values: PyNN needs to know them, but need not set them again, for
         # which it would read every neuron's status.
         start, cell.default_initial_values = cell.default_initial_values, {}
@@ -226,7 +243,9 @@ class NestStock(Nest):
 
     def setup_arguments(self, network: Network) -> dict[str, Any]:
         first = first_steps(network, self.lag, self.first_input(network))
-        longest = max(first[p.target] - first[p.source] for p in network.projections) - self.lag
+        longest = max(
+            p.longest_delay + later(network, p, first, self.lag) for p in network.projections
+        )
         return super().setup_arguments(network) | {"max_delay": _limit(longest, network.timestep)}
 
     def population(

@@ -1,10 +1,12 @@
 """Runs a Network in float64, a batch of samples at a time.
 
-A network's projections all go forward, so each population is run over the whole sequence before
-the next: its input is one matrix product a projection, its modes one compiled loop. The products
-are exact in any order of summation (:mod:`export.lowering` puts the weights on a dyadic grid), and
-the loop does what the cell does, in the cell's order, so the result equals a simulator's bit for
-bit. Delays shift a simulator's steps and nothing else; here they are already taken off.
+Where projections go forward each population is run over the whole sequence before the next: its
+input is one matrix product a projection, its modes one compiled loop. Populations that send to each
+other in a loop are run together, a few steps at a time (:mod:`export.software.recurrent`). The
+products are exact in any order of summation (:mod:`export.lowering` puts the weights on a dyadic
+grid), and the loop does what the cell does, in the cell's order, so the result equals a simulator's
+bit for bit. Latencies shift a simulator's steps and nothing else; here they are already taken off,
+and what is left of a delay is its lag.
 
 A population's input is added up in this order, which a simulator must keep::
 
@@ -37,8 +39,9 @@ from export.description.network import (
 )
 from export.samples.inputs import as_samples, encode
 from export.samples.recording import Recording, concatenate
-from export.software.loops import add_product, compiled
-from pynn_models.branches import BRANCHES
+from export.software.loops import add_arriving, compiled
+from export.software.order import components
+from export.software.recurrent import Arriving, Ran, add_branch, run_loop
 from pynn_models.cells import Branches
 
 State = tuple[NDArray[Any], ...]  # of a cell, (B, ...) each
@@ -139,27 +142,35 @@ def advance(
     not needed for the spikes and the named membranes is not run, nor its state changed.
     """
     graded = {p.source for p in network.projections if p.graded}
-    needed = _needed(network, membranes)
+    needed, kept = _needed(network, membranes), graded | set(membranes)
     sent = _Sent({network.source.name: encoded}, {})
     spikes: dict[str, NDArray[np.bool_]] = {}
-    for population in network.populations:
-        name = population.name
-        if name not in needed:
+    for members in components(network):
+        if not any(p.name in needed for p in members):
             continue
-        fired, trace = run_cell(
-            population.cell,
-            _input(network, population, sent),
-            network.timestep,
-            membrane=name in graded or name in membranes,
-            state=states[name],
-        )
-        if population.spikes:
-            spikes[name] = fired
-            sent.emitted[name] = fired.view(np.uint8)
-        if trace is not None:
-            sent.traces[name] = trace
+        for name, (fired, trace) in _run_members(network, members, sent, kept).items():
+            if network.population(name).spikes:
+                spikes[name] = fired
+                sent.emitted[name] = fired.view(np.uint8)
+            if trace is not None:
+                sent.traces[name] = trace
     traces = {name: sent.traces[name] for name in membranes}
-    return Recording("software", network.timestep, spikes, traces)
+    ordered = {p.name: spikes[p.name] for p in network.layers}
+    return Recording("software", network.timestep, ordered, traces)
+
+
+def _run_members(
+    network: Network, members: tuple[Population, ...], sent: _Sent, kept: Collection[str]
+) -> Ran:
+    """One component: a population by itself, or a loop."""
+    inside = {p.name for p in members}
+    if any(p.source in inside and p.target in inside for p in network.projections):
+        outside = functools.partial(_arriving, network, sent, inside)
+        return run_loop(network, members, outside, kept, _in_threads)
+    (population,) = members
+    u = _input(network, population, sent)
+    keep = population.name in kept
+    return {population.name: run_cell(population.cell, u, network.timestep, membrane=keep)}
 
 
 def _needed(network: Network, membranes: Collection[str]) -> set[str]:
@@ -183,20 +194,34 @@ def _input(network: Network, population: Population, sent: _Sent) -> FloatArray:
 
 def _sum(network: Network, population: Population, receptor: str, sent: _Sent) -> FloatArray:
     """What arrives at a receptor, (B, L, H): what spikes bring, and to that the sum of currents."""
+    found = _arriving(network, sent, (), population, receptor)
+    if found.currents is not None:
+        found.spikes[...] += found.currents
+    return found.spikes
+
+
+def _arriving(
+    network: Network, sent: _Sent, without: Collection[str], population: Population, receptor: str
+) -> Arriving:
+    """What arrives at a receptor, but for what the populations ``without`` send."""
     samples, steps = sent.emitted[network.source.name].shape[:2]
     total = np.zeros((samples, steps, population.size))
-    currents = np.zeros_like(total) if network.source.kind.currents else total
+    currents = np.zeros_like(total) if network.source.kind.currents else None
+    at_source = total if currents is None else currents
+    whole = slice(0, steps)
 
     def part(at: slice) -> None:
         for projection in network.incoming(population.name, receptor):
+            source = projection.source
+            if source in without:
+                continue
             values = sent.traces if projection.graded else sent.emitted
-            into = currents if projection.source == network.source.name else total
-            add_product(into[at], values[projection.source][at], projection.weights)
-        if currents is not total:
-            total[at] += currents[at]
+            into = at_source if source == network.source.name else total
+            lead = network.lead(projection)
+            add_arriving(into[at], values[source][at], projection, lead, whole)
 
     _in_threads(part, samples)
-    return total
+    return Arriving(total, currents)
 
 
 def _add_branch(
@@ -206,12 +231,4 @@ def _add_branch(
     """``u += b_p``."""
     value = _sum(network, population, value_receptor(p), sent)
     gate = _sum(network, population, gate_receptor(p), sent)
-    value += branches.value_bias[:, p]
-    gate += branches.gate_bias[:, p]
-    shift, gain = (np.ascontiguousarray(m[:, p]) for m in (branches.shift, branches.gain))
-    loop = compiled(BRANCHES[branches.kind].loop)
-
-    def part(at: slice) -> None:
-        loop(value[at], gate[at], shift, gain, u[at])
-
-    _in_threads(part, len(u))
+    _in_threads(lambda at: add_branch(branches, p, value[at], gate[at], u[at]), len(u))

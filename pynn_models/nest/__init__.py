@@ -1,4 +1,4 @@
-"""The NEST backend: the C++ models, their build, the PyNN cell type, dense projections.
+"""The NEST backend: the C++ models, their build, the PyNN cell type, projections.
 
 Importing this package imports neither NEST nor PyNN; asking it for a name that needs them does.
 """
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pynn_models.nest.neuron import StateSpace, cell_type
     from pynn_models.nest.projection import (
         DenseConnector,
+        SynapsesConnector,
         inject_currents,
         projection_weights,
     )
@@ -49,6 +50,7 @@ __all__ = [
     "ProjectionError",
     "RawStaticSynapse",
     "StateSpace",
+    "SynapsesConnector",
     "build_module",
     "cache_directory",
     "cell_type",
@@ -64,6 +66,7 @@ _LAZY = {
     "GradedSynapse": "synapses",
     "ProjectionError": "synapses",
     "RawStaticSynapse": "synapses",
+    "SynapsesConnector": "projection",
     "inject_currents": "projection",
     "projection_weights": "projection",
 }

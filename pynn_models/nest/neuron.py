@@ -22,7 +22,8 @@ class StateSpace(NativeCellType):
 
     where k = kernel step - first_step. For k < 0 input is thrown away and the state stays 0; with
     period > 0 the modes are zeroed before step k whenever k % period == 0, so that samples of
-    `period` steps follow each other without a gap.
+    `period` steps follow each other without a gap. With active > 0 a neuron takes no input and
+    sends nothing while k % period >= active: a gap in which what is on its way runs out.
 
     Parameters: as in `pynn_models.cells.PARAMETERS`. tau, omega, c_re, c_im and those of the
     branches are vectors: one `ArrayParameter` for all cells, or a list of them, one a cell
@@ -52,6 +53,7 @@ class StateSpace(NativeCellType):
         "gain": ArrayParameter([]),
         "first_step": 0,
         "period": 0,
+        "active": 0,
     }
     default_initial_values = {"y": 0.0, "u": 0.0}
     recordable = ["spikes", "y", "u"]
@@ -94,10 +96,13 @@ class StateSpace(NativeCellType):
         return {"on_grid": MODEL_NAME, "off_grid": MODEL_NAME}
 
 
-def cell_type(cell: StateSpaceCell, first_step: int = 0, period: int = 0) -> StateSpace:
+def cell_type(
+    cell: StateSpaceCell, first_step: int = 0, period: int = 0, active: int = 0
+) -> StateSpace:
     """A PyNN cell type with the parameters of `cell`, for a population of H neurons.
 
-    first_step: kernel step of reference step k = 0; period: steps of a sample, 0 for one sample.
+    first_step: kernel step of reference step k = 0; period: steps from one sample to the next, 0
+    for one sample; active: those of them that are the sample, 0 for all.
     Raises: `CellParameterError` for one of these that is no integer >= 0, and what `StateSpace`
     raises.
     """
@@ -109,6 +114,7 @@ def cell_type(cell: StateSpaceCell, first_step: int = 0, period: int = 0) -> Sta
         "bias": cell.bias,
         "first_step": _steps("first_step", first_step),
         "period": _steps("period", period),
+        "active": _steps("active", active),
     }
     if cell.omega is not None and cell.c_im is not None:
         parameters |= {"omega": _rows(cell.omega), "c_im": _rows(cell.c_im)}

@@ -29,6 +29,7 @@ struct Parameters
   double bias = 0.0;
   long first_step = 0;
   long period = 0;
+  long active = 0;
   std::vector< double > value_bias; // one a branch, as the three below
   std::vector< double > gate_bias;
   std::vector< double > shift; // empty for glu
@@ -110,6 +111,7 @@ Parameters::get( Dictionary& dict ) const
   dict[ "gain" ] = gain;
   dict[ "first_step" ] = first_step;
   dict[ "period" ] = period;
+  dict[ "active" ] = active;
 }
 
 inline void
@@ -128,6 +130,7 @@ Parameters::set( const Dictionary& dict, nest::Node* node )
   dict.update_value( "gain", gain );
   dict.update_integer_value( "first_step", first_step );
   dict.update_integer_value( "period", period );
+  dict.update_integer_value( "active", active );
   validate();
 }
 
@@ -170,6 +173,13 @@ Parameters::validate() const
   }
   require_not_negative( "first_step", first_step );
   require_not_negative( "period", period );
+  require_not_negative( "active", active );
+  if ( active > period )
+  {
+    std::ostringstream text;
+    text << "active is " << active << " steps, expected at most the period, " << period;
+    refuse( text.str() );
+  }
 }
 
 } // namespace snn_ssm

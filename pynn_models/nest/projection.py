@@ -1,4 +1,4 @@
-"""Dense projections and current input for NEST. Imports PyNN: load through `pynn_models.nest`."""
+"""Projections and current input for NEST. Imports PyNN: load through `pynn_models.nest`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,118 @@ from pynn_models.nest.synapses import (
     GradedSynapse,
     ProjectionError,
     RawStaticSynapse,
+    RawSynapse,
     delay_steps,
 )
 
 FloatArray = NDArray[np.float64]
 
 
-class DenseConnector(Connector):
+class _RawConnector(Connector):
+    """What the connectors share: NEST's specification of the synapses, PyNN's bookkeeping."""
+
+    def _specification(self, projection: Any) -> dict[str, Any]:
+        synapse, post_type = projection.synapse_type, projection.post.celltype
+        if not isinstance(synapse, RawSynapse):
+            raise ProjectionError(
+                f"{_where(projection)}: the synapse type is {type(synapse).__name__}, expected "
+                "RawStaticSynapse or GradedSynapse, which leave sign and scale of the weights "
+                "alone. Pass synapse_type=RawStaticSynapse(delay=...)."
+            )
+        spec: dict[str, Any] = {
+            "synapse_model": projection.nest_synapse_model,
+            "synapse_label": projection.nest_synapse_label,
+        }
+        if not getattr(post_type, "standard_receptor_type", True):
+            spec["receptor_type"] = post_type.get_receptor_type(projection.receptor_type)
+        return spec
+
+    def _note(self, projection: Any) -> None:
+        """What PyNN's own connectors leave behind for len(), get() and nest_connections."""
+        projection._sources.update(int(cell) for cell in projection.pre.all_cells)
+        projection._connections = None
+        state.stale_connection_cache = True
+
+
+def _where(projection: Any) -> str:
+    return f"projection {projection.pre.label} -> {projection.post.label}"
+
+
+def _connect_pairs(
+    projection: Any, spec: dict[str, Any], at: tuple[Any, Any], weights: Any, delays: Any,
+    copies: int,
+) -> None:
+    """Synapses from i to j, one a pair, in each of so many copies of the populations."""
+    i, j = at
+    if len(i) == 0:
+        return
+    sources = np.array(projection.pre.node_collection.tolist()).reshape(copies, -1)
+    targets = np.array(projection.post.node_collection.tolist()).reshape(copies, -1)
+    count = copies * len(i)
+    arrays = {k: np.full(count, v) for k, v in spec.items() if k != "synapse_model"}
+    arrays |= {"weight": np.tile(weights, copies), "delay": np.tile(delays, copies)}
+    pairs = sources[:, i].ravel(), targets[:, j].ravel()
+    nest.Connect(*pairs, "one_to_one", {"synapse_model": spec["synapse_model"]} | arrays)
+
+
+class SynapsesConnector(_RawConnector):
+    """Connects neuron i of `pre` to neuron j of `post` for each of K pairs (i, j)::
+
+        input of j += w s_i[t - delay]
+
+    in one call of NEST. It is to PyNN's FromListConnector what :class:`DenseConnector` is to its
+    ArrayConnector: the same synapses, with signed, unscaled weights. Several synapses of a pair
+    are allowed. ``copies``: as there.
+
+    Shapes: sources, targets, weights, delays (K,). Units: delays ms.
+    Use it with `RawStaticSynapse()`, whose own delay is not used.
+    Raises: `ProjectionError` for shapes that differ, indices beyond the populations, a weight that
+    is not finite, a delay that the simulator was not set up for, and another synapse type.
+    """
+
+    parameter_names = ("sources", "targets", "weights", "delays", "copies")
+
+    def __init__(
+        self, sources: ArrayLike, targets: ArrayLike, weights: ArrayLike, delays: ArrayLike,
+        copies: int = 1, **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.sources, self.targets = (np.asarray(v).astype(np.int64) for v in (sources, targets))
+        self.weights = _real_matrix("SynapsesConnector: weights", np.atleast_1d(weights)[None])[0]
+        self.delays = np.asarray(delays, np.float64)
+        self.copies = copies
+        shapes = [v.shape for v in (self.sources, self.targets, self.weights, self.delays)]
+        if len(set(shapes)) > 1:
+            raise ProjectionError(
+                f"SynapsesConnector: sources, targets, weights and delays have shapes {shapes}, "
+                "expected (K,) of each. Give one value a synapse."
+            )
+
+    def connect(self, projection: Any) -> None:
+        """Called by PyNN's Projection."""
+        spec = self._specification(projection)
+        where = _where(projection)
+        if not isinstance(projection.synapse_type, RawStaticSynapse):
+            raise ProjectionError(
+                f"{where}: the synapse type is {type(projection.synapse_type).__name__}, expected "
+                "RawStaticSynapse. Membranes are sent through a DenseConnector."
+            )
+        ends = (("pre", projection.pre, self.sources), ("post", projection.post, self.targets))
+        for end, population, at in ends:
+            size = population.size // self.copies
+            if len(at) > 0 and not 0 <= at.min() <= at.max() < size:
+                raise ProjectionError(
+                    f"{where}: a synapse of neuron {at.min() if at.min() < 0 else at.max()} of "
+                    f"{end}, expected 0 to {size - 1}. Count from 0."
+                )
+        for delay in np.unique(self.delays):
+            delay_steps(float(delay), where)
+        pairs = self.sources, self.targets
+        _connect_pairs(projection, spec, pairs, self.weights, self.delays, self.copies)
+        self._note(projection)
+
+
+class DenseConnector(_RawConnector):
     """Connects every neuron i of `pre` to every neuron j of `post` with weight W[i, j]::
 
         input of j += sum_i W[i, j] s_i[k - delay]      RawStaticSynapse: spikes
@@ -47,7 +152,7 @@ class DenseConnector(Connector):
 
     def connect(self, projection: Any) -> None:
         """Called by PyNN's Projection."""
-        where = f"projection {projection.pre.label} -> {projection.post.label}"
+        where = _where(projection)
         synapse, post_type = projection.synapse_type, projection.post.celltype
         expected = (projection.pre.size // self.copies, projection.post.size // self.copies)
         if self.weights.shape != expected:
@@ -56,15 +161,8 @@ class DenseConnector(Connector):
                 f"{where}: weights have shape {self.weights.shape}, expected (pre, post) = "
                 f"{expected}.{hint or ' Give one row a presynaptic neuron.'}"
             )
-        spec: dict[str, Any] = {
-            "synapse_model": projection.nest_synapse_model,
-            "synapse_label": projection.nest_synapse_label,
-        }
-        if not getattr(post_type, "standard_receptor_type", True):
-            spec["receptor_type"] = post_type.get_receptor_type(projection.receptor_type)
-        if isinstance(synapse, RawStaticSynapse):
-            self._connect_spikes(projection, spec | {"delay": synapse.delay_ms()})
-        elif isinstance(synapse, GradedSynapse):
+        spec = self._specification(projection)
+        if isinstance(synapse, GradedSynapse):
             for end, kind in (("pre", projection.pre.celltype), ("post", post_type)):
                 if not isinstance(kind, StateSpace):
                     raise ProjectionError(
@@ -72,17 +170,12 @@ class DenseConnector(Connector):
                         "StateSpace cells, which alone send and receive a membrane y. Send "
                         "spikes: synapse_type=RawStaticSynapse(delay=...)."
                     )
-            self._connect_membranes(projection, spec, synapse.delay_ms())
+            i, j = np.nonzero(self.weights)
+            delays = np.full(len(i), synapse.delay_ms())
+            _connect_pairs(projection, spec, (i, j), self.weights[i, j], delays, self.copies)
         else:
-            raise ProjectionError(
-                f"{where}: the synapse type is {type(synapse).__name__}, expected "
-                "RawStaticSynapse or GradedSynapse, which leave sign and scale of the weights "
-                "alone. Pass synapse_type=RawStaticSynapse(delay=...)."
-            )
-        # What PyNN's own connectors leave behind for len(), get() and nest_connections.
-        projection._sources.update(int(cell) for cell in projection.pre.all_cells)
-        projection._connections = None
-        state.stale_connection_cache = True
+            self._connect_spikes(projection, spec | {"delay": synapse.delay_ms()})
+        self._note(projection)
 
     def _connect_spikes(self, projection: Any, spec: dict[str, Any]) -> None:
         sources, targets = projection.pre.node_collection, projection.post.node_collection
@@ -94,19 +187,6 @@ class DenseConnector(Connector):
         for b in range(self.copies):
             pre = sources[b * rows : (b + 1) * rows]
             nest.Connect(pre, targets[b * columns : (b + 1) * columns], "all_to_all", spec)
-
-    def _connect_membranes(self, projection: Any, spec: dict[str, Any], delay: float) -> None:
-        sources = np.array(projection.pre.node_collection.tolist()).reshape(self.copies, -1)
-        targets = np.array(projection.post.node_collection.tolist()).reshape(self.copies, -1)
-        i, j = np.nonzero(self.weights)
-        if len(i) == 0:
-            return
-        count = self.copies * len(i)
-        arrays = {k: np.full(count, v) for k, v in spec.items() if k != "synapse_model"}
-        arrays |= {"weight": np.tile(self.weights[i, j], self.copies)}
-        arrays |= {"delay": np.full(count, delay)}
-        pairs = sources[:, i].ravel(), targets[:, j].ravel()
-        nest.Connect(*pairs, "one_to_one", {"synapse_model": spec["synapse_model"]} | arrays)
 
 
 def projection_weights(projection: Any) -> FloatArray:

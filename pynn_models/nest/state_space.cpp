@@ -9,6 +9,7 @@
 //
 // with k = kernel step - first_step. k < 0: input is thrown away, the state stays 0, no spike.
 // period > 0 and k % period == 0: the modes are zeroed before the update.
+// active > 0 and k % period >= active: as k < 0, but that the state stays as it is.
 //
 // A branch multiplies what arrives at two receptors, value and gate:
 //
@@ -144,6 +145,7 @@ private:
   double read_input( long lag );
   double read_branch( size_t p, long lag );
   double advance( double u );
+  bool is_active( long k ) const;
   bool has_graded_targets();
   void send_membranes();
 
@@ -503,6 +505,13 @@ StateSpaceNeuron::read_branch( size_t p, long lag )
   return ( ( 0.5 * z ) * ( 1.0 + std::erf( z * 0.7071067811865476 ) ) ) * parameters_.gain[ p ];
 }
 
+// Whether k is a step of a sample: not before the first one, nor in the silence between two.
+bool
+StateSpaceNeuron::is_active( long k ) const
+{
+  return k >= 0 and ( parameters_.active == 0 or k % parameters_.period < parameters_.active );
+}
+
 bool
 StateSpaceNeuron::has_graded_targets()
 {
@@ -544,7 +553,8 @@ StateSpaceNeuron::update( nest::Time const& origin, const long from, const long 
     const long step = origin.get_steps() + lag;
     const long k = step - parameters_.first_step;
     const double u = read_input( lag );
-    if ( k >= 0 )
+    const bool works = is_active( k );
+    if ( works )
     {
       if ( parameters_.period > 0 and k % parameters_.period == 0 )
       {
@@ -561,7 +571,7 @@ StateSpaceNeuron::update( nest::Time const& origin, const long from, const long 
     }
     if ( sends )
     {
-      membranes_[ lag ] = k >= 0 ? state_.y : 0.0;
+      membranes_[ lag ] = works ? state_.y : 0.0;
     }
     logger_.record_data( step );
   }

@@ -158,7 +158,9 @@ def test_a_projection_onto_the_input():
 
 def test_a_projection_that_stands_twice():
     message = refused(projections=with_projection("input", "layer", np.ones((2, 3)), 1))
-    assert message == "projection 'input' -> 'layer': stands twice; add the weights instead."
+    assert message == (
+        "projection 'input' -> 'layer': stands twice, with the delay 1; add the weights instead."
+    )
 
 
 @pytest.mark.parametrize("shape", [(3, 2), (2, 2), (1, 3)])
@@ -169,22 +171,104 @@ def test_weights_that_do_not_fit_their_ends(shape):
     assert "the sizes of 'input' and 'layer'" in message
 
 
-@pytest.mark.parametrize("delay", [2, 3])
+@pytest.mark.parametrize("delay", [1, np.array([[2, 1], [2, 2]])])
 def test_a_delay_that_breaks_the_alignment(delay):
-    rest = parts()["projections"][1:]
-    message = refused(projections=(Projection("input", "layer", np.ones((2, 3)), delay), *rest))
+    first, second, _ = parts()["projections"]
+    third = Projection("input", "readout", np.ones((2, 2)), delay)
+    message = refused(projections=(first, second, third))
     assert message == (
-        f"projection 'input' -> 'layer': delay {delay} steps; expected 1, the difference of the "
-        "latencies 0 and 1."
+        "projection 'input' -> 'readout': delay 1 steps; expected at least 2, the difference of "
+        "the latencies 0 and 2."
     )
 
 
-@pytest.mark.parametrize(("pre", "post"), [("other", "layer"), ("layer", "layer")])
-def test_a_projection_backwards(pre, post):
+@pytest.mark.parametrize(
+    ("pre", "post", "delay", "lag"),
+    [("other", "layer", 1, 2), ("layer", "layer", 1, 1), ("layer", "other", 4, 3)],
+)
+def test_projections_in_any_direction_and_their_lag(pre, post, delay, lag):
     populations = (*parts()["populations"], Population("other", cell(3), 2))
-    projections = with_projection(pre, post, np.ones((3, 3)), 1)
-    message = refused(populations=populations, projections=projections)
-    assert f"projection {pre!r} -> {post!r}: delay 1 steps; expected" in message
+    projections = with_projection(pre, post, np.ones((3, 3)), delay)
+    network = Network(**parts(populations=populations, projections=projections))
+    assert network.max_lag == lag == delay - network.lead(projections[-1])
+    assert network.max_delay == max(delay, 2) and network.min_delay == 1
+
+
+def test_projections_between_the_same_ends_differ_in_delay():
+    weights, each = np.ones((2, 3)), np.array([[1, 2, 1], [3, 1, 1]])
+    taps = with_projection("input", "layer", weights, 4)
+    several = (*taps, Projection("input", "layer", weights, each))
+    network = Network(**parts(projections=several))
+    ends = ("input", "layer")
+    keys = [network.key(p) for p in network.projections if (p.source, p.target) == ends]
+    assert keys == [ends, (*ends, "2"), (*ends, "3")]
+    message = refused(projections=(*several, Projection("input", "layer", weights, each)))
+    assert message == (
+        "projection 'input' -> 'layer': stands twice, with the delay a synapse; give all but one "
+        "of them one delay each."
+    )
+
+
+@pytest.mark.parametrize("change", [{"delay": 2}, {"mask": np.eye(2, 3, dtype=bool)}])
+def test_currents_reach_all_at_once(change):
+    first, *rest = parts()["projections"]
+    late = replace(first, **change)
+    message = refused(source=Source("input", "current", 2, 2), projections=(late, *rest))
+    assert message == (
+        "projection 'input' -> 'layer': a current arrives from every neuron at once; expected all "
+        "weights and the one delay 1. Send spikes: export with --input bits."
+    )
+
+
+def test_membranes_reach_all_at_once():
+    late = Projection("layer", "layer", np.ones((3, 3)), 1, graded=True)
+    message = refused(projections=(*parts()["projections"], late))
+    assert message == (
+        "projection 'layer' -> 'layer': a membrane arrives from every neuron at once; expected all "
+        "weights and the one delay 0. Send spikes."
+    )
+
+
+# --- single synapses --------------------------------------------------------------------------
+
+
+def test_a_mask_says_which_synapses_exist():
+    mask = np.array([[True, False, True], [False, False, True]])
+    projection = Projection("a", "b", np.arange(6.0).reshape(2, 3), 3, mask=mask)
+    assert projection.weights.tolist() == [[0, 0, 2], [0, 0, 5]]
+    found = projection.synapses()
+    assert (projection.n_synapses, projection.sparse) == (3, True)
+    assert [v.tolist() for v in found] == [[0, 0, 1], [0, 2, 2], [0.0, 2.0, 5.0], [3, 3, 3]]
+    with pytest.raises(ValueError, match="read-only"):
+        projection.mask[0, 0] = False
+
+
+def test_a_delay_a_synapse():
+    delay = np.array([[1, 9], [3, 2]])
+    projection = Projection("a", "b", np.ones((2, 2)), delay, mask=np.array([[1, 0], [1, 1]]) > 0)
+    assert (projection.shortest_delay, projection.longest_delay) == (1, 3)
+    assert projection.synapses().delays.tolist() == [1, 3, 2]
+
+
+def test_what_all_synapses_share_is_kept_once():
+    all_there = np.ones((2, 2), bool)
+    projection = Projection("a", "b", np.ones((2, 2)), np.full((2, 2), 4), mask=all_there)
+    assert projection.delay == 4 and projection.mask is None and not projection.sparse
+    assert (projection.shortest_delay, projection.longest_delay, projection.n_synapses) == (4, 4, 4)
+
+
+@pytest.mark.parametrize(("change", "expected"), [
+    ({"mask": np.ones((2, 2), bool)}, "a mask of bool and shape (2, 2); expected bool, one a weight"),
+    ({"mask": np.ones((2, 3))}, "a mask of float64 and shape (2, 3); expected bool"),
+    ({"delay": 1.5}, "delays of float64 and shape (); expected whole numbers of steps"),
+    ({"delay": np.ones((3, 2), int)}, "delays of int64 and shape (3, 2); expected whole numbers"),
+    ({"delay": np.array([[1, 1, 1], [1, 0, 2]])}, "delay 0; expected at least 1 step."),
+    ({"delay": 2**24 + 1}, "delay 16777217; expected at least 1 step, and at most 16777216."),
+    ({"delay": np.ones((2, 3), int), "mask": np.zeros((2, 3), bool)}, "there is no synapse"),
+])
+def test_synapses_that_cannot_be(change, expected):
+    arguments = {"source": "a", "target": "b", "weights": np.ones((2, 3)), "delay": 1} | change
+    assert expected in refusal(Projection, **arguments)
 
 
 def test_populations_out_of_order():

@@ -102,7 +102,8 @@ def test_two_projections_of_two_receptors_and_not_of_one():
     twice = (*gated()["projections"], Projection("layer", "stream", np.ones((3, 3)), 1, "gate0"))
     message = refusal(Network, **gated(projections=twice))
     assert message == (
-        "projection 'layer' -> 'stream' (gate0): stands twice; add the weights instead."
+        "projection 'layer' -> 'stream' (gate0): stands twice, with the delay 1; add the "
+            "weights instead."
     )
 
 

@@ -1,5 +1,6 @@
 """Networks on disk: bit for bit there and back, and every way in which one is refused."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.gated_networks import KINDS, gated_network_of, leaky_network_of, lowered
+from support.looped_networks import looped_network_of
 from support.random_networks import checkpoint_of, network_of
 
 from export.description.network import (
@@ -50,9 +52,11 @@ def assert_same(found, original):
             for leaf in BRANCH_LEAVES:
                 assert_same_array(getattr(one.branches, leaf), getattr(two.branches, leaf))
     for one, two in zip(found.projections, original.projections, strict=True):
-        for name in ("source", "target", "delay", "receptor", "graded"):
+        for name in ("source", "target", "receptor", "graded"):
             assert getattr(one, name) == getattr(two, name)
+        assert type(one.delay) is type(two.delay) and np.array_equal(one.delay, two.delay)
         assert_same_array(one.weights, two.weights)
+        assert_same_array(one.mask, two.mask)
 
 
 def assert_same_array(one, two):
@@ -286,7 +290,7 @@ def test_an_altered_description(saved, key, value):
         load_network(saved[1])
 
 
-@pytest.mark.parametrize("schema", [0, 2, "1", None])
+@pytest.mark.parametrize("schema", [0, 3, "1", True, None])
 def test_another_schema(saved, schema):
     path = saved[1] / NETWORK_FILE
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": schema}))
@@ -372,3 +376,98 @@ def test_a_key_of_the_wrong_type(saved, key, value):
 
 def test_errors_are_the_projects_own():
     assert issubclass(StorageError, SnnSsmError)
+
+
+# --- schema 2: lags and single synapses -------------------------------------------------------
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 10**6), cells=st.sampled_from(["native", "lif"]))
+def test_graphs_of_any_kind_there_and_back(tmp_path_factory, seed, cells):
+    directory = tmp_path_factory.mktemp("storage") / "network"
+    original = looped_network_of(seed, cells=cells)
+    save_network(original, directory)
+    found = load_network(directory)
+    assert_same(found, original)
+    assert [found.key(p) for p in found.projections] == [
+        original.key(p) for p in original.projections
+    ]
+
+
+def _sparse():
+    """A network with a projection onto itself of 3 synapses, with delays of their own."""
+    network = network_of(4)
+    layer = network.population("layer0")
+    assert layer.size > 1
+    shape = (layer.size, layer.size)
+    mask, delay = np.zeros(shape, bool), np.ones(shape, int)
+    mask[0, :2] = mask[1, 0] = True
+    delay[0, 1] = 7
+    own = Projection("layer0", "layer0", np.full(shape, 0.5), delay, mask=mask)
+    return dataclasses.replace(network, projections=(*network.projections, own))
+
+
+@pytest.fixture
+def sparse(tmp_path):
+    save_network(_sparse(), tmp_path / "network")
+    return tmp_path / "network"
+
+
+OWN = "projections.layer0.layer0"
+
+
+def test_single_synapses_are_stored_one_by_one(sparse):
+    description = json.loads((sparse / NETWORK_FILE).read_text())
+    assert description["schema"] == 2
+    *others, own = description["projections"]
+    assert own == {"source": "layer0", "target": "layer0", "synapses": 3}
+    assert all(set(entry) == {"source", "target", "delay"} for entry in others)
+    arrays, _ = read_arrays(sparse / ARRAYS_FILE, "arrays")
+    found = {leaf: arrays[f"{OWN}.{leaf}"].tolist() for leaf in (
+        "sources", "targets", "weights", "delays",
+    )}
+    assert found == {
+        "sources": [0, 0, 1], "targets": [0, 1, 0], "weights": [0.5] * 3, "delays": [1, 7, 1],
+    }
+
+
+def test_a_file_of_schema_1_has_no_loop(sparse):
+    rewrite(sparse, lambda description, _: description.update(schema=1))
+    with pytest.raises(StorageError, match="schema 1 has no lag and keeps no single synapses"):
+        load_network(sparse)
+
+
+def _set(name, value):
+    return lambda _, arrays: arrays.update({f"{OWN}.{name}": np.array(value)})
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    (_set("sources", [0, 0, 10**6]), "invalid entry in coordinates"),
+    (_set("targets", [0, -1, 0]), "invalid entry in coordinates"),
+    (_set("targets", [1, 0, 0]), "has not 3 synapses in order of their ends"),
+    (_set("targets", [0, 0, 0]), "has not 3 synapses in order of their ends"),
+    (_set("targets", [0, 1]), "has not 3 values a synapse"),
+    (_set("targets", [0.0, 1.0, 0.0]), "has an array of float64"),
+    (_set("delays", [[1, 7, 1]]), r"has an array of int64 and shape \(1, 3\)"),
+    (_set("weights", [0.5]), "has not 3 values a synapse"),
+    (_set("delays", [7]), "has not 3 values a synapse"),
+    (lambda d, _: d["projections"][-1].update(synapses=2), "has not 2 values a synapse"),
+    (lambda d, _: d["projections"][-1].update(synapses=-1), "synapses is -1"),
+    (lambda _, arrays: arrays.pop(f"{OWN}.delays"), f"{OWN}.delays"),
+])
+def test_synapses_that_do_not_fit(sparse, change, words):
+    rewrite(sparse, change)
+    with pytest.raises(StorageError, match=words):
+        load_network(sparse)
+
+
+def test_delays_of_no_step_are_refused(sparse):
+    rewrite(sparse, _set("delays", [1, 0, 1]))
+    with pytest.raises(NetworkError, match="delay 0; expected at least 1 step"):
+        load_network(sparse)
+
+
+def test_a_few_synapses_of_many_neurons_take_no_more_memory_than_there_is(sparse, monkeypatch):
+    monkeypatch.setattr("export.description.storage.memory", lambda: 17 * 2)
+    with pytest.raises(StorageError, match="takes more memory than there is"):
+        load_network(sparse)

@@ -91,14 +91,35 @@ def _emitted(source, column):
     return values
 
 
+def synapses_of(projection):
+    """(i, j, weight, delay) of every synapse, read off the matrices themselves."""
+    delays = np.broadcast_to(projection.delay, projection.weights.shape)
+    return [
+        (i, j, float(projection.weights[i, j]), int(delays[i, j]))
+        for i, j in np.ndindex(projection.weights.shape)
+        if projection.mask is None or projection.mask[i, j]
+    ]
+
+
+def period_of(network):
+    """Steps from a sample's first to the next one's: its length, and the longest lag."""
+    latency = {network.source.name: 0} | {p.name: p.latency for p in network.populations}
+    lags = [
+        delay - (latency[p.target] - latency[p.source])
+        for p in network.projections for *_, delay in synapses_of(p)
+    ]
+    return network.steps + max(lags, default=0)
+
+
 def simulate(network, samples):
     """Spikes and membranes by population and simulator step: (steps in all, H), not shifted.
 
-    Samples follow each other without a gap. Population p starts at step latency(p); until then it
-    throws its input away.
+    Samples follow each other after as many steps of silence as the longest lag: no neuron takes in
+    or sends anything then. Population p starts at step latency(p); until then it throws its input
+    away.
     """
-    length = network.steps
-    count = len(samples) * length
+    length, period = network.steps, period_of(network)
+    count = len(samples) * period
     total = max(p.latency for p in network.populations) + count
     neurons = {
         p.name: [
@@ -114,26 +135,29 @@ def simulate(network, samples):
     spikes = {p.name: np.zeros((total, p.size), bool) for p in network.populations}
     membranes = {p.name: np.zeros((total, p.size)) for p in network.populations}
 
+    lists = {p: synapses_of(p) for p in network.projections}
+
     def emit(name, step, fired, graded):
         for projection in network.projections:
-            if projection.source != name or step + projection.delay >= total:
+            if projection.source != name:
                 continue
-            line = arriving[projection.target][step + projection.delay]
-            for i, value in enumerate(graded if projection.graded else fired):
-                for j, weight in enumerate(projection.weights[i].tolist() if value else ()):
-                    at = line[j].get(projection.receptor, 0.0)
-                    line[j][projection.receptor] = at + weight * value
+            values = graded if projection.graded else fired
+            for i, j, weight, delay in lists[projection]:
+                if values[i] and step + delay < total:
+                    line = arriving[projection.target][step + delay][j]
+                    at = line.get(projection.receptor, 0.0)
+                    line[projection.receptor] = at + weight * values[i]
 
     for step in range(total):
-        if step < count:
-            column = samples[step // length, :, step % length]
+        if step < count and step % period < length:
+            column = samples[step // period, :, step % period]
             emit(network.source.name, step, _emitted(network.source, column), ())
         for population in network.populations:
             name, k = population.name, step - population.latency
-            if k < 0:
+            if k < 0 or k % period >= length:
                 continue
             for h, neuron in enumerate(neurons[name]):
-                if k % length == 0:
+                if k % period == 0:
                     neuron.reset()
                 found = neuron.step(arriving[name][step][h])
                 membranes[name][step, h], spikes[name][step, h] = found
@@ -147,12 +171,16 @@ def assert_same_bits(network, samples, recording):
     assert set(recording.spikes) == {p.name for p in network.layers}
     assert set(recording.membranes) == {p.name for p in network.populations}
     for population in network.populations:
-        window = slice(population.latency, population.latency + len(samples) * network.steps)
+        period = period_of(network)
+        window = slice(population.latency, population.latency + len(samples) * period)
         shape = (len(samples), network.steps, population.size)
-        y = membranes[population.name][window].reshape(shape)
+
+        def cut(rows):
+            return rows[window].reshape(len(samples), period, -1)[:, : network.steps]  # noqa: B023
+
+        y = cut(membranes[population.name])
         found = recording.membranes[population.name]
         assert found.shape == shape
         assert (found == y).all(), population.name
         if population.name in recording.spikes:
-            s = spikes[population.name][window].reshape(shape)
-            assert (recording.spikes[population.name] == s).all()
+            assert (recording.spikes[population.name] == cut(spikes[population.name])).all()
