@@ -85,7 +85,7 @@ def build_with_array_connectors(
     from pynn_models.nest import RawStaticSynapse, cell_type, install
 
     install()
-    start = min(p.delay for p in network.projections)
+    start = network.min_delay
     populations = {
         p.name: sim.Population(
             p.size, cell_type(p.state_space, start + p.latency, network.steps), label=p.name

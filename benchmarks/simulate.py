@@ -58,7 +58,7 @@ def through_pynest(
     import nest
 
     h = network.timestep
-    start = min(p.delay for p in network.projections)
+    start = network.min_delay
     nest.ResetKernel()
     nest.set(
         resolution=h, min_delay=start * h, max_delay=network.max_delay * h, local_num_threads=1

@@ -185,7 +185,7 @@ def work(directory: Path) -> dict[str, Any]:
     backend = board_backend(network, request["neurons_per_core"])
     result: dict[str, Any] = {}
     parts = []
-    chunk = backend.copies or len(samples)
+    chunk = backend.samples_a_run(network) or len(samples)
     for start in range(0, len(samples), chunk):
         part = samples[start : start + chunk]
         built = _run(sim, network, part, backend, request["board"])

@@ -10,8 +10,9 @@ Keys that only some networks need are left out of the others: ``symbols`` of an 
 kept synapse by synapse, as arrays ``sources``, ``targets``, ``weights`` and, where they differ,
 ``delays``.
 
-Schema 2 is schema 1 with such projections, with delays that are longer than the latencies' difference
-and with several projections between the same ends. A network without any is written as schema 1.
+Schema 2 is schema 1 with such projections, with delays that are longer than the difference of the
+latencies, and with several projections between the same ends. A network without any is written as
+schema 1.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ class _Planner:
                 np.rint(np.ldexp(q.weights, w)).astype(np.int16),
                 (self._sent(q) + w - exponents[q.receptor]).astype(np.int32),
                 names.index(q.receptor),
-                q.delay,
+                q.shortest_delay,
                 sources.index(q.source),
             )
             for q, w in zip(self.graded, weights.values(), strict=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,20 +93,22 @@ class GatedPlan(Plan):
     def all_shifts(self) -> tuple[int, ...]:
         return tuple(r for name in self.names for r in self.at(name).shifts)
 
-    def step(self, network: Network, arriving: Arriving, membrane: bool) -> Stepped:
+    def step(
+        self, network: Network, arriving: Arriving, membrane: bool, state: Any = None
+    ) -> Stepped:
         from pynn_models.spinnaker.gated import gated_input, sent_membranes
 
         spikes = [net_input(*arriving.buffers[n], self.at(n).shifts) for n in self.names]
         values = [arriving.graded[source] for source, _ in self.weight_exponent]
         u, limited = gated_input(self.parameters, spikes, values)
         wanted = membrane or arriving.sends
-        found = run_native(self.parameters.cell, u, membrane=wanted)
+        found = run_native(self.parameters.cell, u, initial=state, membrane=wanted)
         if found.membrane is None:
-            return Stepped(found.spikes, limited=limited)
+            return Stepped(found.spikes, limited=limited, state=found.state)
         sent = sent_membranes(self.parameters, found.membrane) if arriving.sends else None
         exponent = -15 - self.parameters.cell.membrane_exponent
         trace = np.ldexp(found.membrane.astype(np.float64), exponent) if membrane else None
-        return Stepped(found.spikes, trace, sent, limited)
+        return Stepped(found.spikes, trace, sent, limited, found.state)
 
     def modes(
         self, network: Network, population: Population

@@ -16,7 +16,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ from export.fixed_point.weights import Load, plan_weights, stored_load
 from pynn_models.cells import LeakyCell
 from pynn_models.errors import SnnSsmError
 from pynn_models.spinnaker import from_s1615, split_weights
-from pynn_models.spinnaker.delta import DeltaCell, delta_constants, run_delta
+from pynn_models.spinnaker.delta import DeltaCell, delta_constants, delta_state, run_delta
 from pynn_models.spinnaker.synapses import RING_MAX, UInt16Array
 
 _ONE = 2.0**15
@@ -57,10 +57,15 @@ class LifPlan(Plan):
     def always(self, receptor: str) -> FloatArray | None:
         return self.bias
 
-    def step(self, network: Network, arriving: Arriving, membrane: bool) -> Stepped:
+    def step(
+        self, network: Network, arriving: Arriving, membrane: bool, state: Any = None
+    ) -> Stepped:
         """No membrane: the board records it before the update, and after a reset."""
         constants = _constants(self.cell, network.timestep)
-        return Stepped(run_delta(constants, *arriving.input, self.shifts).spikes)
+        if state is None:
+            state = delta_state(constants, len(arriving.input[0]))
+        found = run_delta(constants, *arriving.input, self.shifts, state=state)
+        return Stepped(found.spikes, state=state)
 
     def modes(
         self, network: Network, population: Population

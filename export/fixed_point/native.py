@@ -15,6 +15,7 @@ overflows. Shifts are at most 14, which leaves half of U's 32 bits to the bias.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,13 +61,16 @@ class NativePlan(Plan):
     parameters: NativeParameters
     input_bound: FloatArray
 
-    def step(self, network: Network, arriving: Arriving, membrane: bool) -> Stepped:
+    def step(
+        self, network: Network, arriving: Arriving, membrane: bool, state: Any = None
+    ) -> Stepped:
         u = net_input(*arriving.input, self.shifts)
-        found = run_native(self.parameters, u, membrane=membrane)
+        found = run_native(self.parameters, u, initial=state, membrane=membrane)
         if found.membrane is None:
-            return Stepped(found.spikes)
+            return Stepped(found.spikes, state=found.state)
         exponent = -15 - self.parameters.membrane_exponent
-        return Stepped(found.spikes, np.ldexp(found.membrane.astype(np.float64), exponent))
+        trace = np.ldexp(found.membrane.astype(np.float64), exponent)
+        return Stepped(found.spikes, trace, state=found.state)
 
     def modes(
         self, network: Network, population: Population

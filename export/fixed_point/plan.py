@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +34,13 @@ class Arriving(NamedTuple):
 
 class Stepped(NamedTuple):
     """Spikes; the membrane in the network's units, if asked for and known; what is sent to graded
-    projections; ``limited``: how many sums were cut to 32 bits."""
+    projections; ``limited``: how many sums were cut to 32 bits; ``state``: after the last step."""
 
     spikes: NDArray[np.bool_]
     membrane: FloatArray | None = None
     sent: Int32Array | None = None
     limited: int = 0
+    state: Any = None
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,10 @@ class Plan(WeightPlan):
         return 0
 
     @abstractmethod
-    def step(self, network: Network, arriving: Arriving, membrane: bool) -> Stepped:
-        """A population over the sequence."""
+    def step(
+        self, network: Network, arriving: Arriving, membrane: bool, state: Any = None
+    ) -> Stepped:
+        """A population over the steps of what arrives; ``state``: that before them, None: rest."""
 
     @abstractmethod
     def modes(

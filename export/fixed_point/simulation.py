@@ -5,9 +5,10 @@
     gated:   U = pynn_models.spinnaker.gated.gated_input, then the same
     stock:   pynn_models.spinnaker.run_stock
 
-Every population runs over the whole sequence before the next. On the board, population l does step
-k of a sample in tick k + latency; spikes of step k arrive there in that tick, and until step 0
-nothing does, so that latencies and delays shift ticks and nothing else: here they are taken off.
+Every population runs over the whole sequence before the next, those of a loop together, a few steps
+at a time (:mod:`.loops`). On the board, population l does step k of a sample in tick k + latency;
+spikes of lag 0 arrive there in that tick, and until step 0 nothing does, so that latencies shift
+ticks and nothing else: here they are taken off.
 
 A plan for all inputs (:func:`plan_network`) cannot overflow. One for the spikes of calibration
 samples (:func:`calibrate`) leaves weights more bits, and its ring buffers may saturate for others.
@@ -27,13 +28,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.description.network import FloatArray, Network, Population
-from export.fixed_point.plan import Arithmetic, Expected, Plan
+from export.fixed_point.loops import run_loop
+from export.fixed_point.plan import Arithmetic, Expected, Plan, Stepped
 from export.fixed_point.reach import planned_reach
 from export.fixed_point.registry import arithmetic_of
 from export.fixed_point.stepping import Sent, step
 from export.fixed_point.weights import Load, observed, stored_load
 from export.samples.inputs import as_samples, encode
 from export.samples.recording import Recording, concatenate
+from export.software.order import components, is_loop
 from pynn_models.errors import SnnSsmError
 from pynn_models.spinnaker.synapses import RING_MAX
 
@@ -42,6 +45,10 @@ NAME = "spinnaker-software"
 
 class SpinnakerInputError(SnnSsmError):
     """An input that a SpiNNaker board cannot be given."""
+
+
+class SpinnakerLoopError(SnnSsmError):
+    """A network with loops or lags that SpiNNaker's arithmetic is not planned for."""
 
 
 class PlanOverflowError(SnnSsmError):
@@ -66,6 +73,12 @@ class SpinnakerPlan:
 def _check(network: Network) -> Arithmetic:
     found = arithmetic_of(network)
     source = network.source
+    if found.gated and any(is_loop(network, members) for members in components(network)):
+        raise SpinnakerLoopError(
+            "populations with gated inputs, or that send membranes, are joined in a loop; expected "
+            "projections that go forward, for which their sums are planned layer by layer. Use the "
+            "backend software or nest, or train with model.mixing = \"linear\"."
+        )
     if source.encoding != "current":
         return found
     remedy = (
@@ -115,8 +128,15 @@ def calibrate(network: Network, samples: NDArray[Any]) -> SpinnakerPlan:
 
     Layer by layer, from the spikes that the layers before it emit under their own plans, so that
     the ring buffers' loads are exact. States do not overflow for any input.
-    Raises as :func:`plan_network`, and ``InputError``.
+    Raises as :func:`plan_network`, ``InputError``, and :class:`SpinnakerLoopError` for a network
+    whose spikes of different steps meet in a ring buffer.
     """
+    if network.max_lag:
+        raise SpinnakerLoopError(
+            f"calibration counts what arrives in a step, and here it was sent up to "
+            f"{network.max_lag} steps before; expected a network without lags. Leave calibration "
+            "out: the plan for all inputs holds for any delays."
+        )
     planner = _Planner(network, samples)
     sent = Sent({network.source.name: _bits(network, samples)})
     for population in planner.arithmetic.mapped(network):
@@ -259,17 +279,29 @@ def _run_part(
     spikes: dict[str, NDArray[np.bool_]] = {}
     traces: dict[str, FloatArray] = {}
     faults, needed = _Faults(), _needed(network, membranes)
-    for name, found in plan.populations.items():
-        if name not in needed:
+    for members in components(network):
+        if not any(p.name in needed and p.name in plan.populations for p in members):
             continue
-        population = network.population(name)
-        done, full = step(network, population, found, part, name in membranes)
-        if full:
-            faults.full.add(name)
-        faults.limited[name] = done.limited
-        part.add(population, [done])
-        if population.spikes:
-            spikes[name] = done.spikes
-        if done.membrane is not None:
-            traces[name] = done.membrane
-    return Recording(NAME, network.timestep, spikes, traces), faults
+        for name, (done, full) in _run_members(network, members, plan, part, membranes).items():
+            if full:
+                faults.full.add(name)
+            faults.limited[name] = done.limited
+            part.add(network.population(name), [done])
+            if network.population(name).spikes:
+                spikes[name] = done.spikes
+            if done.membrane is not None:
+                traces[name] = done.membrane
+    ordered = {p.name: spikes[p.name] for p in network.layers}
+    return Recording(NAME, network.timestep, ordered, traces), faults
+
+
+def _run_members(
+    network: Network, members: tuple[Population, ...], plan: SpinnakerPlan, part: Sent,
+    membranes: Collection[str],
+) -> dict[str, tuple[Stepped, bool]]:
+    """One component: a population by itself, or a loop."""
+    if is_loop(network, members):
+        return run_loop(network, members, plan.populations, part.spikes, membranes)
+    (population,) = members
+    name = population.name
+    return {name: step(network, population, plan.populations[name], part, name in membranes)}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from export.description.network import INPUT_RECEPTOR, Network, Population
+from export.description.network import INPUT_RECEPTOR, Network, Population, Projection
 from export.fixed_point.plan import Arriving, Plan, Stepped
 from pynn_models.spinnaker import Arrival, ring_buffer
 from pynn_models.spinnaker.native_parameters import Int32Array
@@ -46,23 +46,48 @@ class Sent:
             self.membranes[name] = np.concatenate(sent)
 
 
+def by_lag(
+    network: Network, projection: Projection, stored: UInt16Array
+) -> list[tuple[int, UInt16Array]]:
+    """The stored weights (pre, post) of each lag, and 0 for those of others."""
+    lead = network.lead(projection)
+    if isinstance(projection.delay, int):
+        return [(projection.delay - lead, stored)]
+    delays = projection.delay
+    return [
+        (int(delay) - lead, np.where(delays == delay, stored, 0).astype(np.uint16))
+        for delay in np.unique(projection.synapses().delays)
+    ]
+
+
+def arrivals(
+    network: Network, population: Population, plan: Plan, receptor: str, spikes: Spikes
+) -> tuple[list[Arrival], list[Arrival]]:
+    """What the sources whose spikes are known send to the two ring buffers of a receptor."""
+    both: tuple[list[Arrival], list[Arrival]] = ([], [])
+    for projection in network.incoming(population.name, receptor):
+        if projection.graded or projection.source not in spikes:
+            continue
+        for found, stored in zip(both, plan.stored(projection), strict=True):
+            found += [
+                Arrival(spikes[projection.source], part, lag)
+                for lag, part in by_lag(network, projection, stored)
+            ]
+    constant = plan.constant() if receptor == INPUT_RECEPTOR else None
+    if constant is not None:
+        always = np.ones((*spikes[network.source.name].shape[:2], 1), np.uint8)
+        for found, stored in zip(both, constant, strict=True):
+            found.append(Arrival(always, stored))
+    return both
+
+
 def _buffers(
     network: Network, population: Population, plan: Plan, receptor: str, spikes: Spikes
 ) -> tuple[UInt16Array, UInt16Array]:
     """What the two ring buffers of a receptor hold at each step, (B, L, H)."""
-    arrivals: tuple[list[Arrival], list[Arrival]] = ([], [])
-    for projection in network.incoming(population.name, receptor):
-        if projection.graded:
-            continue
-        for found, stored in zip(arrivals, plan.stored(projection), strict=True):
-            found.append(Arrival(spikes[projection.source], stored))
-    constant = plan.constant() if receptor == INPUT_RECEPTOR else None
-    if constant is not None:
-        always = np.ones((*spikes[network.source.name].shape[:2], 1), np.uint8)
-        for found, stored in zip(arrivals, constant, strict=True):
-            found.append(Arrival(always, stored))
-    if arrivals[0]:
-        return ring_buffer(arrivals[0]), ring_buffer(arrivals[1])
+    exc, inh = arrivals(network, population, plan, receptor, spikes)
+    if exc:
+        return ring_buffer(exc), ring_buffer(inh)
     shape = (*spikes[network.source.name].shape[:2], population.size)
     return np.zeros(shape, np.uint16), np.zeros(shape, np.uint16)
 

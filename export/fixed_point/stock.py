@@ -17,6 +17,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ from pynn_models.spinnaker import (
     stock_constants,
     to_s1615,
 )
+from pynn_models.spinnaker.stock import stock_state
 from pynn_models.spinnaker.synapses import RING_MAX
 
 _ONE = 2.0**15
@@ -54,10 +56,15 @@ class StockPlan(Plan):
 
     cell: StockCell
 
-    def step(self, network: Network, arriving: Arriving, membrane: bool) -> Stepped:
+    def step(
+        self, network: Network, arriving: Arriving, membrane: bool, state: Any = None
+    ) -> Stepped:
         """No membrane: the board records it before the update, and after a reset."""
         constants = _constants(self.cell, network.timestep)
-        return Stepped(run_stock(constants, *arriving.input, self.shifts).spikes)
+        if state is None:
+            state = stock_state(constants.v_rest, len(arriving.input[0]))
+        found = run_stock(constants, *arriving.input, self.shifts, state=state)
+        return Stepped(found.spikes, state=state)
 
     def modes(
         self, network: Network, population: Population

@@ -44,6 +44,9 @@ class Backend(Protocol):
     def takes(self, network: Network) -> bool:
         """Whether the network is of this backend's cells."""
 
+    def samples_a_run(self, network: Network) -> int | None:
+        """How many samples one run can take; None: any number."""
+
     def setup_arguments(self, network: Network) -> dict[str, Any]:
         """Keyword arguments for ``sim.setup`` under which the network is exact."""
 

@@ -10,10 +10,13 @@ Native cells zero their modes at a sample's first step, so samples stream: sampl
 with first step f occupies the simulator's steps ``f + b P .. f + b P + T - 1``, where T is the
 sample's length and P = T + the network's longest lag. What is sent in a sample's last step arrives
 at most so much later; in the steps between two samples the input is silent, and so are the neurons,
-which take nothing in. Without lag the samples stream back to back. Stock and LIF cells cannot be set to rest, so
-there the samples run side by side: neuron h of sample b is neuron ``b H + h`` of a population B
-times as large, every projection is one block a sample, and all samples start at step f. The
-readout population is left out then; logits come from the spikes.
+which take nothing in. Without lag the samples stream back to back. A SpiNNaker core knows no such
+gap: there a network with lags runs one sample at a time.
+
+Stock and LIF cells cannot be set to rest, so there the samples run side by side: neuron h of sample
+b is neuron ``b H + h`` of a population B times as large, every projection is one block a sample,
+and all samples start at step f. The readout population is left out then; logits come from the
+spikes.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from export.description.network import INPUT_RECEPTOR, FloatArray, Network, Popu
 from export.pynn.backend import (
     Backend,
     BackendError,
+    Delay,
     first_steps,
     later,
     no_currents,
@@ -102,10 +106,10 @@ def setup_arguments(name: str, network: Network) -> dict[str, Any]:
 class Built:
     """A network's PyNN objects: ``populations`` and ``projections`` by name.
 
-    ``projections`` has the keys of `Network.key`: (source, target), or (source, target, receptor)
-    for one onto a value or a gate; ``duration`` is the time in ms to pass to ``sim.run``; ``first_steps`` the
-    simulator step at which each population starts; ``copies`` samples run side by side; ``clock``
-    the simulator's time in ms.
+    ``projections`` has the keys of ``Network.key``: (source, target), or (source, target, receptor)
+    for one onto a value or a gate; ``duration`` is the time in ms to pass to ``sim.run``;
+    ``first_steps`` the simulator step at which each population starts; ``copies`` samples run side
+    by side; ``clock`` the simulator's time in ms.
     """
 
     network: Network
@@ -228,6 +232,12 @@ def build(
     emitted = encode(network, samples)  # (B, L, sources)
     if network.source.kind.currents and not backend.takes_currents:
         raise no_currents(network.source)
+    most = backend.samples_a_run(network)
+    if backend.copies is None and most is not None and len(samples) > most:
+        raise BackendError(
+            f"{len(samples)} samples in one run; expected at most {most} of this network with "
+            f"{backend.module}. Build them one run after another, as export.pynn.built.run does."
+        )
     backend.prepare(sim, network)
     offset = backend.first_input(network)
     first = first_steps(network, backend.lag, offset)
@@ -262,7 +272,11 @@ def _connect(sim: Any, built: Built, projection: Projection, stream: NDArray[Any
     network, backend = built.network, built.via
     post, start = built.populations[projection.target], built.first_steps[projection.target]
     more = later(network, projection, built.first_steps, backend.lag)
-    delay = (projection.delay + more) * network.timestep
+    steps = projection.delay + more
+    delay: Delay = (
+        steps * network.timestep if isinstance(steps, int)
+        else steps.astype(np.float64) * network.timestep
+    )
     if projection.source not in built.populations:
         if projection.receptor != INPUT_RECEPTOR:
             raise BackendError(
@@ -290,7 +304,7 @@ def run(
     sim = simulator(name)
     backend = backend or _backend(name, network)
     arguments = backend.setup_arguments(network)
-    chunk = backend.copies or max(len(samples), 1)
+    chunk = backend.samples_a_run(network) or max(len(samples), 1)
     parts = []
     for start in range(0, max(len(samples), 1), chunk):
         sim.setup(**arguments)

@@ -65,9 +65,13 @@ class Nest:
     stamp = 1  # what happens in step s is stamped s + 1
     takes_currents = False
     cells: str
+    copies: int | None
 
     def takes(self, network: Network) -> bool:
         return network.cells == self.cells
+
+    def samples_a_run(self, network: Network) -> int | None:
+        return self.copies
 
     def _min_delay(self, network: Network) -> int:
         return network.min_delay

@@ -18,7 +18,7 @@ from export.fixed_point.plan import Plan
 from export.fixed_point.registry import ARITHMETIC, arithmetic_of
 from export.fixed_point.simulation import SpinnakerPlan, plan_network
 from export.fixed_point.stock import HOLD, StockPlan
-from export.pynn.backend import BackendError, check_clock, check_timestep
+from export.pynn.backend import BackendError, Delay, check_clock, check_timestep
 
 UInt32Array = NDArray[np.uint32]
 
@@ -61,22 +61,23 @@ def check_delays(network: Network, target: str, neurons_per_core: int, types: in
     types, that its cores cannot hold."""
     longest = max_delay(neurons_per_core, types)
     for projection in network.incoming(target):
-        if projection.delay > longest and not projection.graded:
+        if projection.longest_delay > longest and not projection.graded:
             raise DelayLimitError(
-                f"{projection}: delay {projection.delay} steps; expected at most {longest} with "
-                f"{neurons_per_core} neurons a core. Export with a shorter delay, or put fewer "
-                "neurons on a core."
+                f"{projection}: delay {projection.longest_delay} steps; expected at most {longest} "
+                f"with {neurons_per_core} neurons a core. Export with a shorter delay, or put "
+                "fewer neurons on a core."
             )
 
 
 def connection_list(
-    weights: ArrayLike, receptor: str, delay: float, copies: int = 1, where: str = "projection"
+    weights: ArrayLike, receptor: str, delay: Delay, copies: int = 1, where: str = "projection"
 ) -> FloatArray:
     """Rows (i, j, weight, delay) of the weights that are not 0, a block a copy, for sPyNNaker.
 
-    weights (pre, post), magnitudes for either receptor; delay in ms. In order of i, then j:
-    sPyNNaker 7.4.1 counts the synapses of a row wrongly in any other, and drops some without a
-    word. Raises :class:`SignError` for a negative weight, whose sign it would drop likewise.
+    weights (pre, post), magnitudes for either receptor; delay in ms, for all or (pre, post). In
+    order of i, then j: sPyNNaker 7.4.1 counts the synapses of a row wrongly in any other, and drops
+    some without a word. Raises :class:`SignError` for a negative weight, whose sign it would drop
+    likewise.
     """
     matrix = np.asarray(weights, np.float64)
     if (matrix < 0).any():
@@ -87,7 +88,8 @@ def connection_list(
             "weights as 'excitatory', magnitudes of the others as 'inhibitory'."
         )
     rows, columns = np.nonzero(matrix)
-    block = np.column_stack([rows, columns, matrix[rows, columns], np.full(len(rows), delay)])
+    delays = np.broadcast_to(delay, matrix.shape)[rows, columns]
+    block = np.column_stack([rows, columns, matrix[rows, columns], delays])
     step = np.array([*matrix.shape, 0.0, 0.0])
     return np.concatenate([block + b * step for b in range(copies)])
 
@@ -183,6 +185,10 @@ class SpinnakerBackend:
         for population in self.mapped(network):
             check_delays(network, population.name, self.per_core(network, population))
 
+    def samples_a_run(self, network: Network) -> int | None:
+        """One of a network with lags, where samples stream: spikes of one would reach the next."""
+        return 1 if self.copies is None and network.max_lag else self.copies
+
     def setup_arguments(self, network: Network) -> dict[str, Any]:
         check_timestep(network.timestep, "sPyNNaker")
         arguments = {"timestep": network.timestep, "min_delay": network.timestep}
@@ -241,7 +247,7 @@ class SpinnakerBackend:
 
     def projection(
         self, sim: Any, network: Network, projection: Projection, pre: Any, post: Any,
-        delay: float, copies: int,
+        delay: Delay, copies: int,
     ) -> dict[str, Any]:
         """One PyNN projection a receptor that has weights, by the receptor's name."""
         plan = self.plan(network, network.population(projection.target))

@@ -20,7 +20,7 @@ import numpy as np
 from export.description.network import FloatArray, Network, Population, Projection
 from export.fixed_point.gated_plan import GatedPlan
 from export.fixed_point.simulation import SpinnakerPlan
-from export.pynn.backend import whole_segment
+from export.pynn.backend import Delay, whole_segment
 from export.pynn.spinnaker import (
     RECEPTORS,
     CoreSizeError,
@@ -77,7 +77,7 @@ class SpinnakerGated(SpinnakerNative):
         """The wanted number, or all that fit, in equal parts where a population has more."""
         plan = self.gated(network, population)
         p, types = plan.parameters, 2 * len(plan.names)
-        spikes = [q.delay for q in network.incoming(population.name) if not q.graded]
+        spikes = [q.longest_delay for q in network.incoming(population.name) if not q.graded]
         keys = sum(q.size for q in self._senders(network, population))  # a core each, at most
         fixed = 4 * (shared_size(p, keys) + slots(p) * sum(p.source_sizes.values()))
         most = fitting(gated_bytes(p), max(spikes, default=1), types, fixed)
@@ -154,10 +154,10 @@ class SpinnakerGated(SpinnakerNative):
 
     def projection(
         self, sim: Any, network: Network, projection: Projection, pre: Any, post: Any,
-        delay: float, copies: int,
+        delay: Delay, copies: int,
     ) -> dict[str, Any]:
         if projection.graded:
-            self._route(sim, network, projection, pre, post, delay)
+            self._route(sim, network, projection, pre, post, float(delay))
             return {}
         at = "" if projection.receptor == "input" else f"{projection.receptor}_"
         plan = self.gated(network, network.population(projection.target))

@@ -74,7 +74,7 @@ class SpinnakerNative(SpinnakerBackend):
 
     def per_core(self, network: Network, population: Population) -> int:
         cell = population.state_space
-        delay = max((p.delay for p in network.incoming(population.name)), default=1)
+        delay = max((p.longest_delay for p in network.incoming(population.name)), default=1)
         most = capacity(cell.n_modes, cell.is_complex, delay)
         wanted = self.neurons_per_core
         if wanted is not None:

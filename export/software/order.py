@@ -39,6 +39,12 @@ def _reached(network: Network, name: str) -> set[str]:
     return found
 
 
+def is_loop(network: Network, members: tuple[Population, ...]) -> bool:
+    """Whether members send to each other, or the one to itself."""
+    inside = {p.name for p in members}
+    return any(p.source in inside and p.target in inside for p in network.projections)
+
+
 def chunk(network: Network, members: tuple[Population, ...]) -> int:
     """For how many steps each member can be run before the next, one after the other.
 

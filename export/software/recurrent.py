@@ -133,7 +133,8 @@ class _Neurons:
     ) -> None:
         """What these steps bring to the members of the loop, at once and later."""
         for q in projections:
-            values = self.trace if q.graded else self.spikes.view(np.uint8)
+            spikes: NDArray[Any] = self.spikes.view(np.uint8)
+            values = self.trace if q.graded and self.trace is not None else spikes
             into = receptors[q.target][q.receptor].spikes[self.at]
             add_arriving(into, values, q, self.network.lead(q), steps)
 

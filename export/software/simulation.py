@@ -40,7 +40,7 @@ from export.description.network import (
 from export.samples.inputs import as_samples, encode
 from export.samples.recording import Recording, concatenate
 from export.software.loops import add_arriving, compiled
-from export.software.order import components
+from export.software.order import components, is_loop
 from export.software.recurrent import Arriving, Ran, add_branch, run_loop
 from pynn_models.cells import Branches
 
@@ -163,8 +163,8 @@ def _run_members(
     network: Network, members: tuple[Population, ...], sent: _Sent, kept: Collection[str]
 ) -> Ran:
     """One component: a population by itself, or a loop."""
-    inside = {p.name for p in members}
-    if any(p.source in inside and p.target in inside for p in network.projections):
+    if is_loop(network, members):
+        inside = {p.name for p in members}
         outside = functools.partial(_arriving, network, sent, inside)
         return run_loop(network, members, outside, kept, _in_threads)
     (population,) = members

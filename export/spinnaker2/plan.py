@@ -41,7 +41,14 @@ class Spinnaker2Plan:
 
 
 def check(network: Network) -> None:
-    """Raise :class:`Spinnaker2Error` for a network of gates, of currents or of membranes sent."""
+    """Raise :class:`Spinnaker2Error` for a network of gates, of currents, of membranes sent or of
+    lags."""
+    if network.max_lag:
+        raise Spinnaker2Error(
+            f"a projection arrives {network.max_lag} steps later than the layers follow each "
+            "other; expected none that is recurrent or delayed. Use the backend nest, or train "
+            "with model.recurrent = false and model.delays = 0."
+        )
     for population in network.layers:
         if population.branches is not None:
             raise Spinnaker2Error(

@@ -38,7 +38,7 @@ def relays(network: Network) -> Mapping[str, int]:
     sizes |= {p.name: p.size for p in network.layers}
     longest = dict.fromkeys(sizes, 1)
     for projection in _between(network):
-        longest[projection.source] = max(longest[projection.source], projection.delay)
+        longest[projection.source] = max(longest[projection.source], projection.longest_delay)
     return {
         relay(name, n): sizes[name] for name in sizes for n in range(1, longest[name])
     }
@@ -47,7 +47,7 @@ def relays(network: Network) -> Mapping[str, int]:
 def hops(network: Network, plan: Spinnaker2Plan) -> list[Hop]:
     """Every connection of one step: those of the plan, and the chains of relays."""
     found = [
-        Hop(relay(p.source, p.delay - 1), p.target, plan.weights[p.target][p.source])
+        Hop(relay(p.source, p.longest_delay - 1), p.target, plan.weights[p.target][p.source])
         for p in _between(network)
     ]
     for name, size in relays(network).items():

@@ -108,13 +108,12 @@ def _wrap(n):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True)
 def _run(  # type: ignore[no-untyped-def]
-    exc, inh, shift, rate, c_r, tc, tref, rest, reset, thresh, offset, spikes, membrane
+    exc, inh, shift, rate, c_r, tc, tref, rest, reset, thresh, offset, state, spikes, membrane
 ):
     samples, steps, size = spikes.shape
     keep = membrane.shape[0] > 0
     for b in range(samples):
-        v = rest.copy()
-        refractory = np.zeros(size, np.int64)
+        v, refractory = state[0, b], state[1, b]
         for k in range(steps):
             for h in range(size):
                 if keep:
@@ -133,6 +132,13 @@ def _run(  # type: ignore[no-untyped-def]
                 refractory[h] = tref[h] if fired else waiting
 
 
+def delta_state(constants: DeltaConstants, samples: int) -> Int64Array:
+    """V and the refractory counters of B samples at rest, (2, B, H)."""
+    state = np.zeros((2, samples, constants.n_neurons), np.int64)
+    state[0] = constants.v_rest
+    return state
+
+
 def run_delta(
     constants: DeltaConstants,
     excitatory: UInt16Array,
@@ -140,6 +146,7 @@ def run_delta(
     shifts: tuple[int, int],
     *,
     membrane: bool = False,
+    state: Int64Array | None = None,
 ) -> StockRun:
     """What the board does in tick t, in this order, all 32-bit sums modulo 2^32, shifts floor::
 
@@ -151,7 +158,8 @@ def run_delta(
         if V >= v_thresh: spike, V = v_reset, counter = tref     (refractory or not)
 
     Shapes: ring buffers (B, L, H) uint16 of both receptor types, with their ``shifts``. V starts
-    at v_rest. Raises `FixedPointError` for wrong shapes or shifts.
+    at v_rest, or where an earlier call left ``state`` (:func:`delta_state`), which is changed.
+    Raises `FixedPointError` for wrong shapes or shifts.
     Source: sPyNNaker 7.4.1, checked against its binary bit for bit.
     """
     check_shift(shifts[0], "excitatory")
@@ -162,11 +170,14 @@ def run_delta(
             f"run_delta: ring buffers of shapes {excitatory.shape} and {inhibitory.shape}, "
             f"expected (B, L, {size}) of both."
         )
+    if state is None:
+        state = delta_state(constants, len(excitatory))
     spikes = np.empty(excitatory.shape, np.bool_)
     trace: Int32Array = np.empty(excitatory.shape if membrane else (0, 0, 0), np.int32)
     c = constants
     _run(
         np.ascontiguousarray(excitatory), np.ascontiguousarray(inhibitory), np.array(shifts),
-        c.rate, c.r, c.tc, c.tref, c.v_rest, c.v_reset, c.v_thresh, c.i_offset, spikes, trace,
+        c.rate, c.r, c.tc, c.tref, c.v_rest, c.v_reset, c.v_thresh, c.i_offset, state, spikes,
+        trace,
     )  # fmt: skip
     return StockRun(spikes, trace if membrane else None)

@@ -146,17 +146,14 @@ def _wrap(n):  # type: ignore[no-untyped-def]
 @njit(nogil=True)
 def _run(  # type: ignore[no-untyped-def]
     exc, inh, current, shift,
-    c_r, tc, tref, dec, init, rest, reset, thresh, offset, v0,
+    c_r, tc, tref, dec, init, rest, reset, thresh, offset, state,
     spikes, membrane,
 ):  # fmt: skip
     samples, steps, size = spikes.shape
     with_exc, with_inh = exc.shape[0] > 0, inh.shape[0] > 0
     with_current, keep = current.shape[0] > 0, membrane.shape[0] > 0
     for b in range(samples):
-        v = v0.copy()
-        i_exc = np.zeros(size, np.int64)
-        i_inh = np.zeros(size, np.int64)
-        refractory = np.zeros(size, np.int64)
+        v, i_exc, i_inh, refractory = state[0, b], state[1, b], state[2, b], state[3, b]
         for k in range(steps):
             if with_exc:
                 for h in range(size):
@@ -185,6 +182,13 @@ def _run(  # type: ignore[no-untyped-def]
                 i_inh[h] = (i_inh[h] * dec[1, h]) >> 32
 
 
+def stock_state(start: Int64Array, samples: int) -> Int64Array:
+    """V = ``start`` (H,), the synaptic currents and the refractory counters, (4, B, H)."""
+    state = np.zeros((4, samples, len(start)), np.int64)
+    state[0] = start
+    return state
+
+
 def run_stock(
     constants: StockConstants,
     excitatory: UInt16Array | None,
@@ -194,6 +198,7 @@ def run_stock(
     current: Int32Array | None = None,
     v_init: Int64Array | None = None,
     membrane: bool = False,
+    state: Int64Array | None = None,
 ) -> StockRun:
     """What the board does in tick t, in this order, all 32-bit sums modulo 2^32, shifts floor::
 
@@ -207,7 +212,9 @@ def run_stock(
 
     Shapes: buffers (B, L, H) uint16 of each receptor type, or None, with ring-buffer ``shifts`` r
     (excitatory, inhibitory); ``current`` (B, L, H) in s16.15; ``v_init`` (H,) in s16.15, v_rest
-    if not given. A spike of tick t reaches its targets in tick t + delay.
+    if not given; ``state``: (4, B, H), what :func:`stock_state` gave and an earlier call left,
+    changed in place, in place of ``v_init``. A spike of tick t reaches its targets in tick
+    t + delay.
     Raises `FixedPointError` for wrong shapes or shifts.
     Source: sPyNNaker 7.4.1, checked against its binary bit for bit.
     """
@@ -229,6 +236,8 @@ def run_stock(
             f"run_stock: v_init of shape {start.shape}, magnitudes up to "
             f"{np.abs(start).max(initial=0)}; expected ({size},), at most {INT32_MAX}."
         )
+    if state is None:
+        state = stock_state(start, shape[0])
     none16, none32 = np.empty((0, 0, 0), np.uint16), np.empty((0, 0, 0), np.int32)
     spikes = np.empty(shape, np.bool_)
     trace = np.empty(shape, np.int32) if membrane else none32
@@ -238,6 +247,6 @@ def run_stock(
         none32 if current is None else np.ascontiguousarray(current),
         np.array(shifts), constants.r, constants.tc, constants.tref, constants.dec, constants.init,
         constants.v_rest, constants.v_reset, constants.v_thresh, constants.i_offset,
-        start, spikes, trace,
+        state, spikes, trace,
     )  # fmt: skip
     return StockRun(spikes, trace if membrane else None)

@@ -99,6 +99,16 @@ def ring_buffer(arrivals: Sequence[Arrival]) -> UInt16Array:
     """``min(65535, sum_j w_ij n_j[k - delay])`` over all projections onto one receptor type.
 
     Result (B, L, post) uint16, exact. Spikes that would arrive after step L - 1 are dropped.
+    Raises `FixedPointError` as :func:`ring_sum`.
+    """
+    from pynn_models.spinnaker.buffers import limited  # compiles
+
+    return limited(ring_sum(arrivals))
+
+
+def ring_sum(arrivals: Sequence[Arrival]) -> NDArray[np.int32] | NDArray[np.int64]:
+    """The sums that :func:`ring_buffer` limits, (B, L, post).
+
     Raises `FixedPointError` without arrivals, or for arrivals of different shapes.
     """
     shapes = {(*a.spikes.shape[:2], a.weights.shape[1]) for a in arrivals}
@@ -108,7 +118,7 @@ def ring_buffer(arrivals: Sequence[Arrival]) -> UInt16Array:
             "for all. A receptor without projections needs no buffer: give None instead."
         )
     shape = shapes.pop()
-    from pynn_models.spinnaker.buffers import add_weighted, limited  # compiles
+    from pynn_models.spinnaker.buffers import add_weighted  # compiles
 
     largest = sum(a.weights.shape[0] * int(a.spikes.max(initial=0)) for a in arrivals) * RING_MAX
     total = np.zeros(shape, np.int32 if largest <= INT32_MAX else np.int64)
@@ -119,7 +129,7 @@ def ring_buffer(arrivals: Sequence[Arrival]) -> UInt16Array:
             sent = sent.view(np.uint8) if sent.dtype == np.bool_ else sent
             sent = sent if sent.dtype == np.uint8 else sent.astype(np.int64)
             add_weighted(total[:, arrival.delay :], sent, arrival.weights.astype(total.dtype))
-    return limited(total)
+    return total
 
 
 def receptor_current(buffer: UInt16Array | None, shift: int) -> NDArray[np.int64] | int:

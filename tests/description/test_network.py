@@ -258,7 +258,7 @@ def test_what_all_synapses_share_is_kept_once():
 
 
 @pytest.mark.parametrize(("change", "expected"), [
-    ({"mask": np.ones((2, 2), bool)}, "a mask of bool and shape (2, 2); expected bool, one a weight"),
+    ({"mask": np.ones((2, 2), bool)}, "a mask of bool and shape (2, 2); expected bool"),
     ({"mask": np.ones((2, 3))}, "a mask of float64 and shape (2, 3); expected bool"),
     ({"delay": 1.5}, "delays of float64 and shape (); expected whole numbers of steps"),
     ({"delay": np.ones((3, 2), int)}, "delays of int64 and shape (3, 2); expected whole numbers"),

@@ -4,17 +4,20 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from support.gated_networks import gated_network_of
+from support.looped_networks import looped_network_of
 from support.random_networks import checkpoint_of, network_of, network_samples, samples_of
 from support.spinnaker_reference import NativeNeuron, Slots, StockNeuron, fixed
 
 from export.command.arguments import main
-from export.description.network import NetworkError
+from export.description.network import NetworkError, Projection
 from export.fixed_point import simulation as spinnaker
+from export.fixed_point.stepping import Sent, step
 from export.fixed_point.stock import HOLD
 from export.lowering.network import lower
-from export.samples.inputs import InputError
+from export.samples.inputs import InputError, encode
 from export.samples.readout import accumulated_logits, logits
 from export.samples.recording import Recording
 from export.software import simulation as software
@@ -74,7 +77,11 @@ def board(network, plan, sample):
     def send(name, source, t):
         for projection, stored in outgoing[name]:
             for buffer, matrix in zip(slots[projection.target], stored, strict=True):
-                buffer.add(t + projection.delay, matrix[source])
+                each = np.broadcast_to(projection.delay, projection.weights.shape)[source]
+                for j, weight in enumerate(matrix[source]):
+                    if weight:
+                        single = [0] * j + [weight] + [0] * (len(matrix[source]) - j - 1)
+                        buffer.add(t + int(each[j]), single)
 
     bits = network.source.bits
     for t in range(ticks):
@@ -101,7 +108,19 @@ def board(network, plan, sample):
 @given(st.integers(0, 2**32 - 1), st.integers(1, 3))
 def test_native_networks_equal_the_scalar_board(seed, layers):
     """Mixed cells, skip projections, delays of 1 to 9 ticks: spikes, membranes, accumulators."""
-    network = network_of(seed, layers=layers, tied=False)
+    assert_the_scalar_boards(network_of(seed, layers=layers, tied=False))
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32 - 1))
+def test_graphs_of_any_kind_equal_the_scalar_board(seed):
+    """Loops, single synapses, a delay each, taps."""
+    network = looped_network_of(seed, layers=2)
+    assume(network.layers)
+    assert_the_scalar_boards(network)
+
+
+def assert_the_scalar_boards(network):
     samples = network_samples(network, 2)
     plan = spinnaker.plan_network(network)
     names = [p.name for p in network.populations]
@@ -283,3 +302,36 @@ def test_the_command_line_refuses(files, capsys):
 def test_an_unknown_backend_is_told_this_one():
     with pytest.raises(UnknownBackendError, match="spinnaker-software"):
         runners(["spinaker"], network_of(1), None)
+
+
+# --- loops and lags ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_loops_of_leaky_cells_agree_with_themselves(seed):
+    """Every population, run by itself over what the others are found to send, spikes as found."""
+    network = looped_network_of(seed, cells="lif", late=3)
+    samples = network_samples(network)
+    plan = spinnaker.plan_network(network)
+    found = spinnaker.run(network, samples, plan=plan).spikes
+    sent = {network.source.name: np.asarray(encode(network, samples), np.uint8)}
+    sent |= {name: spikes.view(np.uint8) for name, spikes in found.items()}
+    for population in network.layers:
+        alone, _ = step(network, population, plan.populations[population.name], Sent(sent), False)
+        assert (alone.spikes == found[population.name]).all()
+    assert any(spikes.any() for spikes in found.values())
+
+
+def test_calibration_of_a_network_with_lags_is_refused():
+    network = looped_network_of(3)
+    with pytest.raises(spinnaker.SpinnakerLoopError, match="calibration counts what arrives in a "):
+        spinnaker.calibrate(network, network_samples(network))
+
+
+def test_gated_populations_in_a_loop_are_refused():
+    network = gated_network_of(2, "glu")
+    size = network.population("layer0").size
+    own = Projection("layer0", "layer0", np.eye(size), 1)
+    looped = dataclasses.replace(network, projections=(*network.projections, own))
+    with pytest.raises(spinnaker.SpinnakerLoopError, match="are joined in a loop; expected"):
+        spinnaker.plan_network(looped)

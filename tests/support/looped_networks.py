@@ -31,9 +31,9 @@ def _delay(rng, lead, shape, late, spread):
 
 def looped_network_of(seed, *, cells="native", layers=3, steps=14, late=5, encoding="bits",
                       timestep=1.0, spread=True, back=0.5):
-    """``back``: the share of the pairs of populations, each with itself too, that are joined against
-    the network's order; ``late``: the most that a delay is longer than it must be; ``spread``: some
-    projections have a delay a synapse."""
+    """``back``: the share of the pairs of populations, each with itself too, that are joined
+    against the network's order; ``late``: the most that a delay is longer than it must be;
+    ``spread``: some projections have a delay a synapse."""
     rng = np.random.default_rng((seed, 11))
     source = Source("input", encoding, int(rng.integers(1, 4)), int(rng.integers(1, 5)))
     latency, sizes, populations = {"input": 0}, {"input": source.size}, []
