@@ -4,9 +4,11 @@ In come a network and samples; out comes a :class:`export.samples.Recording`. Wh
 arithmetic makes of the same is :mod:`export.fixed_point`.
 """
 
-from export.software.simulation import advance, at_rest, run, run_cell
+from export.software.simulation import advance, run, run_cell
+from export.software.states import States, at_rest
 
 __all__ = [
+    "States",
     "advance",
     "at_rest",
     "run",

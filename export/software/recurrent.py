@@ -23,6 +23,7 @@ from export.description.network import (
 )
 from export.software.loops import add_arriving, compiled
 from export.software.order import chunk
+from export.software.states import State
 from pynn_models.branches import BRANCHES
 
 
@@ -48,17 +49,19 @@ Ran = dict[str, tuple[NDArray[np.bool_], FloatArray | None]]
 def run_loop(
     network: Network,
     members: tuple[Population, ...],
+    count: int,
+    states: Mapping[str, State],
     arriving: Callable[[Population, str], Arriving],
     kept: Collection[str],
     in_threads: Callable[[Callable[[slice], None], int], None],
 ) -> Ran:
-    """The members of a loop over a whole sample.
+    """The members of a loop, ``count`` steps of them, on from their ``states``.
 
     ``arriving(population, receptor)``: what comes from outside the loop; ``kept``: the names of
     those whose membranes are wanted; ``in_threads(work, samples)``: runs work on slices of them.
     """
     receptors = {p.name: {r: arriving(p, r) for r in _receptors(p)} for p in members}
-    shape = receptors[members[0].name][INPUT_RECEPTOR].spikes.shape
+    shape = len(receptors[members[0].name][INPUT_RECEPTOR].spikes), count
     inner = {
         p.name: [q for q in network.projections if q.source == p.name and q.target in receptors]
         for p in members
@@ -66,8 +69,8 @@ def run_loop(
     sends = {name for name, sent in inner.items() if any(q.graded for q in sent)} | set(kept)
     ran: Ran = {
         p.name: (
-            np.empty((*shape[:2], p.size), np.bool_),
-            np.empty((*shape[:2], p.size)) if p.name in sends else None,
+            np.empty((*shape, p.size), np.bool_),
+            np.empty((*shape, p.size)) if p.name in sends else None,
         )
         for p in members
     }
@@ -75,7 +78,8 @@ def run_loop(
 
     def part(at: slice) -> None:
         neurons = [
-            _Neurons(network, p, receptors[p.name], ran[p.name], at) for p in members
+            _Neurons(network, p, states[p.name], receptors[p.name], ran[p.name], at)
+            for p in members
         ]
         for first in range(0, shape[1], length):
             steps = slice(first, min(first + length, shape[1]))
@@ -97,7 +101,8 @@ class _Neurons:
     """One population of some samples, and its state between chunks."""
 
     def __init__(
-        self, network: Network, population: Population, receptors: Mapping[str, Arriving],
+        self, network: Network, population: Population, state: State,
+        receptors: Mapping[str, Arriving],
         ran: tuple[NDArray[np.bool_], FloatArray | None], at: slice,
     ) -> None:
         self.network, self.population, self.receptors, self.at = network, population, receptors, at
@@ -105,7 +110,7 @@ class _Neurons:
         self.spikes, self.trace = ran[0][at], None if ran[1] is None else ran[1][at]
         self._loop = compiled(kind.loop(cell))
         self._constants = kind.constants(cell, network.timestep)
-        self._state = kind.state(cell, len(self.spikes))
+        self._state = tuple(array[at] for array in state)
 
     def run(self, steps: slice) -> None:
         """Its spikes and, where kept, membranes of these steps, the next ones."""

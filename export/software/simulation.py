@@ -42,10 +42,8 @@ from export.samples.recording import Recording, concatenate
 from export.software.loops import add_arriving, compiled
 from export.software.order import components, is_loop
 from export.software.recurrent import Arriving, Ran, add_branch, run_loop
+from export.software.states import State, States, at_rest
 from pynn_models.cells import Branches
-
-State = tuple[NDArray[Any], ...]  # of a cell, (B, ...) each
-States = dict[str, State]  # of a network's populations, by name
 
 _BATCH = 50  # samples at once: their membranes stay near the cache
 _VALUES = 2**23  # of one population at once: 64 MiB
@@ -117,20 +115,17 @@ def run(
     )
 
 
-def at_rest(network: Network, samples: int) -> States:
-    """The state of every population before the first step of that many samples."""
-    return {p.name: p.kind.state(p.cell, samples) for p in network.populations}
-
-
 @dataclass
 class _Sent:
     """What has been computed so far, by population: (B, L, size) each.
 
-    ``emitted``: spikes as uint8, or the input's currents; ``traces``: membranes in float64.
+    ``emitted``: spikes as uint8, or the input's currents; ``traces``: membranes in float64;
+    ``coming``: what reaches a receptor that has a lag, (B, L + lag, H).
     """
 
     emitted: dict[str, NDArray[Any]]
     traces: dict[str, FloatArray]
+    coming: dict[tuple[str, str, bool], FloatArray]
 
 
 def advance(
@@ -143,34 +138,38 @@ def advance(
     """
     graded = {p.source for p in network.projections if p.graded}
     needed, kept = _needed(network, membranes), graded | set(membranes)
-    sent = _Sent({network.source.name: encoded}, {})
+    sent = _Sent({network.source.name: encoded}, {}, {})
     spikes: dict[str, NDArray[np.bool_]] = {}
     for members in components(network):
         if not any(p.name in needed for p in members):
             continue
-        for name, (fired, trace) in _run_members(network, members, sent, kept).items():
+        for name, (fired, trace) in _run_members(network, members, states, sent, kept).items():
             if network.population(name).spikes:
                 spikes[name] = fired
                 sent.emitted[name] = fired.view(np.uint8)
             if trace is not None:
                 sent.traces[name] = trace
+    for key, array in sent.coming.items():
+        states.coming[key][...] = array[:, encoded.shape[1] :]
     traces = {name: sent.traces[name] for name in membranes}
     ordered = {p.name: spikes[p.name] for p in network.layers}
     return Recording("software", network.timestep, ordered, traces)
 
 
 def _run_members(
-    network: Network, members: tuple[Population, ...], sent: _Sent, kept: Collection[str]
+    network: Network, members: tuple[Population, ...], states: States, sent: _Sent,
+    kept: Collection[str],
 ) -> Ran:
     """One component: a population by itself, or a loop."""
     if is_loop(network, members):
         inside = {p.name for p in members}
-        outside = functools.partial(_arriving, network, sent, inside)
-        return run_loop(network, members, outside, kept, _in_threads)
+        outside = functools.partial(_arriving, network, states, sent, inside)
+        steps = sent.emitted[network.source.name].shape[1]
+        return run_loop(network, members, steps, states.cells, outside, kept, _in_threads)
     (population,) = members
-    u = _input(network, population, sent)
-    keep = population.name in kept
-    return {population.name: run_cell(population.cell, u, network.timestep, membrane=keep)}
+    name, u = population.name, _input(network, population, states, sent)
+    keep, state = name in kept, states.cells[name]
+    return {name: run_cell(population.cell, u, network.timestep, membrane=keep, state=state)}
 
 
 def _needed(network: Network, membranes: Collection[str]) -> set[str]:
@@ -182,31 +181,50 @@ def _needed(network: Network, membranes: Collection[str]) -> set[str]:
     return needed
 
 
-def _input(network: Network, population: Population, sent: _Sent) -> FloatArray:
+def _input(
+    network: Network, population: Population, states: States, sent: _Sent
+) -> FloatArray:
     """``u`` (B, L, H) of a population: its input, its bias, its branches in ascending order."""
-    u = _sum(network, population, INPUT_RECEPTOR, sent)
+    u = _sum(network, population, INPUT_RECEPTOR, states, sent)
     u += population.cell.bias
     if population.branches is not None:
         for p in range(population.branches.count):
-            _add_branch(network, population, population.branches, p, sent, u)
+            _add_branch(network, population, population.branches, p, states, sent, u)
     return u
 
 
-def _sum(network: Network, population: Population, receptor: str, sent: _Sent) -> FloatArray:
+def _sum(
+    network: Network, population: Population, receptor: str, states: States, sent: _Sent
+) -> FloatArray:
     """What arrives at a receptor, (B, L, H): what spikes bring, and to that the sum of currents."""
-    found = _arriving(network, sent, (), population, receptor)
-    if found.currents is not None:
-        found.spikes[...] += found.currents
+    found = _arriving(network, states, sent, (), population, receptor)
+    steps = sent.emitted[network.source.name].shape[1]
+    if found.spikes.shape[1] > steps or found.currents is not None:
+        return found.sum(slice(None), slice(steps))
     return found.spikes
 
 
 def _arriving(
-    network: Network, sent: _Sent, without: Collection[str], population: Population, receptor: str
+    network: Network, states: States, sent: _Sent, without: Collection[str],
+    population: Population, receptor: str,
 ) -> Arriving:
-    """What arrives at a receptor, but for what the populations ``without`` send."""
+    """What arrives at a receptor, but for what the populations ``without`` send.
+
+    Where it has a lag, the steps of it that are still to come stand behind those of now.
+    """
     samples, steps = sent.emitted[network.source.name].shape[:2]
-    total = np.zeros((samples, steps, population.size))
-    currents = np.zeros_like(total) if network.source.kind.currents else None
+
+    def room(currents: bool) -> FloatArray:
+        key = population.name, receptor, currents
+        before = states.coming.get(key)
+        if before is None:
+            return np.zeros((samples, steps, population.size))
+        later = np.zeros((samples, steps, population.size))
+        sent.coming[key] = np.concatenate([before, later], axis=1)
+        return sent.coming[key]
+
+    total = room(False)
+    currents = room(True) if network.source.kind.currents else None
     at_source = total if currents is None else currents
     whole = slice(0, steps)
 
@@ -225,10 +243,10 @@ def _arriving(
 
 
 def _add_branch(
-    network: Network, population: Population, branches: Branches, p: int, sent: _Sent,
-    u: FloatArray,
+    network: Network, population: Population, branches: Branches, p: int, states: States,
+    sent: _Sent, u: FloatArray,
 ) -> None:
     """``u += b_p``."""
-    value = _sum(network, population, value_receptor(p), sent)
-    gate = _sum(network, population, gate_receptor(p), sent)
+    value = _sum(network, population, value_receptor(p), states, sent)
+    gate = _sum(network, population, gate_receptor(p), states, sent)
     _in_threads(lambda at: add_branch(branches, p, value[at], gate[at], u[at]), len(u))

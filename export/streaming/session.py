@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from export.description.network import FloatArray, Network
 from export.description.storage import digest
 from export.samples.inputs import InputError, check_values
-from export.software.simulation import advance, at_rest
+from export.software.simulation import advance
+from export.software.states import at_rest
 from export.streaming.confidence import Rule
 from pynn_models.errors import SnnSsmError
 from snn_ssm.files import read_sealed, seal_arrays, write_atomic
@@ -86,9 +87,7 @@ class Session:
         self.sample += 1
         self.taken = 0
         self._answer = None
-        for state in self._states.values():
-            for array in state:
-                array[:] = 0
+        self._states.rest()
 
     def step(self, values: ArrayLike) -> Answer:
         """One step: the values of the channels, (C,). Raises ``InputError``."""
@@ -160,16 +159,12 @@ class Session:
     def copy(self) -> Session:
         """A session in the same state that goes its own way."""
         other = copy.copy(self)
-        other._states = {k: tuple(a.copy() for a in s) for k, s in self._states.items()}
+        other._states = self._states.copy()
         return other
 
     def save(self, path: Path) -> None:
         """Write the state, with a SHA-256 inside; the rule is not part of it."""
-        arrays = {
-            f"{name}.{i}": array[0]
-            for name, state in self._states.items()
-            for i, array in enumerate(state)
-        }
+        arrays = {name: array[0] for name, array in self._states.arrays()}
         if self._answer is not None:
             arrays["answer"] = self._answer.scores
         metadata = {
@@ -192,9 +187,8 @@ class Session:
             )
         session = cls(network, rule=rule, endless=metadata["endless"] == "True")
         session.sample, session.taken = int(metadata["sample"]), int(metadata["taken"])
-        for name, state in session._states.items():
-            for i, array in enumerate(state):
-                array[0] = arrays[f"{name}.{i}"]
+        for name, array in session._states.arrays():
+            array[0] = arrays[name]
         if "answer" in arrays:
             session._answer = Answer(
                 session.sample, session.taken, arrays["answer"], True,

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.gated_networks import KINDS, gated_network_of, leaky_network_of, lowered, samples_for
+from support.looped_networks import looped_network_of
 from support.random_networks import network_of
 
 from export.description.network import Readout
@@ -20,6 +21,9 @@ def networks():
     yield from (lowered(kind)[1] for kind in KINDS)
     yield from (network_of(0), network_of(1, encoding="current"), leaky_network_of(2))
     yield gated_network_of(3, "gsu", encoding="token")
+    yield from (looped_network_of(seed) for seed in range(6))
+    yield from (looped_network_of(seed, encoding="current") for seed in (7, 8))
+    yield looped_network_of(9, cells="lif")
 
 
 def words(network):
@@ -61,9 +65,10 @@ def test_a_step_of_one_value_a_channel():
         assert (answer.scores == block[k].scores).all() and answer.label == block[k].label
 
 
-@pytest.mark.parametrize("kind", ["glu", "gsu", "lif"])
+@pytest.mark.parametrize("kind", ["glu", "gsu", "lif", "looped"])
 def test_a_state_is_copied_saved_and_restored_bit_for_bit(kind, tmp_path):
-    _, network, samples = lowered(kind)
+    network = looped_network_of(3) if kind == "looped" else lowered(kind)[1]
+    samples = samples_for(network)
     session = Session(network)
     session.steps(samples[0])
     session.steps(samples[1][:, :7])
