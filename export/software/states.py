@@ -22,8 +22,11 @@ def lag(network: Network, projection: Projection) -> int:
 
 @dataclass(frozen=True)
 class States:
-    """Of B samples: ``cells``, by population; ``coming``, what earlier steps bring to the next ones,
-    (B, longest lag, H), of what has a lag: by population, receptor and whether it is currents."""
+    """Of B samples: ``cells``, by population, and ``coming``, what earlier steps bring to the next.
+
+    That is (B, longest lag, H) of what has a lag: by population, receptor and whether it is
+    currents.
+    """
 
     cells: dict[str, State]
     coming: dict[tuple[str, str, bool], FloatArray] = field(default_factory=dict)
