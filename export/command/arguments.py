@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from export.command import actions, comparing, jobs, networks, streaming
+from export.command import actions, attacking, comparing, jobs, networks, streaming
 from export.command.board import board as start_board
 from export.command.common import BACKENDS, CALIBRATION
 from export.command.process import guarded, prepare
@@ -252,6 +252,18 @@ def make_parser() -> argparse.ArgumentParser:
     )
     board(command)
     data(command)
+    outputs(command)
+
+    command = add("attack", attacking.attack, "the fewest input spikes that turn an answer")
+    network(command)
+    command.add_argument(
+        "--checkpoint", type=Path, metavar="C", required=True,
+        help="the trained model, for its gradients",
+    )
+    data(command)
+    command.add_argument(
+        "--out", type=Path, metavar="F.npz", help="write the samples as they turned out, to run"
+    )
     outputs(command)
 
     command = add("report", comparing.report, "verify, and write a page of figures")

@@ -19,13 +19,17 @@ from export.verification.comparison import (
     mismatches,
 )
 from export.verification.contract import CONTRACT, holds, verify, versions
+from export.verification.sparse_attack import Attack, AttackError, attack
 
 __all__ = [
     "BACKENDS",
     "CONTRACT",
+    "Attack",
+    "AttackError",
     "Divergence",
     "UnknownBackendError",
     "VerificationError",
+    "attack",
     "first_difference",
     "holds",
     "mismatches",

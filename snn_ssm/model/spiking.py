@@ -54,11 +54,16 @@ def _multi_gaussian(y: Tensor, slope: float) -> Tensor:
     return _DAMPING * (centre - _LOBE * lobes)
 
 
+def _shifted_gaussian(y: Tensor, slope: float) -> Tensor:
+    return _gaussian(y, 0.5 / slope, 1 / slope)
+
+
 _DERIVATIVES: dict[str, Derivative] = {
     "fast-sigmoid": _fast_sigmoid,
     "arctan": _arctan,
     "triangle": _triangle,
     "multi-gaussian": _multi_gaussian,
+    "shifted-gaussian": _shifted_gaussian,  # for attacks: snn_ssm.model.sensitivity
 }
 
 

@@ -13,6 +13,9 @@ from export.lowering.cells import NEGATIVE, at_least
 from export.samples.recording import Recording
 from export.verification.backends.kind import Options, RunBackend, UnknownBackendError
 from export.verification.contract import Runner
+from export.verification.sparse_attack import AttackError, Gradient
+from snn_ssm.checkpoint import Checkpoint, load_checkpoint
+from snn_ssm.files import pack_arrays, sha256
 
 
 def _runner(network: Network, options: Options) -> Runner:
@@ -36,8 +39,6 @@ def torch_runner(checkpoint: Path, network: Network, method: str = "steps") -> R
             f"the backend torch cannot be imported ({error}). "
             "Install it: pip install 'snn-ssm[train]'."
         ) from error
-    from snn_ssm.checkpoint import load_checkpoint
-
     trained = load_checkpoint(checkpoint)
     names = [f"layer{i}" for i in range(trained.config.model.depth)]
 
@@ -63,6 +64,29 @@ def torch_runner(checkpoint: Path, network: Network, method: str = "steps") -> R
         )
 
     return run
+
+
+def sensitivity_of(checkpoint: Checkpoint, network: Network) -> Gradient:
+    """The gradient of a trained model's margins with respect to its input, for attacks.
+
+    Raises ``UnknownBackendError`` where torch cannot be imported, :class:`AttackError` where the
+    network was not exported from this model.
+    """
+    try:
+        from snn_ssm.model.restore import load_network
+        from snn_ssm.model.sensitivity import sensitivity
+    except ImportError as error:
+        raise UnknownBackendError(
+            f"the trained model cannot be run: torch cannot be imported ({error}). "
+            "Install it: pip install 'snn-ssm[train]'."
+        ) from error
+    if network.origin.get("model_sha256") != sha256(pack_arrays(checkpoint.arrays)):
+        raise AttackError(
+            "the network was not exported from this checkpoint, whose gradients would say nothing "
+            "of it. Give the checkpoint that it was exported from."
+        )
+    trained = load_network(checkpoint)
+    return lambda samples, labels: sensitivity(trained, samples, labels).gradient
 
 
 TORCH = RunBackend("torch", _runner, frozenset({"checkpoint"}))

@@ -1,0 +1,148 @@
+"""The fewest input spikes that turn an answer: sparse flips, each checked by running the network.
+
+Of a sample of spikes, one a source and step, in rounds n = 1, 2, ...: of the flips that the
+gradient says lower the margin the 10 n strongest are tried one by one; those that do lower it are
+made. Once the answer is another, as many of the weakest are undone as leave it so. Source: Lun et
+al. 2025, arXiv 2503.03272 (sparse dynamic attack, SDA).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.description.network import FloatArray, Network
+from export.samples.inputs import as_samples
+from export.samples.readout import logits, needed_membranes
+from export.software.simulation import run
+from pynn_models.errors import SnnSsmError
+
+Samples = NDArray[np.int64]
+Gradient = Callable[[NDArray[Any], NDArray[np.int64]], FloatArray]
+
+ROUNDS = 20
+_A_ROUND = 10  # more flips that are tried in each round
+
+
+class AttackError(SnnSsmError):
+    """A network whose input has no spikes to flip."""
+
+
+@dataclass(frozen=True, eq=False)
+class Attack:
+    """What became of a sample: ``sample`` (C, L) as it turned out, ``flips`` (n, 3) of it, each a
+    channel, a step and a bit, and whether they ``turned`` the answer, to the class ``answer``."""
+
+    sample: Samples
+    flips: NDArray[np.int64]
+    turned: bool
+    answer: int
+
+
+def _check(network: Network) -> int:
+    """Bits of a channel; raises :class:`AttackError`."""
+    kind = network.source.kind
+    if kind.binary:
+        return 1
+    if kind.integers:
+        return network.source.bits
+    raise AttackError(
+        f"the input {network.source.name!r} is of the encoding {network.source.encoding!r}, which "
+        "has no spikes to flip one by one; expected bits or spikes. Export with --input bits, or "
+        "attack a network of events."
+    )
+
+
+def margins(network: Network, samples: NDArray[Any], labels: NDArray[np.int64]) -> FloatArray:
+    """``logit_label - max of the others`` in ``software``, (B,)."""
+    recording = run(network, samples, membranes=needed_membranes(network))
+    scores = logits(network, samples, recording)
+    rows = np.arange(len(labels))
+    own = scores[rows, labels]
+    scores[rows, labels] = -np.inf
+    return np.asarray(own - scores.max(axis=1))
+
+
+def flipped(sample: Samples, flips: NDArray[np.int64]) -> Samples:
+    """The sample (C, L) with the bits ``flips`` (n, 3) of its channels and steps turned."""
+    found = sample.copy()
+    for channel, step, bit in flips:
+        found[channel, step] ^= 1 << int(bit)
+    return found
+
+
+def attack(
+    network: Network, sample: NDArray[Any], label: int, gradient: Gradient, rounds: int = ROUNDS
+) -> Attack:
+    """Try to turn the answer ``label`` of a sample (C, L).
+
+    ``gradient(samples, labels)``: that of the margins with respect to the samples (B, C, L).
+    Raises :class:`AttackError`, ``InputError``.
+    """
+    bits = _check(network)
+    start = as_samples(network, np.asarray(sample)[None])[0].astype(np.int64)
+    labels = np.array([label])
+    current, margin = start, float(margins(network, start[None], labels)[0])
+    made = np.zeros((0, 3), np.int64)
+    effects = np.zeros(0)
+    for number in range(1, rounds + 1):
+        if margin < 0:
+            break
+        slopes = gradient(current[None], labels)[0]  # (C, L)
+        chosen = _strongest(current, slopes, bits, made, _A_ROUND * number)
+        if not len(chosen):
+            break
+        tried = np.stack([flipped(current, flip[None]) for flip in chosen])
+        change = margins(network, tried, labels.repeat(len(tried))) - margin
+        lower = change < 0
+        together = flipped(current, chosen[lower])
+        now = float(margins(network, together[None], labels)[0])
+        if now >= margin and lower.any():  # together they do not add up: the best of them alone
+            lower = np.arange(len(chosen)) == change.argmin()
+            together = tried[change.argmin()]
+            now = margin + float(change.min())
+        made = np.concatenate([made, chosen[lower]])
+        effects = np.concatenate([effects, change[lower]])
+        current, margin = together, now
+    if margin < 0:
+        made = _fewest(network, start, label, made[np.argsort(effects, kind="stable")])
+        current = flipped(start, made)
+    return Attack(current, made, margin < 0, _answer(network, current))
+
+
+def _answer(network: Network, sample: Samples) -> int:
+    recording = run(network, sample[None], membranes=needed_membranes(network))
+    return int(logits(network, sample[None], recording)[0].argmax())
+
+
+def _strongest(
+    sample: Samples, slopes: FloatArray, bits: int, made: NDArray[np.int64], count: int
+) -> NDArray[np.int64]:
+    """The flips (n, 3), none of those ``made``, that lower the margin most as far as slopes say."""
+    weight = 1 << np.arange(bits)
+    set_now = (sample[..., None] & weight) > 0  # (C, L, bits)
+    change = slopes[..., None] * np.where(set_now, -weight, weight)
+    change[tuple(made.T)] = 0
+    order = np.argsort(change, axis=None, kind="stable")[:count]
+    order = order[change.ravel()[order] < 0]
+    return np.stack(np.unravel_index(order, change.shape), axis=1)
+
+
+def _fewest(
+    network: Network, start: Samples, label: int, made: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The shortest beginning of the flips ``made``, strongest first, found by halves, that turns
+    the answer."""
+    low, high = 0, len(made)  # low does not turn it, high does
+    while high - low > 1:
+        middle = (low + high) // 2
+        tried = flipped(start, made[:middle])[None]
+        if margins(network, tried, np.array([label]))[0] < 0:
+            high = middle
+        else:
+            low = middle
+    return made[:high]
