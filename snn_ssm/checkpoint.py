@@ -26,6 +26,9 @@ name                                  shape            meaning
 ``blocks.i.mixing.bias``              (H,), (2H,)      as the rows of the weight
 ``blocks.i.mixing.gate_weight``       (H, H)           ``gsu`` of two matrices only: (to, from)
 ``blocks.i.mixing.norm.*``            as the norm      ``gsu`` only, the kind that ``gsu_norm`` says
+``blocks.i.mixing.delays.position``   (H, H), (H,)     p, (to, from) or an axon; with ``delays`` D
+``blocks.i.recurrent.weight``         (H, H)           (to, from); with ``recurrent`` only
+``blocks.i.recurrent.delays.*``       as the mixing's  with ``recurrent_delays`` D only
 ``decoder.weight``, ``.bias``         (K, F), (K,)     logits from the pooled residual stream
 ====================================  ===============  ============================================
 
@@ -36,6 +39,10 @@ Channel h has the modes of set ``h mod S``. The mixings, of a layer's output s a
 - ``gsu``: ``o = GELU(norm((W s + b) * (T(G) y)))``, ``T(G) = (G > t) - (G < -t)`` with
   ``t = 0.15 max|G|`` in float64; G is ``gate_weight``, and W where there is none. The GELU is the
   exact one.
+
+With ``delays`` D spikes are mixed late, ``o_h[t] = sum_j W_hj s_j[t - d_hj] + b_h``, with
+``d = rint(D / (1 + exp(-p)))`` in float64 and half to even. A ``recurrent`` layer's input is
+``u_h[t] + sum_j R_hj s_j[t - 1 - d_hj]``, R its weight, and d of its own positions, or 0.
 
 Cells other than ``native`` have fewer arrays. ``stock``: of ``ssm`` only ``a`` (H,),
 ``log(n / 2^15)`` of the decay ``exp(-clip(rint(n), 66, 2^18) / 2^15)``; encoder and mixing have no
@@ -128,6 +135,13 @@ def _block_shapes(prefix: str, model: ModelConfig) -> Shapes:
         shapes |= norm_shapes(f"{prefix}.membrane_norm", "batch", h)
     if model.activation == "ternary-constant":
         shapes[f"{prefix}.log_threshold"] = (h,)
+    each = (h, h) if model.delay_per == "synapse" else (h,)
+    if model.recurrent:
+        shapes[f"{prefix}.recurrent.weight"] = (h, h)
+    if model.recurrent_delays:
+        shapes[f"{prefix}.recurrent.delays.position"] = each
+    if model.delays:
+        shapes[f"{prefix}.mixing.delays.position"] = each
     return shapes | MIXINGS[model.mixing].shapes(f"{prefix}.mixing", model)
 
 

@@ -33,6 +33,8 @@ SPIKING = ("heaviside", "integer", "bernoulli", "ternary-constant")  # bernoulli
 ACTIVATIONS = (*SPIKES, "sigmoid", "tanh", "hard-sigmoid", "relu", "gelu", "identity")
 SURROGATES = ("fast-sigmoid", "arctan", "triangle", "multi-gaussian")
 POOLINGS = ("mean", "last")
+DELAYS_PER = ("synapse", "axon")
+_LONGEST_DELAY = 1000  # steps: each is a tap of a convolution
 PRECISIONS = ("float32", "bf16")
 _LARGEST = 2**16  # of sizes: more is a slip of the hand, which torch would answer without a name
 _LONGEST = 2**24  # of steps: a quarter of an hour of sound
@@ -118,6 +120,10 @@ class ModelConfig:
     ``quantise_decays``: train with modes rounded to what SpiNNaker can represent;
     ``weight_bits``: train mixing weights rounded to signed integers of so many bits, a scale a
     matrix; 0: not rounded.
+    ``recurrent``: a layer's spikes reach the layer itself a step later, through a matrix of its
+    own. ``delays``: mixing is delayed by up to so many steps, which are learned, one a synapse or
+    one a neuron that sends (``delay_per``: ``synapse`` or ``axon``); ``recurrent_delays``: the
+    same of what is recurrent, besides its one step; 0: not.
     """
 
     architecture: str = "state-space"
@@ -152,6 +158,10 @@ class ModelConfig:
     pooling: str = "mean"
     quantise_decays: bool = False
     weight_bits: int = 0
+    recurrent: bool = False
+    delays: int = 0
+    recurrent_delays: int = 0
+    delay_per: str = "synapse"
 
     def __post_init__(self) -> None:
         for key in ("inputs", "classes", "channels", "depth", "modes", "heads"):
@@ -185,7 +195,30 @@ class ModelConfig:
                  self.n_ssm, f"0, or a divisor of model.channels = {self.channels}")
         _require(self.weight_bits == 0 or 2 <= self.weight_bits <= 16, "model.weight_bits",
                  self.weight_bits, "0, or 2 to 16 bits")
+        _one_of("model.delay_per", self.delay_per, DELAYS_PER)
+        for key in ("delays", "recurrent_delays"):
+            value = getattr(self, key)
+            _require(0 <= value <= _LONGEST_DELAY, f"model.{key}", value,
+                     f"0 to {_LONGEST_DELAY} steps")
         self._check_combinations()
+        self._check_wiring()
+
+    def _check_wiring(self) -> None:
+        """Loops and delays need steps that follow each other, and one matrix to delay."""
+        with_loop = "with recurrent = true"
+        if self.recurrent:
+            _one_of("model.architecture", self.architecture, ["state-space"])
+            _require(not self.bidirectional, "model.bidirectional", True, f"false {with_loop}")
+            _require(not self.membrane_norm, "model.membrane_norm", True, f"false {with_loop}")
+            _require(self.cells != "stock", "model.cells", self.cells,
+                     f"'native' or 'lif' {with_loop}")
+        else:
+            _require(self.recurrent_delays == 0, "model.recurrent_delays", self.recurrent_delays,
+                     "0 with recurrent = false")
+        if self.delays:
+            _one_of("model.architecture", self.architecture, ["state-space"])
+            _require(self.mixing == "linear", "model.mixing", self.mixing,
+                     "'linear' with delays > 0")
 
     def _check_combinations(self) -> None:
         fixed: Mapping[str, object] = {}
@@ -219,10 +252,11 @@ class TrainingConfig:
     bfloat16. ``rate_penalty`` times the mean over layers of ``max(0, spike rate - rate_target)^2``
     is added to the loss. ``class_weights``: what the loss of a sample of each class is multiplied
     by; empty: 1 for all. ``sparsity``: the share of each mixing matrix that is pruned to 0 over the
-    first half of training. ``gradient_noise``: the standard deviation, at the first step, of what
-    is added to gradients. Of cells with a reset, ``through_time = false`` lets no gradient go from
-    a step to the one before, and ``gradient_steps`` gives one to so many steps of a batch, drawn at
-    random (0: all): SLTT and SLTT-K.
+    first half of training, in which learned delays settle, too. ``gradient_noise``: the standard
+    deviation, at the first step, of what is added to gradients. Of cells with a reset and of
+    recurrent layers, ``through_time = false`` lets no gradient go from a step to the one before,
+    and ``gradient_steps`` gives one to so many steps of a batch, drawn at random (0: all): SLTT and
+    SLTT-K.
     """
 
     epochs: int = 20
@@ -282,8 +316,8 @@ class Config:
         count = len(self.training.class_weights)
         _require(count in (0, self.model.classes), "training.class_weights", f"{count} weights",
                  f"none, or one for each of model.classes = {self.model.classes}")
-        if self.model.cells != "lif":
-            whole = "with cells that have no reset"
+        if self.model.cells != "lif" and not self.model.recurrent:
+            whole = "with cells that have no reset, and recurrent = false"
             _require(self.training.through_time, "training.through_time", False, f"true {whole}")
             _require(not self.training.gradient_steps, "training.gradient_steps",
                      self.training.gradient_steps, f"0 {whole}")

@@ -50,6 +50,10 @@ _MODEL = {
     "dropout": "share of values dropped in training",
     "pooling": "what the decoder reads of all steps: " + " or ".join(keys.POOLINGS),
     "quantise_decays": "train with modes that SpiNNaker represents",
+    "recurrent": "a layer's spikes reach itself a step later",
+    "delays": "largest delay of the mixing in steps, learned; 0: none",
+    "recurrent_delays": "the same of recurrent spikes, besides their one step",
+    "delay_per": "learned delays: one a " + " or one an ".join(keys.DELAYS_PER),
     "weight_bits": "train with mixing weights of so many bits, 2 to 16; 0: not rounded",
 }
 _TRAINING = {

@@ -45,6 +45,7 @@ from snn_ssm.kinds.bounds import (
     bias_of,
     least_of,
     norm_of,
+    weighted_sum,
 )
 from snn_ssm.kinds.cells import CELLS, LEAKY_THRESHOLD
 from snn_ssm.kinds.mixings import MIXINGS
@@ -83,6 +84,8 @@ def levels(checkpoint: Checkpoint) -> tuple[Level, ...]:
         for i in range(model.depth):
             norm = f"blocks.{i}.norm"
             u = stream.normed(*norm_of(arrays, norm)) if normed and model.prenorm else stream
+            if model.recurrent:
+                u = u.plus(weighted_sum(arrays, f"blocks.{i}.recurrent", model))
             level = CELLS[model.cells].level(arrays, i, model, u, steps)
             margin = np.where(np.isfinite(level.margin), level.margin, 0.0)
             found.append(replace(level, margin=margin))

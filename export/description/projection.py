@@ -7,7 +7,7 @@ Each is checked by itself when made; what holds between it and its ends is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -138,6 +138,19 @@ class Projection:
     def _existing(self) -> IntArray:
         delays = np.asarray(self.delay)
         return delays.ravel() if self.mask is None else delays[self.mask]
+
+    def by_lag(self, lead: int, values: NDArray[Any]) -> list[tuple[int, NDArray[Any]]]:
+        """Each lag, and of ``values`` (pre, post) those of its synapses, 0 elsewhere.
+
+        ``lead``: the delay of lag 0.
+        """
+        if isinstance(self.delay, int):
+            return [(self.delay - lead, values)]
+        delays = self.delay
+        return [
+            (int(delay) - lead, np.where(delays == delay, values, np.zeros_like(values)))
+            for delay in np.unique(self._existing())
+        ]
 
     def synapses(self) -> Synapses:
         """The synapses that exist, one by one."""

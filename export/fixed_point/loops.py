@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from export.description.network import INPUT_RECEPTOR, Network, Population, Projection
 from export.fixed_point.plan import Arriving, Plan, Stepped
-from export.fixed_point.stepping import arrivals, by_lag
+from export.fixed_point.stepping import arrivals
 from export.software.order import chunk
 from pynn_models.spinnaker.buffers import add_weighted, limited
 from pynn_models.spinnaker.synapses import RING_MAX, ring_sum
@@ -68,8 +68,9 @@ def _parts(
     network: Network, projection: Projection, plan: Plan
 ) -> list[list[tuple[int, NDArray[np.int64]]]]:
     """By sign: each lag, and the stored weights of it."""
+    lead = network.lead(projection)
     return [
-        [(lag, weights.astype(np.int64)) for lag, weights in by_lag(network, projection, stored)]
+        [(lag, weights.astype(np.int64)) for lag, weights in projection.by_lag(lead, stored)]
         for stored in plan.stored(projection)
     ]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from export.description.network import INPUT_RECEPTOR, Network, Population, Projection
+from export.description.network import INPUT_RECEPTOR, Network, Population
 from export.fixed_point.plan import Arriving, Plan, Stepped
 from pynn_models.spinnaker import Arrival, ring_buffer
 from pynn_models.spinnaker.native_parameters import Int32Array
@@ -46,20 +46,6 @@ class Sent:
             self.membranes[name] = np.concatenate(sent)
 
 
-def by_lag(
-    network: Network, projection: Projection, stored: UInt16Array
-) -> list[tuple[int, UInt16Array]]:
-    """The stored weights (pre, post) of each lag, and 0 for those of others."""
-    lead = network.lead(projection)
-    if isinstance(projection.delay, int):
-        return [(projection.delay - lead, stored)]
-    delays = projection.delay
-    return [
-        (int(delay) - lead, np.where(delays == delay, stored, 0).astype(np.uint16))
-        for delay in np.unique(projection.synapses().delays)
-    ]
-
-
 def arrivals(
     network: Network, population: Population, plan: Plan, receptor: str, spikes: Spikes
 ) -> tuple[list[Arrival], list[Arrival]]:
@@ -71,7 +57,7 @@ def arrivals(
         for found, stored in zip(both, plan.stored(projection), strict=True):
             found += [
                 Arrival(spikes[projection.source], part, lag)
-                for lag, part in by_lag(network, projection, stored)
+                for lag, part in projection.by_lag(network.lead(projection), stored)
             ]
     constant = plan.constant() if receptor == INPUT_RECEPTOR else None
     if constant is not None:

@@ -4,26 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from export.description.network import INPUT_RECEPTOR, FloatArray, Projection, Source
+from export.description.network import (
+    INPUT_RECEPTOR,
+    FloatArray,
+    Projection,
+    Source,
+)
 
 _MANTISSA = 52
 _LEAST = -1074  # exponent of the smallest float64
 _CLASS = 30  # bits by which magnitudes of one class may differ
 
 
+class Tap(NamedTuple):
+    """What a source sent ``lag`` steps ago."""
+
+    source: str
+    lag: int = 0
+
+
 @dataclass(frozen=True, eq=False)
 class Affine:
-    """``sum_source M_source s_source + constant``: ``M`` (H, size of the source), (H,).
+    """``sum_tap M_tap s_source[k - lag] + constant``: ``M`` (H, size of the source), (H,).
 
     The input counts with one coefficient a channel, (H, C), or a symbol; :func:`on_grid` gives each
     spike source its own.
     """
 
-    matrices: Mapping[str, FloatArray]
+    matrices: Mapping[Tap, FloatArray]
     constant: FloatArray
 
     def scaled(self, scale: FloatArray, shift: FloatArray | float = 0.0) -> Affine:
@@ -37,7 +50,7 @@ class Affine:
         return Affine(matrices, weight @ self.constant + bias)
 
     def plus(self, other: Affine) -> Affine:
-        """``self + other``, for an ``other`` of sources that have no part in ``self`` yet."""
+        """``self + other``, for an ``other`` of taps that have no part in ``self`` yet."""
         return Affine({**self.matrices, **other.matrices}, self.constant + other.constant)
 
 
@@ -54,9 +67,9 @@ def _most(name: str, source: Source) -> float:
 def _largest_sum(form: Affine, source: Source) -> FloatArray:
     """Of what is on a grid, the largest sum of magnitudes that a step can bring, (H,)."""
     bound = np.abs(form.constant)
-    for name, matrix in form.matrices.items():
+    for tap, matrix in form.matrices.items():
         largest = np.abs(matrix)
-        if name != source.name:
+        if tap.source != source.name:
             bound = bound + largest.sum(axis=1)
         elif not is_real(source):
             bound = bound + source.kind.reach(source, source.kind.expand(source, largest))
@@ -97,12 +110,11 @@ def on_grid(form: Affine, source: Source, terms: float = 1) -> Affine:
     """
     top = _exponent(_largest_sum(form, source) * terms)
     matrices = {
-        name: _rounded(m, top, _most(name, source)) for name, m in form.matrices.items()
+        tap: _rounded(m, top, _most(tap.source, source)) for tap, m in form.matrices.items()
     }
-    if is_real(source) and source.name in matrices:
-        matrices[source.name] = form.matrices[source.name]
-    if source.name in matrices:
-        matrices[source.name] = source.kind.expand(source, matrices[source.name])
+    for tap in [tap for tap in matrices if tap.source == source.name]:
+        given = form.matrices[tap] if is_real(source) else matrices[tap]
+        matrices[tap] = source.kind.expand(source, given)
     return Affine(matrices, _rounded(form.constant[:, None], top, 1.0)[:, 0])
 
 
@@ -113,8 +125,30 @@ def projections(
     receptor: str = INPUT_RECEPTOR,
     graded: bool = False,
 ) -> list[Projection]:
-    """One projection a source of the form onto a receptor of ``target``; its constant is left."""
-    return [
-        Projection(name, target, matrix.T, latency[target] - latency[name], receptor, graded)
-        for name, matrix in form.matrices.items()
-    ]
+    """The projections of a form's sources onto a receptor of ``target``; its constant is left.
+
+    One a source, whose synapses each have a delay of their own where no pair of neurons has two
+    taps, else one a tap. Those from a population at least half of whose weights are exactly 0
+    (pruned ones, most taps) are kept synapse by synapse, without the zeros; graded ones and those
+    from the input are not.
+    """
+    found: list[Projection] = []
+    for name in dict.fromkeys(tap.source for tap in form.matrices):
+        taps = {tap.lag: m.T for tap, m in form.matrices.items() if tap.source == name}
+        lead, whole = latency[target] - latency[name], graded or latency[name] == 0
+        for delay, weights in _merged(taps):
+            zeros = weights == 0
+            sparse = not whole and 2 * int(zeros.sum()) >= zeros.size and not bool(zeros.all())
+            mask = ~zeros if sparse or not isinstance(delay, int) else None
+            late = lead + delay
+            found.append(Projection(name, target, weights, late, receptor, graded, mask))
+    return found
+
+
+def _merged(taps: Mapping[int, FloatArray]) -> list[tuple[int | NDArray[np.int64], FloatArray]]:
+    """Lags and weights (pre, post) of each projection: one of all taps if they do not overlap."""
+    stacked, lags = np.stack(list(taps.values())), np.array(list(taps))
+    present = stacked != 0  # (taps, pre, post)
+    if len(lags) > 1 and present.any() and not bool((present.sum(axis=0) > 1).any()):
+        return [((present * lags[:, None, None]).sum(axis=0), stacked.sum(axis=0))]
+    return [(lag, weights) for lag, weights in taps.items() if len(taps) == 1 or weights.any()]

@@ -43,12 +43,16 @@ def first_bad(array: NDArray[Any], good: NDArray[np.bool_]) -> tuple[list[int], 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """Layer ``index`` of a model: its part of the checkpoint's arrays, and where it spikes."""
+    """Layer ``index`` of a model: its part of the checkpoint's arrays, and where it spikes.
+
+    ``own``: what its own spikes of earlier steps bring to its input, behind the norm.
+    """
 
     arrays: Arrays
     model: ModelConfig
     index: int
     level: Level
+    own: Stream | None = None
 
     @property
     def name(self) -> str:
@@ -76,8 +80,9 @@ class Layer:
         return batch_norm(self.arrays, f"{self.where}.membrane_norm") or (one, 0 * one)
 
     def before(self, stream: Stream) -> Stream:
-        """The layer's input, with pre-norm ``norm(stream)``."""
-        return stream.scaled(*self.norm) if self.norm and self.model.prenorm else stream
+        """The layer's input, with pre-norm ``norm(stream)``, and what it sends to itself."""
+        u = stream.scaled(*self.norm) if self.norm and self.model.prenorm else stream
+        return u if self.own is None else u.plus(self.own)
 
     def after(self, stream: Stream) -> Stream:
         """The stream behind it once its output is added, with post-norm ``norm(stream)``."""

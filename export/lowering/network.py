@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from export.description.network import (
     FloatArray,
@@ -27,13 +27,14 @@ from export.description.network import (
     Source,
 )
 from export.description.readouts import POOLINGS
-from export.lowering.affine import Affine, on_grid, projections
+from export.lowering.affine import Affine, Tap, on_grid, projections
 from export.lowering.cells import CELLS, Lowered, Setting, populations
 from export.lowering.cells.memoryless import memoryless
 from export.lowering.errors import LoweringError
 from export.lowering.layer import Arrays, Layer, dense
 from export.lowering.lowerable import INPUT, check_lowers, input_source
 from export.lowering.mixing import MIXINGS
+from export.lowering.mixing.weights import recurrent
 from export.lowering.stream import Stream
 from pynn_models.cells import LeakyCell, StateSpaceCell
 from snn_ssm.checkpoint import Checkpoint, check_arrays
@@ -73,7 +74,7 @@ def _encoded(arrays: Arrays, model: ModelConfig) -> Stream:
     """The stream before the first layer: one coefficient a channel, or a symbol."""
     weight, bias = dense(arrays, "encoder", model.channels)
     matrix = weight.T if model.encoder == "embedding" else weight * model.input_scale  # (H, C)
-    return Stream(Affine({INPUT: matrix}, bias))
+    return Stream(Affine({Tap(INPUT): matrix}, bias))
 
 
 def _layers(checkpoint: Checkpoint) -> list[Layer]:
@@ -88,7 +89,8 @@ def _lowered(
     """Every layer's populations, and the stream behind the last one."""
     found = []
     for layer in layers:
-        found.append(CELLS[layer.model.cells](layer, stream, setting))
+        looped = replace(layer, own=recurrent(layer)) if layer.model.recurrent else layer
+        found.append(CELLS[layer.model.cells](looped, stream, setting))
         stream = layer.after(stream.plus(MIXINGS[layer.model.mixing](layer)))
     return found, stream
 
@@ -102,7 +104,7 @@ def _add_readout(
     if stream.branches:
         stream = stream.on_grid(source)
         parts.add(STREAM, memoryless(stream.affine.constant, stream.cell_branches()), stream)
-        logits = Affine({STREAM: weight}, bias)
+        logits = Affine({Tap(STREAM): weight}, bias)
     else:
         logits = on_grid(stream.affine.mapped(weight, bias), source, pooling.terms(steps))
     cell = pooling.accumulator(logits.constant)
@@ -122,6 +124,7 @@ def lower(
     """The network of a checkpoint::
 
         u_l = E_l p + sum_{i<l} M_{l,i} s_i + beta_l                          linear mixing
+              + R_l s_l[k - 1]                                                if recurrent
         u_l = E_l p + sum_{i<l} scale_{l,i} v_i sigmoid(g_i) + beta_l         GLU
         u_l = E_l p + sum_{i<l} scale_{l,i} GELU(n_i v_i g_i + t_i) + beta_l  GSU
 
@@ -132,7 +135,8 @@ def lower(
     for real values ``current``); ``timestep`` in ms; ``delay``: steps a layer (the simulator's
     minimum). Layer l has latency (l + 1) delay. A layer of ternary spikes is two populations: the
     second, ``..._negative``, spikes where the membrane is below minus the threshold. One of integer
-    spikes up to D is D populations: ``..._n`` spikes where there are n or more.
+    spikes up to D is D populations: ``..._n`` spikes where there are n or more. A learned delay is
+    the lag of its synapses; of what is recurrent, one step is added.
     Raises :class:`LoweringError` for a model that does not lower, ``NetworkError`` for an
     impossible timestep or encoding, ``CheckpointError`` for arrays that do not fit.
     Source: arXiv 2401.00955, section 2, with the batch norms folded.

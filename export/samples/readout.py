@@ -25,7 +25,7 @@ def needed_membranes(network: Network) -> list[str]:
 def logits(
     network: Network, samples: NDArray[Any], recording: Recording, *, steps: int | None = None
 ) -> FloatArray:
-    """``mean_k(sum_i s_i[k] R_i) + r`` (mean pooling), or the same at the last step: (B, K).
+    """``mean_k(sum_i s_i[k - lag_i] R_i) + r`` (mean pooling), or that of the last step: (B, K).
 
     ``steps``: of the first so many steps of each sample, as if these were all; None: of all.
 
@@ -39,9 +39,20 @@ def logits(
     emitted = {network.source.name: encode(network, samples), **recording.spikes}
     total = np.zeros((len(samples), network.population(network.readout.population).size))
     for projection in network.incoming(network.readout.population):
-        total += pooling.pooled(emitted[projection.source][:, :steps]) @ projection.weights
+        sent = emitted[projection.source][:, :steps]
+        for lag, weights in projection.by_lag(network.lead(projection), projection.weights):
+            total += pooling.pooled(_later(sent, lag)) @ weights
     bias = network.population(network.readout.population).cell.bias
     return total / pooling.terms(steps or network.steps) + bias
+
+
+def _later(sent: NDArray[Any], lag: int) -> NDArray[Any]:
+    """``s[k - lag]`` of what is sent, (B, L, size); 0 before the first step."""
+    if lag == 0:
+        return sent
+    late = np.zeros_like(sent)
+    late[:, lag:] = sent[:, :-lag]
+    return late
 
 
 def accumulated_logits(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch.nn import functional
 from snn_ssm.config import ModelConfig
 from snn_ssm.kinds import CELLS
 from snn_ssm.model import lif, spiking
+from snn_ssm.model.delays import Recurrent
 from snn_ssm.model.layers import Layer
 from snn_ssm.model.loading import load
 from snn_ssm.model.mixing import make_mixing
@@ -27,10 +29,18 @@ _CONTINUOUS = {
 _FIRST_DELTA = 0.5  # about 0.15 of the largest of a few hundred membranes of unit variance
 
 
-class Block(nn.Module):
-    """Pre-norm: ``h + D(W s(y(norm(h))))``; post-norm: ``norm(h + D(W s(y(h))))``.
+def detached(state: Tensor | tuple[Tensor, ...]) -> Any:
+    """A layer's state, of one or several parts, without its gradient."""
+    if isinstance(state, Tensor):
+        return state.detach()
+    return type(state)(*(part.detach() for part in state))
 
-    y is the layer, s the activation, W the mixing (which may read the membrane too) and D dropout.
+
+class Block(nn.Module):
+    """Pre-norm: ``h + D(W s(y(norm(h) + r)))``; post-norm: ``norm(h + D(W s(y(h + r))))``.
+
+    y is the layer, s the activation, W the mixing (which may read the membrane too), D dropout, and
+    r what the layer's spikes of earlier steps bring, ``R s[t - 1]`` if ``recurrent``, else 0.
     With stock cells, which have no constant current through their mode:
     ``h + D(W s(norm(y(h))))``, W without a bias. With ``membrane_norm`` the membrane is a batch
     norm of the layer's y. The activations on a membrane y:
@@ -59,7 +69,11 @@ class Block(nn.Module):
             first = torch.full((config.channels,), math.log(_FIRST_DELTA))
             self.log_threshold = nn.Parameter(first)
         self.mixing = make_mixing(config)
+        self.recurrent = Recurrent(config) if config.recurrent else None
+        self.delays = config.delays
         self.dropout = nn.Dropout1d(config.dropout)
+        self.through_time = True
+        self.gradient_steps: Tensor | None = None  # all
 
     def before(self, h: Tensor) -> Tensor:
         """The layer's input u from the residual stream h, (B, H, L)."""
@@ -100,7 +114,34 @@ class Block(nn.Module):
             y = y - self.theta
         return spiking.heaviside(y, self.surrogate, self.slope)
 
-    def after(self, h: Tensor, y: Tensor, s: Tensor) -> Tensor:
-        """The residual stream after the layer of membrane y and output s, (B, H, L)."""
-        h = h + self.dropout(self.mixing(y, s))
+    def loop(self, u: Tensor, recurrent: Recurrent) -> tuple[Tensor, Tensor]:
+        """Membrane and output of a recurrent layer, a step after the other, (B, H, L) each.
+
+        The gradient goes through time, unless ``through_time`` is false; with ``gradient_steps``
+        the outputs of other steps have none. Both are set by training
+        (:func:`snn_ssm.training.methods.cut_time`).
+        """
+        recurrence, product = self.ssm.recurrence(), recurrent.product()
+        x, past = recurrence.initial(u), u.new_zeros(*u.shape[:2], recurrent.memory)
+        kept = None if self.gradient_steps is None else set(self.gradient_steps.tolist())
+        membranes, outputs = [], []
+        for k in range(u.shape[-1]):
+            if not self.through_time:
+                x, past = detached(x), past.detach()
+            x, y = recurrence.step(x, u[..., k] + product(past))
+            y = self.membrane(y[..., None])  # (B, H, 1)
+            if kept is not None and k not in kept:
+                y = y.detach()
+            s = self.activate(y)
+            past = torch.cat([past[..., 1:], s], dim=-1)
+            membranes.append(y)
+            outputs.append(s)
+        return torch.cat(membranes, -1), torch.cat(outputs, -1)
+
+    def after(self, h: Tensor, y: Tensor, s: Tensor, before: Tensor | None = None) -> Tensor:
+        """The residual stream after the layer of membrane y and output s, (B, H, L).
+
+        ``before`` (B, H, delays): of a layer whose mixing is delayed, s of the steps before these.
+        """
+        h = h + self.dropout(self.mixing(y, s, before) if self.delays else self.mixing(y, s))
         return h if self.prenorm or self.stock else self.norm(h)

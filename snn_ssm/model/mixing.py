@@ -17,6 +17,7 @@ from torch.nn import functional
 from snn_ssm.config import ModelConfig
 from snn_ssm.kinds import MIXINGS
 from snn_ssm.model import operators
+from snn_ssm.model.delays import Delays, delayed
 from snn_ssm.model.layout import from_rows, rows
 from snn_ssm.model.loading import load
 from snn_ssm.model.norms import make_norm
@@ -69,8 +70,8 @@ def multiply(weight: Tensor, x: Tensor, bias: Tensor | None = None) -> Tensor:
 class LinearMixing(nn.Module):
     """``o[t] = W s[t] + b`` (with stock cells: ``W s[t]``).
 
-    ``weight`` (H, H), ``bias`` (H,). Source: Stan & Rhodes, arXiv 2401.00955, section 2, without
-    its gate.
+    With ``delays`` ``o_h[t] = sum_j W_hj s_j[t - d_hj] + b_h``. ``weight`` (H, H), ``bias`` (H,).
+    Source: Stan & Rhodes, arXiv 2401.00955, section 2, without its gate.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -80,9 +81,15 @@ class LinearMixing(nn.Module):
         self.weight = nn.Parameter(_uniform(h, h, h))
         drawn = _uniform(h, h)
         self.bias = nn.Parameter(drawn) if config.cells != "stock" else None
+        self.delays = Delays(config, config.delays) if config.delays else None
 
-    def forward(self, y: Tensor, s: Tensor) -> Tensor:
-        return multiply(quantise_weights(self.weight, self.bits), s, self.bias)  # (B, H, L)
+    def forward(self, y: Tensor, s: Tensor, before: Tensor | None = None) -> Tensor:
+        """``before`` (B, H, delays): s of the steps before these; None: there was nothing."""
+        weight = quantise_weights(self.weight, self.bits)
+        if self.delays is None:
+            return multiply(weight, s, self.bias)  # (B, H, L)
+        o = delayed(weight, s, self.delays, before)
+        return o if self.bias is None else o + self.bias[:, None]
 
 
 class GluMixing(nn.Module):

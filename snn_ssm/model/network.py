@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from snn_ssm.config import ModelConfig
 from snn_ssm.model.block import Block
@@ -34,8 +35,12 @@ class Network(SequenceModel):
         h = self.encode(p)  # (B, H, L)
         membranes, outputs = [], []
         for block in self.blocks:
-            y = block.membrane(apply(block, block.before(h)))  # (B, H, L)
-            s = block.activate(y)
+            u = block.before(h)  # (B, H, L)
+            if block.recurrent is not None:
+                y, s = block.loop(u, block.recurrent)
+            else:
+                y = block.membrane(apply(block, u))
+                s = block.activate(y)
             h = block.after(h, y, s)
             membranes.append(y)
             outputs.append(s)
@@ -58,19 +63,29 @@ class Network(SequenceModel):
         shape = encoded.shape
         membranes = [encoded.new_empty(shape) for _ in blocks]
         outputs = [encoded.new_empty(shape) for _ in blocks]
+        products = [block.recurrent and block.recurrent.product() for block in blocks]
         stream = torch.empty_like(encoded)
         for k in range(shape[-1]):
             h = encoded[..., k : k + 1]  # (B, H, 1)
             for i, block in enumerate(blocks):
                 u = block.before(h)[..., 0]  # (B, H)
+                product = products[i]
+                if block.recurrent is not None and product is not None:
+                    u = u + product(_last(outputs[i], k, block.recurrent.memory))
                 states[i], y = recurrences[i].step(states[i], u)
                 y = block.membrane(y[..., None])  # (B, H, 1)
                 s = block.activate(y, above[i])
-                h = block.after(h, y, s)
+                h = block.after(h, y, s, _last(outputs[i], k, block.delays))
                 membranes[i][..., k : k + 1] = y
                 outputs[i][..., k : k + 1] = s
             stream[..., k : k + 1] = h
         return Output(self.pool(stream), membranes, outputs)
+
+
+def _last(outputs: Tensor, k: int, count: int) -> Tensor:
+    """The outputs of the ``count`` steps before step k, (B, H, count); 0 before the first."""
+    found = outputs[..., max(k - count, 0) : k]
+    return functional.pad(found, (count - found.shape[-1], 0))
 
 
 def build_network(config: ModelConfig, seed: int = 0) -> Network | Transformer:

@@ -16,6 +16,7 @@ from snn_ssm.tasks.base import (
     order,
     read_samples,
 )
+from snn_ssm.tasks.bits import N_DMS, N_PARITY
 from snn_ssm.tasks.image import IMAGE
 from snn_ssm.tasks.listops import LISTOPS
 from snn_ssm.tasks.mitbih import MITBIH
@@ -25,8 +26,9 @@ from snn_ssm.tasks.retrieval import RETRIEVAL
 from snn_ssm.tasks.text import TEXT
 
 TASKS: Registry[Task] = Registry(
-    "task", SMNIST, PSMNIST, IMAGE, LISTOPS, TEXT, RETRIEVAL, PATHFINDER, PATH_X, MITBIH
-)
+    "task", SMNIST, PSMNIST, IMAGE, LISTOPS, TEXT, RETRIEVAL, PATHFINDER, PATH_X, MITBIH, N_PARITY,
+    N_DMS,
+)  # fmt: skip
 
 
 def get_task(name: str) -> Task:

@@ -40,7 +40,7 @@ from snn_ssm.training.compilation import compiled
 from snn_ssm.training.distributed import World, join, share_norms
 from snn_ssm.training.evaluation import evaluate, report, settle_norms
 from snn_ssm.training.interruption import Interruption
-from snn_ssm.training.methods import add_noise, cut_time, prune, restride, sparsity_at
+from snn_ssm.training.methods import add_noise, cut_time, narrow, prune, restride, sparsity_at
 from snn_ssm.training.optimisation import (
     check_penalty,
     parameter_groups,
@@ -194,6 +194,7 @@ class Run:
         for group in self.optimiser.param_groups:
             group["lr"] = group["peak"] * factor
         cut_time(self.network, training, p.shape[-1])
+        narrow(self.network, number, total)
         out = self.forward(p)
         objective = self.objective(out.logits, label, out.outputs, count)
         hits = (out.logits.argmax(-1) == label).sum()

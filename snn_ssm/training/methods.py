@@ -9,10 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from snn_ssm.config import TaskConfig, TrainingConfig
+from snn_ssm.model.block import Block
+from snn_ssm.model.delays import Delays, width_at
 from snn_ssm.model.lif import LifLayer
 from snn_ssm.model.sequence import SequenceModel
 
 _PRUNED_BY = 0.5  # share of all steps after which the target sparsity is reached and held
+_SETTLED_BY = 0.5  # the same of the delays' width
 _NOISE_DECAY = 0.275  # of the standard deviation: half of the variance's 0.55
 _MATRICES = ("weight", "gate_weight")
 
@@ -60,7 +63,7 @@ def add_noise(network: nn.Module, deviation: float, seed: int, step: int) -> Non
 
 
 def cut_time(network: SequenceModel, training: TrainingConfig, length: int) -> None:
-    """Have cells with a reset take their gradients as the configuration says, in this step.
+    """Have cells with a reset, and recurrent layers, take their gradients as configured.
 
     ``through_time = false``: a step's gradient does not go to the step before (SLTT).
     ``gradient_steps`` K: only K steps, drawn anew for each batch, have one (SLTT-K).
@@ -71,9 +74,16 @@ def cut_time(network: SequenceModel, training: TrainingConfig, length: int) -> N
     count = min(training.gradient_steps, length)
     drawn = torch.randperm(length)[:count] if count else None
     for module in network.modules():
-        if isinstance(module, LifLayer):
+        if isinstance(module, LifLayer | Block):
             module.through_time = training.through_time
             module.gradient_steps = drawn
+
+
+def narrow(network: nn.Module, step: int, total: int) -> None:
+    """Set the width of learned delays: :func:`width_at` of the first half of training."""
+    for module in network.modules():
+        if isinstance(module, Delays):
+            module.width = width_at(module.largest, step / max(1.0, _SETTLED_BY * total))
 
 
 @torch.no_grad()

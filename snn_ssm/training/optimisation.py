@@ -12,6 +12,7 @@ from pynn_models.errors import SnnSsmError
 from snn_ssm.config import SPIKES, ModelConfig, TrainingConfig
 
 MODE_PARAMETERS = ("a", "omega", "log_dt", "b")
+_UNDECAYED = ("bias", "d", "log_threshold", "position")
 _UNSIGNED = ("heaviside", "integer", "bernoulli")
 
 
@@ -31,7 +32,8 @@ def rate_factor(step: int, total: int, warmup: float) -> float:
 
 
 def parameter_groups(network: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
-    """Three groups: modes (smaller rate, no decay), norms, biases, thresholds (no decay), rest.
+    """Three groups: modes (smaller rate, no decay); norms, biases, thresholds, delays (no decay);
+    the rest.
 
     Each group carries its peak rate as ``peak``.
     """
@@ -40,7 +42,7 @@ def parameter_groups(network: nn.Module, config: TrainingConfig) -> list[dict[st
         leaf = name.rsplit(".", 1)[-1]
         if ".ssm." in name and leaf in MODE_PARAMETERS:
             modes.append(parameter)
-        elif "norm." in name or leaf in ("bias", "d", "log_threshold"):
+        elif "norm." in name or leaf in _UNDECAYED:
             plain.append(parameter)
         else:
             decayed.append(parameter)

@@ -73,3 +73,19 @@ def test_every_bit_of_its_membranes_is_the_same(recorded, name):
     assert (found[f"v_{name}"][: len(wanted)] == wanted).all()
     changed = membranes(network, samples, name, unit=1)
     assert (found[f"v_{name}"][: len(wanted)] != changed).any()
+
+
+def test_every_spike_of_a_network_with_loops_and_delays_is_the_same(tmp_path):
+    """Recurrent layers, a delay a synapse, forward and back: lists of synapses of many delays."""
+    _, network, samples = lowered(
+        "lif", 4, steps=40, count=2, channels=12, depth=2, dt_min=0.05, recurrent=True,
+        recurrent_delays=5, delays=8,
+    )  # fmt: skip
+    address, board = own_board(13)
+    with board:
+        found = script("network", address, tmp_path, network, samples)
+        assert board.errors == []
+    wanted = integers.run(network, samples).spikes
+    for name, spikes in wanted.items():
+        assert 0.02 < spikes.mean() < 0.98
+        assert np.array_equal(found[f"spikes_{name}"], spikes)

@@ -10,8 +10,9 @@ from support.random_networks import network_samples
 from support.scalar_simulator import assert_same_bits, simulate
 
 from export.description.network import Network, Population, Projection
+from export.samples.inputs import encode
 from export.software.order import chunk, components
-from export.software.simulation import run
+from export.software.simulation import advance, at_rest, run
 
 
 @settings(max_examples=60)
@@ -31,6 +32,22 @@ def test_random_graphs_bit_for_bit(seed, cells, encoding, layers, late, back, st
     samples = network_samples(network, 3, seed)
     recording = run(network, samples, membranes=[p.name for p in network.populations])
     assert_same_bits(network, samples, recording)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_steps_in_pieces_are_the_steps(seed):
+    """What is on its way at the end of a piece arrives in the next ones."""
+    network = looped_network_of(seed, late=6)
+    samples = network_samples(network, 2)
+    whole, encoded = run(network, samples, membranes=["readout"]), encode(network, samples)
+    states = at_rest(network, 2)
+    pieces = [
+        advance(network, states, encoded[:, a:b], ["readout"]) for a, b in ((0, 1), (1, 4), (4, 14))
+    ]
+    for name, expected in whole.spikes.items():
+        assert (np.concatenate([p.spikes[name] for p in pieces], axis=1) == expected).all()
+    found = np.concatenate([p.membranes["readout"] for p in pieces], axis=1)
+    assert (found == whole.membranes["readout"]).all()
 
 
 def test_the_drawn_graphs_have_what_they_are_for():

@@ -56,6 +56,12 @@ def _model(rng, tie):
         model["membrane_norm"] = True
     if cells == "native" and "activation" not in model and rng.random() < 0.3:
         model |= {"activation": "integer", "spike_levels": int(rng.integers(1, 6))}
+    if cells != "stock" and not model.get("membrane_norm") and rng.random() < 0.3:
+        model["recurrent"] = True
+        model["recurrent_delays"] = int(rng.choice([0, 0, 3]))
+    if model.get("mixing", "linear") == "linear" and rng.random() < 0.3:
+        model["delays"] = int(rng.integers(1, 9))
+    model["delay_per"] = str(rng.choice(["synapse", "axon"]))
     model["weight_bits"] = int(rng.choice([0, 0, 0, 4, 8]))
     model["pooling"] = str(rng.choice(["mean", "last"]))
     if tie == "dead":
@@ -63,6 +69,8 @@ def _model(rng, tie):
     if tie == "opposite":
         model |= {"modes": int(rng.integers(3, 9)), "activation": "heaviside"}
         model["mixing"] = "linear" if model["mixing"] == "gsu" else model["mixing"]
+    if tie in ("leaky", "integer", "dead"):
+        model |= {"recurrent": False, "recurrent_delays": 0}
     if tie in ("leaky", "integer"):
         model |= {"norm": "none", "depth": 1 if tie == "leaky" else int(rng.integers(2, 7))}
     if tie == "integer":

@@ -100,6 +100,30 @@ class Model:
         re, im = (np.where(factor < 1, np.trunc(v * factor), v) / unit for v in (re, im))
         return re + COMPLEX(1j) * im if np.iscomplexobj(abar) else re
 
+    def delays(self, name, largest):
+        """Whole steps (to, from), or of each channel that sends; 0 without any."""
+        if not largest:
+            return np.zeros((1, 1), int)
+        p = np.asarray(self.arrays[f"{name}.delays.position"], np.float64)
+        return np.broadcast_to(np.rint(largest / (1 + np.exp(-p))).astype(int),
+                               (self.model.channels,) * 2)
+
+    def late(self, weight, delays, past):
+        """``sum_j w_hj s_j[k - d_hj]`` of past = [s[k], s[k - 1], ...], (B, H) each."""
+        sums = 0
+        for d in np.unique(delays):
+            if d < len(past):
+                sums = sums + past[d].astype(REAL) @ np.where(delays == d, weight, 0).T
+        return sums
+
+    def recur(self, i, past):
+        """What layer i's own spikes, [s[k - 1], s[k - 2], ...], bring to its input."""
+        if not self.model.recurrent:
+            return 0
+        name = f"blocks.{i}.recurrent"
+        delays = self.delays(name, self.model.recurrent_delays)
+        return self.late(self.get(f"{name}.weight"), delays, past)
+
     def weights(self, i):
         """W of the mixing as ``weight_bits`` rounds it: in float64, as a checkpoint states."""
         weight = np.asarray(self.arrays[f"blocks.{i}.mixing.weight"], dtype=np.float64)
@@ -109,10 +133,11 @@ class Model:
             weight = np.rint(weight / q) * q
         return weight.astype(REAL)
 
-    def mix(self, i, y, s):
-        """What layer i adds to the stream, (B, H), of its membranes and spikes -1, 0 or 1."""
+    def mix(self, i, y, past):
+        """What layer i adds to the stream, (B, H), of its membranes and spikes -1, 0 or 1:
+        past = [s[k], s[k - 1], ...]."""
         prefix, m = f"blocks.{i}.mixing", self.model
-        o = s.astype(REAL) @ self.weights(i).T
+        o = self.late(self.weights(i), self.delays(prefix, m.delays), past)
         if self.has(f"{prefix}.bias"):
             o = o + self.get(f"{prefix}.bias")
         if m.mixing == "linear":
@@ -173,8 +198,10 @@ def simulate(checkpoint, samples, levels):
         h = encoded[:, k]
         for i, layer in enumerate(layers):
             norm = f"blocks.{i}.norm"
-            y, s = layer.step(model.norm(norm, h) if pre else h)
-            h = h + model.mix(i, y, s)
+            past = list(spikes[i, :, :k].swapaxes(0, 1)[::-1])
+            u = model.norm(norm, h) if pre else h
+            y, s = layer.step(u + model.recur(i, past))
+            h = h + model.mix(i, y, [s, *past])
             h = model.norm(norm, h) if post else h
             membranes[i, :, k], spikes[i, :, k] = y, s
     found, ties, closest = {}, 0, np.inf

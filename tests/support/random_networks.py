@@ -28,6 +28,8 @@ def _value(leaf, shape, model, rng):
         return np.exp(rng.normal(size=shape))
     if leaf == "norm.weight":
         return rng.uniform(0.5, 1.5, shape) * rng.choice([-1, 1], shape)
+    if leaf == "position":
+        return rng.normal(size=shape) * 1.5
     if leaf == "log_threshold":
         return rng.normal(size=shape) * 0.4 - 1.0
     return rng.normal(size=shape) * (0.7 if len(shape) > 1 else 0.4)

@@ -136,7 +136,7 @@ def test_a_tasks_own_configuration_is_causal_and_spikes(name):
         assert model.activation == "heaviside"
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", sorted(set(TASKS) - {"n-parity", "n-dms"}))
 def test_missing_data_is_an_error_that_names_both_places(name, tmp_path):
     task = TASKS[name]
     with pytest.raises(DataError) as caught:

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from export.description.network import FloatArray
-from export.lowering.affine import Affine
+from export.lowering.affine import Affine, Tap
 from export.lowering.layer import Layer, batch_norm
 from export.lowering.mixing.weights import mixing_weights, of_spikes
 from export.lowering.stream import Branch, Stream
@@ -43,5 +43,5 @@ def output(layer: Layer) -> Stream:
     gates = layer.array("mixing.gate_weight" if own else "mixing.weight")
     value = of_spikes(layer, *mixing_weights(layer, h)).scaled(scale)
     signs = ternary(gates)
-    gate = Affine({layer.name: signs}, signs @ layer.membrane_norm[1])
+    gate = Affine({Tap(layer.name): signs}, signs @ layer.membrane_norm[1])
     return Stream(Affine({}, zero), (GsuBranch(value, gate, shift=shift, gain=one),))
