@@ -27,6 +27,7 @@ name                                  shape            meaning
 ``blocks.i.mixing.gate_weight``       (H, H)           ``gsu`` of two matrices only: (to, from)
 ``blocks.i.mixing.norm.*``            as the norm      ``gsu`` only, the kind that ``gsu_norm`` says
 ``decoder.weight``, ``.bias``         (K, F), (K,)     logits from the pooled residual stream
+``pooling.log_tau``                   (K,)             ``filter`` only: log of tau, in steps
 ====================================  ===============  ============================================
 
 Channel h has the modes of set ``h mod S``. The mixings, of a layer's output s and its membrane y:
@@ -155,6 +156,8 @@ def expected_shapes(model: ModelConfig) -> Shapes:
     block = _transformer_block_shapes if transformer else _block_shapes
     for i in range(model.depth):
         shapes |= block(f"blocks.{i}", model)
+    if model.pooling == "filter":
+        shapes["pooling.log_tau"] = (model.classes,)
     return shapes | linear_shapes("decoder", model.classes, 4 * h if model.pair else h)
 
 

@@ -50,11 +50,20 @@ def make_parser() -> argparse.ArgumentParser:
             "network", type=Path, metavar="NETWORK", help="a directory that export wrote"
         )
 
+    def settings(command: argparse.ArgumentParser) -> None:
+        command.add_argument(
+            "--set", action="append", default=[], metavar="KEY=VALUE",
+            help="a key of the configuration, such as model.channels=32; may be repeated",
+        )
+        command.add_argument(
+            "--epochs", type=int, metavar="N", help="the same as --set training.epochs=N"
+        )
+
     def data(command: argparse.ArgumentParser, samples: bool = True) -> None:
         command.add_argument(
             "--data", type=Path, metavar="DIR",
-            help="directory of the data sets, or of your own train.npz and test.npz, or an .npz "
-            "to test on (default: $SNN_SSM_DATA)",
+            help="directory of the data sets, or of your own train.npz and test.npz (.csv, "
+            ".parquet, or folders), or a file to test on (default: $SNN_SSM_DATA)",
         )
         if samples:
             command.add_argument(
@@ -64,6 +73,7 @@ def make_parser() -> argparse.ArgumentParser:
     command = add("train", actions.train, "train a network")
     command.add_argument("task", metavar="TASK", help=", ".join(TASKS))
     command.add_argument("--config", type=Path, metavar="F", help="TOML (default: the task's own)")
+    settings(command)
     data(command, samples=False)
     command.add_argument("--download", action="store_true", help="fetch missing data files first")
     command.add_argument("--out", type=Path, metavar="DIR", help="default: runs/TASK")
@@ -80,6 +90,11 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "task", metavar="TASK", help="a task, or the name of a shipped configuration"
     )
+    settings(command)
+    command.add_argument(
+        "--data", type=Path, metavar="DIR", help="task own: what follows from these data"
+    )
+    command.set_defaults(config=None)
 
     command = add("evaluate", actions.evaluate, "accuracy, spike rate and cost of a checkpoint")
     command.add_argument(
