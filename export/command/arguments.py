@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from export.command import actions, comparing, jobs, networks
+from export.command import actions, comparing, jobs, networks, predicting
 from export.command.board import board as start_board
 from export.command.common import BACKENDS, CALIBRATION
 from export.command.process import guarded, prepare
@@ -196,6 +196,30 @@ def make_parser() -> argparse.ArgumentParser:
     data(command)
     command.add_argument("--out", type=Path, metavar="F", help="write spikes as safetensors")
     command.set_defaults(batch=100)
+
+    command = add("predict", predicting.predict, "answers to samples, without labels")
+    network(command)
+    command.add_argument(
+        "--data", type=Path, metavar="F", required=True,
+        help="a file or folder of samples; labels in it are not read",
+    )
+    command.add_argument(
+        "--samples", type=int, metavar="N", help="the first N samples (default: all)"
+    )
+    command.add_argument(
+        "--backend", default="software",
+        metavar="torch|software|spinnaker-software|nest|spinnaker",
+        help="what runs it (default: %(default)s)",
+    )
+    command.add_argument(
+        "--checkpoint", type=Path, metavar="C", help="the trained model, for the backend torch"
+    )
+    command.add_argument(
+        "--out", type=Path, metavar="F.csv|F.npz", help="write answers, scores and confidence"
+    )
+    outputs(command)
+    board(command)
+    calibration(command)
 
     command = add("verify", comparing.verify, "compare backends spike for spike")
     network(command)

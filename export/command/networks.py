@@ -103,16 +103,17 @@ def _refuse_unshown(args: argparse.Namespace) -> None:
 _BELONGS = {
     "board": ("board", "machine_version", "neurons_per_core", "time_scale_factor"),
     "calibration": ("calibration",),
+    "checkpoint": ("checkpoint",),
 }
 
 
-def _refuse_unused(args: argparse.Namespace) -> None:
+def refuse_unused(args: argparse.Namespace) -> None:
     """Raise :class:`UsageError` for an argument that means nothing to the backend."""
     from export.verification.backends import BACKENDS, backend_named
 
     backend = backend_named(args.backend)
     for use, names in _BELONGS.items():
-        given = [name for name in names if getattr(args, name) is not None]
+        given = [name for name in names if getattr(args, name, None) is not None]
         if given and use not in backend.uses:
             users = [other.name for other in BACKENDS.values() if use in other.uses]
             raise UsageError(
@@ -152,7 +153,7 @@ def run(args: argparse.Namespace) -> int:
     from export.verification.backends import Options, runner
     from export.verification.backends.spinnaker import SPINNAKER
 
-    _refuse_unused(args)
+    refuse_unused(args)
     output = Output(args, "out")
     network = load_network(args.network)
     samples = samples_of(network, args.data, args.samples)

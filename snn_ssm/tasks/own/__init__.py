@@ -5,13 +5,14 @@ In come files of formats that others write, each read by one module; out come
 """
 
 from snn_ssm.tasks.own.derive import DERIVED, OWN, derived
-from snn_ssm.tasks.own.folders import load, read_recordings, read_samples, splits
+from snn_ssm.tasks.own.folders import load, read_inputs, read_recordings, read_samples, splits
 
 __all__ = [
     "DERIVED",
     "OWN",
     "derived",
     "load",
+    "read_inputs",
     "read_recordings",
     "read_samples",
     "splits",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from snn_ssm.config import TaskConfig
@@ -58,14 +59,21 @@ def read_samples(path: Path) -> Samples:
     return to_samples(arrays.read_arrays(Path(path)), (), Path(path).name)
 
 
+def read_inputs(path: Path, task: TaskConfig) -> Recordings:
+    """What a file or folder holds, without answers, of ``task.steps`` steps, as :func:`load`."""
+    return _fitted(replace(read_recordings(path), answers=None), task)
+
+
+def _fitted(found: Recordings, task: TaskConfig) -> Recordings:
+    if task.name == "own" or found.lengths is not None:
+        found = fitted(found, task)
+    check_steps(found.inputs, task)
+    return found
+
+
 def load(path: Path, source: str, task: TaskConfig) -> Samples:
     """The samples of a user's file or folder, of ``task.steps`` steps; raises :class:`DataError`.
 
     Shorter ones are filled up where the data say how long samples are, or the task is ``own``.
     """
-    found = read_recordings(path)
-    if task.name == "own" or found.lengths is not None:
-        found = fitted(found, task)
-    samples = to_samples(found, task.classes, source)
-    check_steps(samples.inputs, task)
-    return samples
+    return to_samples(_fitted(read_recordings(path), task), task.classes, source)
