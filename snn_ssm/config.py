@@ -34,6 +34,8 @@ SPIKING = ("heaviside", "integer", "bernoulli", "ternary-constant")  # bernoulli
 ACTIVATIONS = (*SPIKES, "sigmoid", "tanh", "hard-sigmoid", "relu", "gelu", "identity")
 SURROGATES = ("fast-sigmoid", "arctan", "triangle", "multi-gaussian")
 POOLINGS = ("mean", "last", "filter")
+ENCODE = ("none", "levels", "crossings", "delta", "cochlea")  # what is made of own recordings
+POLARITIES = ("both", "merged", "on")
 LOSSES = ("mse", "huber")  # of values
 SELECTIONS = ("last", "valid")
 PRECISIONS = ("float32", "bf16")
@@ -69,7 +71,14 @@ class TaskConfig:
     in the task's fixed order; 0: all. ``valid_samples``: so many of these are held out to validate
     with; 0: none, or the data's own. ``stride``: read every so many steps of that order only;
     ``steps`` are those that are read. ``classes``: the names of classes, labels or values; empty:
-    the task's own, or numbers. ``sample_rate``: steps a second, in Hz; 0: not known.
+    the task's own, or numbers. ``sample_rate``: of the recordings, in Hz; 0: not known.
+
+    Of the task ``own`` alone: ``encode`` makes integers or spikes of real values
+    (:mod:`snn_ssm.tasks.encoders`), with ``encode_size`` (bits, thresholds or bands),
+    ``encode_low`` and ``encode_high`` (the range of each channel, or frequencies in Hz) and
+    ``encode_hop`` (recorded steps a step). Events are counted into steps of ``event_bin`` µs, on
+    ``event_sensor`` (width, height) of which ``event_pool`` neighbours in a row are one, of
+    ``event_polarity`` ``both`` apart, ``merged``, or ``on`` ones only.
     """
 
     name: str = "smnist"
@@ -80,6 +89,15 @@ class TaskConfig:
     stride: int = 1
     classes: tuple[str, ...] = ()
     sample_rate: float = 0.0
+    encode: str = "none"
+    encode_size: int = 8
+    encode_low: tuple[float, ...] = ()
+    encode_high: tuple[float, ...] = ()
+    encode_hop: int = 1
+    event_bin: float = 1000.0
+    event_sensor: tuple[int, ...] = ()
+    event_pool: int = 1
+    event_polarity: str = "both"
 
     def __post_init__(self) -> None:
         _require(0 < self.steps <= _LONGEST, "task.steps", self.steps,
@@ -96,6 +114,7 @@ class TaskConfig:
                      "a name of its own, and it stands twice")
         _require(0 <= self.sample_rate < math.inf, "task.sample_rate", self.sample_rate,
                  "0 (not known) or a number of Hz")
+        self._check_encoding()
         if self.permutation:
             last = (self.steps - 1) * self.stride  # the last step that is read
             count = len(self.permutation)
@@ -107,6 +126,33 @@ class TaskConfig:
                 f"each of 0..{self.steps - 1} once" if self.stride == 1 else
                 f"each index once, of {self.steps} x {self.stride} steps",
             )
+
+
+    def _check_encoding(self) -> None:
+        _one_of("task.encode", self.encode, ENCODE)
+        _require(self.name == "own" or self.encode == "none", "task.encode", self.encode,
+                 "'none' for a task other than 'own'")
+        _require(1 <= self.encode_size <= 256, "task.encode_size", self.encode_size, "1 to 256")
+        _require(self.encode_size <= 16 or self.encode not in ("levels", "delta"),
+                 "task.encode_size", self.encode_size, f"1 to 16 with encode = {self.encode!r}")
+        ends = list(zip(self.encode_low, self.encode_high, strict=False))
+        _require(
+            len(self.encode_low) == len(self.encode_high)
+            and all(-math.inf < low < high < math.inf for low, high in ends)
+            and (self.encode != "cochlea" or all(low > 0 for low in self.encode_low)),
+            "task.encode_low, encode_high", (self.encode_low, self.encode_high),
+            "as many of each, low < high, of frequencies low > 0",
+        )
+        _require(0 < self.encode_hop <= _LONGEST, "task.encode_hop", self.encode_hop,
+                 "a positive number of steps")
+        _require(0 < self.event_bin < math.inf, "task.event_bin", self.event_bin,
+                 "a positive number of microseconds")
+        _require(len(self.event_sensor) in (0, 2) and all(
+            0 < n <= _LARGEST for n in self.event_sensor
+        ), "task.event_sensor", self.event_sensor, "width and height, or none: those of the events")
+        _require(0 < self.event_pool <= _LARGEST, "task.event_pool", self.event_pool,
+                 "a positive number of pixels")
+        _one_of("task.event_polarity", self.event_polarity, POLARITIES)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,16 @@ _TASK = {
     "train_samples": "the first so many training samples; 0: all",
     "valid_samples": "training samples held out to validate with; 0: none, or the data's own",
     "classes": "names of classes, labels or values; empty: the task's own, or numbers",
-    "sample_rate": "steps a second, in Hz; 0: not known",
+    "sample_rate": "of the recordings, in Hz; 0: not known",
+    "encode": "own recordings of real values as integers or spikes: " + ", ".join(keys.ENCODE),
+    "encode_size": "bits (levels, delta), thresholds a channel (crossings) or bands (cochlea)",
+    "encode_low": "low end of each channel's range, or of the frequencies in Hz (cochlea)",
+    "encode_high": "high end of each channel's range, or of the frequencies in Hz (cochlea)",
+    "encode_hop": "recorded steps a step; cochlea only",
+    "event_bin": "microseconds of events a step",
+    "event_sensor": "width and height; empty: those of the events",
+    "event_pool": "neighbouring pixels, or channels, that are taken for one, in each direction",
+    "event_polarity": "of events: " + ", ".join(keys.POLARITIES),
     "stride": "read every so many steps only; steps are those that are read",
 }
 _MODEL = {

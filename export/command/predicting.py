@@ -93,7 +93,7 @@ def _lines(found: Any) -> list[str]:
     """The first answers as a table."""
     from export.description.inspection import table
 
-    rows = []
+    rows: list[dict[str, object]] = []
     for row in found.rows():
         if len(rows) == _SHOWN:
             break

@@ -69,7 +69,8 @@ def plot_confusion(
             color="white" if share[row, column] > 0.55 else INK,
         )
     long = max(map(len, classes)) > 3
-    turn: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if long else {}
+    turned: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    turn = turned if long else {}
     ax.set_xticks(range(size), [plain(name) for name in classes], **turn)
     ax.set_yticks(range(size), [plain(name) for name in classes])
     accuracy = 100 * float((labels == predictions).mean())

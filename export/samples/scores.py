@@ -44,6 +44,7 @@ def evaluation_table(result: Mapping[str, Any]) -> str:
     rows = result["classes"]
     what = "value" if kind.real else "label" if kind.vector else "class"
     header = [what, "steps" if kind.each_step else "samples", *list(rows[0])[2:]]
+    warnings = [f"warning: {text}" for text in result["warnings"]]
     return "\n".join([
         f"{result['model']}, {result['task']}: {kind.headline(found)} on "
         f"{result['test_samples']} samples; spike rate {rates}",
@@ -51,4 +52,5 @@ def evaluation_table(result: Mapping[str, Any]) -> str:
         *(f"{name:27} {value}" for name, value in costs.items()),
         "",
         table(header, [[_cell(key, value) for key, value in row.items()] for row in rows]),
+        *(["", *warnings] if warnings else []),
     ])

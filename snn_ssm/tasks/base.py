@@ -145,15 +145,15 @@ def require_room(shape: tuple[int, ...], itemsize: int, what: str) -> None:
 
 def read_npz(
     path: Path, what: str, arrays: Mapping[str, str], *, strict: bool = False,
-    optional: Collection[str] = (),
+    optional: Collection[str] = (), fields: bool = False,
 ) -> dict[str, NDArray[Any]]:
     """The named arrays of an ``.npz``; no pickle. ``arrays``: what each is, in words.
 
-    ``strict``: it holds no others, but for those ``optional`` ones that are there. Raises
-    :class:`DataError`.
+    ``strict``: it holds no others, but for those ``optional`` ones that are there; ``fields``:
+    arrays may have fields by name. Raises :class:`DataError`.
     """
     try:
-        return read_arrays(Path(path), arrays, strict=strict, optional=optional)
+        return read_arrays(Path(path), arrays, strict=strict, optional=optional, fields=fields)
     except (OSError, ValueError) as error:
         expected = ", ".join(f"{name} {meaning}" for name, meaning in arrays.items())
         raise DataError(

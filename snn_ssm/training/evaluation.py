@@ -17,6 +17,7 @@ from snn_ssm.kinds.outputs import OUTPUTS, OutputKind
 from snn_ssm.kinds.outputs.answered import answered, no_counts
 from snn_ssm.model.pooling import kept
 from snn_ssm.model.sequence import SequenceModel
+from snn_ssm.results.health import layer_warnings
 from snn_ssm.results.metrics import Activity, measure
 from snn_ssm.tasks import Samples, class_names
 from snn_ssm.tasks.checks import check_samples
@@ -144,6 +145,7 @@ def report(checkpoint: Checkpoint, samples: Samples, found: Evaluation) -> dict[
         "data": samples.source,
         "steps": found.activity.steps,
         **measure(checkpoint, found.activity),
+        "warnings": layer_warnings(found.activity, config.model),
         "classes": rows,
     }
 

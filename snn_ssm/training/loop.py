@@ -353,7 +353,7 @@ class Run:
         return score is not None and score > best[1]
 
     def _log(self, found: Evaluation, checked: Evaluation | None) -> None:
-        """A line on the epoch, and warnings of layers that do not work."""
+        """A line on the epoch."""
         progress, kind = self.progress, OUTPUTS[self.config.model.output]
         accuracy, rates = self.train_accuracy(), found.activity.rates
         trained = "" if accuracy is None else f"accuracy {100 * accuracy:.2f} % in training, "
@@ -432,5 +432,7 @@ def train(
         run.epoch(train_samples)
         run.finish_epoch(train_samples, test_samples, valid_samples)
     metrics = dict(world.first(run.metrics() if world.rank == 0 else None))
+    for warning in metrics.get("warnings", ()):
+        LOG.warning("warning: %s", warning)
     world.meet()
     return metrics

@@ -5,26 +5,33 @@
 ``labels``: (B,) of classes, integers or text; (B, L), or (steps,) of ragged samples, of a class a
 step, -1 where there is none; (B, K) of labels that hold. ``targets``: (B,), (B, K), or at each step
 (B, K, L), ragged (steps,) or (steps, K). ``names``: what classes, labels or values are called;
-``sample_rate``: steps a second.
+``sample_rate``: steps a second. In place of inputs ``events``, of :mod:`snn_ssm.tasks.own.events`.
 """
 
 from __future__ import annotations
 
 import math
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from snn_ssm.config import TaskConfig
 from snn_ssm.tasks.base import DataError, read_npz
+from snn_ssm.tasks.own.events import binned, from_fields
 from snn_ssm.tasks.own.recordings import Recordings, by_channel, check_recordings, filled_up
 
+EVENTS = "events"
 _OPTIONAL = ("labels", "targets", "lengths", "offsets", "names", "sample_rate")
 
 
-def read_arrays(path: Path) -> Recordings:
+def read_arrays(path: Path, task: TaskConfig) -> Recordings:
     """The recordings of an ``.npz`` file as the module says; raises :class:`DataError`."""
+    if EVENTS in members(path):
+        return _of_events(path, task)
     expected = {
         "inputs": "(B, C, L) and labels (B,), or targets, and where they are needed lengths, "
         "offsets, names, sample_rate",
@@ -46,6 +53,26 @@ def read_arrays(path: Path) -> Recordings:
             )
         return check_recordings(_ragged(path, stored, answers, names, rate))
     found = Recordings(path, stored["inputs"], stored.get("lengths"), answers, names, rate)
+    return check_recordings(found)
+
+
+def members(path: Path) -> set[str]:
+    """The names of a file's arrays; none where it cannot be read, which its reader will say."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {name.removesuffix(".npy") for name in archive.namelist()}
+    except (OSError, zipfile.BadZipFile):
+        return set()
+
+
+def _of_events(path: Path, task: TaskConfig) -> Recordings:
+    expected = {EVENTS: "(E,) of t, x, y, p", "offsets": "(B + 1,)"}
+    stored = read_npz(
+        path, "events", expected, strict=True, optional=("labels", "names"), fields=True
+    )
+    answers = _answers(path, "labels", stored["labels"]) if "labels" in stored else None
+    samples = from_fields(path, stored[EVENTS], stored["offsets"])
+    found = replace(binned(samples, task, path), answers=answers, names=_names(path, stored))
     return check_recordings(found)
 
 

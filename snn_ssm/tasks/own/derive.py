@@ -4,6 +4,7 @@
     classes          the names that the data have, or all labels of text in their order
     output           targets: values (of a step where they have three axes); labels: classes, or
                      labels of (B, L) ones, multi-label of (B, K) ones
+    encode           levels of 8 bits of real values, which a board can be given; their range
     inputs           the channels; input_bits: the width of integers from 0 on, 0 for real values
     input_scale      1 / (2^bits - 1); of real values 1 / sqrt(mean square)
     dt_min, dt_max   0.8 / steps, and 100 times as much, 1 at most: as for 784 steps by default
@@ -13,22 +14,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig
+from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig, from_dict
 from snn_ssm.tasks.base import DataError, Samples
 from snn_ssm.tasks.own import folders
+from snn_ssm.tasks.own.encoded import encoded, range_of
 from snn_ssm.tasks.own.recordings import Recordings
 
 _MOST_BITS = 16
 _USUAL = 784  # the steps that the default of dt_min and dt_max is for
 
 DERIVED = {
-    "task": ("steps", "classes", "sample_rate"),
+    "task": (
+        "steps", "classes", "sample_rate", "encode", "encode_low", "encode_high", "event_sensor",
+    ),
     "model": (
         "inputs", "classes", "output", "per_step", "input_bits", "input_scale", "dt_min", "dt_max",
         "pooling",
@@ -44,15 +48,30 @@ def derived(
     ``given``: the keys that the user set, such as ``model.inputs``: they stay. Raises
     :class:`DataError`.
     """
-    found = {split: folders.read_recordings(path) for split, path in folders.splits(data).items()}
-    if "train" not in found:
+    paths = folders.splits(data)
+    if "train" not in paths:
         raise DataError(
             f"{data} has no train.npz, nor another file or folder of the name train. Put one "
             "there, and one of the name test."
         )
     task, model = dict(table["task"]), dict(table["model"])
-    changes: dict[str, Mapping[str, Any]] = {"task": _of_task(found)}
-    _set(task, "task", changes["task"], given)
+    reading = from_dict(TaskConfig, {**task, "steps": 1, "permutation": []}, "task")
+    found = {split: folders.read_recordings(path, reading) for split, path in paths.items()}
+    _set(task, "task", _of_task(found), given)
+    if any(each.sensor for each in found.values()) and "task.event_sensor" not in given:
+        task["event_sensor"] = [max(sizes) for sizes in zip(*(
+            each.sensor for each in found.values()
+        ), strict=True)]
+        reading = replace(reading, event_sensor=tuple(task["event_sensor"]))
+        found = {split: folders.read_recordings(path, reading) for split, path in paths.items()}
+    integers = {"task.encode", "model.input_bits"} & set(given)
+    if found["train"].inputs.dtype.kind == "f" and not integers:
+        task["encode"] = "levels"
+    if task["encode"] != "none":
+        _set(task, "task", range_of(found["train"], task), given)
+        reading = from_dict(TaskConfig, {**task, "steps": 1}, "task")
+        found = {split: encoded(each, reading) for split, each in found.items()}
+    _set(task, "task", {"steps": max(each.longest for each in found.values())}, given)
     _set(model, "model", _of_model(found["train"], task, model, given), given)
     if "model.pooling" not in given and (model["output"] == "labels" or model["per_step"]):
         model["pooling"] = "last"
@@ -81,7 +100,6 @@ def _of_task(found: Mapping[str, Recordings]) -> dict[str, Any]:
     if not classes and train.answers is not None and train.answers.dtype.kind == "U":
         classes = tuple(name for name in np.unique(train.answers).tolist() if name)
     return {
-        "steps": max(each.longest for each in found.values()),
         "classes": list(classes),
         "sample_rate": next(iter(rates.values()), 0.0),
     }

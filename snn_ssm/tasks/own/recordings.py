@@ -21,7 +21,7 @@ class Recordings:
 
     ``answers``: labels, integers or text, or targets, real, of the shapes of :class:`Samples`.
     ``names``: of classes, labels or values; ``sample_rate``: in Hz, 0 where it is not known;
-    ``where``: the file or folder, for messages.
+    ``where``: the file or folder, for messages; ``sensor``: width and height, of events.
     """
 
     where: Path
@@ -30,6 +30,7 @@ class Recordings:
     answers: NDArray[Any] | None = None
     names: tuple[str, ...] = ()
     sample_rate: float = 0.0
+    sensor: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.inputs)

@@ -11,14 +11,16 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from snn_ssm.config import TaskConfig
 from snn_ssm.tasks.base import DataError, read_file
+from snn_ssm.tasks.own.events import binned, read_address_events, read_spike_lists
 from snn_ssm.tasks.own.recordings import Recordings, by_channel, check_recordings, filled_up
 from snn_ssm.tasks.own.sound import read_sound
 
@@ -39,7 +41,7 @@ class Piece:
     rate: float = 0.0
 
 
-def read_table(path: Path) -> Recordings:
+def read_table(path: Path, task: TaskConfig) -> Recordings:
     """The samples of one table; raises :class:`DataError`."""
     return _joined(path, _pieces(path))
 
@@ -76,6 +78,12 @@ def _pieces(path: Path) -> list[Piece]:
         Piece(inputs[row], None if answers is None else answers[row], tuple(channels), names)
         for row in rows
     ]
+
+
+def read_spikes(path: Path, task: TaskConfig) -> Recordings:
+    """The samples of lists of spikes, as :mod:`snn_ssm.tasks.own.events` has them."""
+    samples, labels, names = read_spike_lists(path)
+    return check_recordings(replace(binned(samples, task, path), answers=labels, names=names))
 
 
 def _rows(sample: Sequence[Any] | None, count: int) -> list[NDArray[np.int64]]:
@@ -156,6 +164,7 @@ def _read_sound(path: Path) -> list[Piece]:
     return [Piece(values, rate=rate)]
 
 
+_EVENTS = (".bin", ".bs2")
 _RECORDINGS: Mapping[str, Callable[[Path], list[Piece]]] = {
     ".csv": _pieces,
     ".parquet": _pieces,
@@ -163,8 +172,11 @@ _RECORDINGS: Mapping[str, Callable[[Path], list[Piece]]] = {
 }
 
 
-def read_folder(folder: Path) -> Recordings:
+def read_folder(folder: Path, task: TaskConfig) -> Recordings:
     """A file a recording, or a folder a class of such files; raises :class:`DataError`."""
+    places = [(p.parent, p) for p in sorted(folder.glob("*/*")) if p.suffix in _EVENTS]
+    if places:
+        return _of_events(folder, places, task)
     entries = sorted(folder.iterdir())
     classes = [entry for entry in entries if entry.is_dir()]
     files = [entry for entry in entries if not entry.is_dir()]
@@ -187,6 +199,21 @@ def read_folder(folder: Path) -> Recordings:
                 label = np.array([place.name])
                 pieces.append(Piece(piece.inputs, label, piece.channels, (), piece.rate))
     return _joined(folder, pieces)
+
+
+def _of_events(
+    folder: Path, places: Sequence[tuple[Path, Path]], task: TaskConfig
+) -> Recordings:
+    """A folder a class of files of events."""
+    others = [p for p in folder.glob("*/*") if p.suffix not in _EVENTS]
+    if others:
+        raise DataError(
+            f"{others[0]} stands among files of events; expected names that end in "
+            f"{' or '.join(_EVENTS)} only. Move it away."
+        )
+    found = binned([read_address_events(path) for _, path in places], task, folder)
+    answers = np.array([place.name for place, _ in places])
+    return check_recordings(replace(found, answers=_classes(answers, folder)))
 
 
 def _recording(path: Path) -> list[Piece]:
@@ -217,13 +244,13 @@ def _joined(where: Path, pieces: Sequence[Piece]) -> Recordings:
     inputs, lengths = filled_up([piece.inputs for piece in pieces], where)
     answers, names = None, pieces[0].names
     if all(known):
-        answers, names = _answers([piece.answers for piece in pieces], lengths, where, names)
+        answers, names = _answers([piece.answers for piece in pieces], where, names)
     rate = pieces[0].rate
     return check_recordings(Recordings(where, by_channel(inputs), lengths, answers, names, rate))
 
 
 def _answers(
-    answers: Sequence[Any], lengths: NDArray[np.int64], where: Path, names: tuple[str, ...]
+    answers: Sequence[Any], where: Path, names: tuple[str, ...]
 ) -> tuple[NDArray[Any], tuple[str, ...]]:
     """One answer a sample where none changes within one, else one a step; and their names."""
     constant = all((each == each[:1]).all() for each in answers)
@@ -236,10 +263,10 @@ def _answers(
         if filled.dtype.kind == "f":
             return by_channel(filled), names
         found = filled
-    return _classes(found, lengths, where), names
+    return _classes(found, where), names
 
 
-def _classes(labels: NDArray[Any], lengths: NDArray[np.int64], where: Path) -> NDArray[Any]:
+def _classes(labels: NDArray[Any], where: Path) -> NDArray[Any]:
     """Labels of text as integers where all are written as such; -1 where a step has none."""
     texts = [text for text in np.unique(labels).tolist() if text]
     if not all(text.isascii() and text.isdigit() and len(text) < 9 for text in texts):
