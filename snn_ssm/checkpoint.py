@@ -30,6 +30,7 @@ name                                  shape            meaning
 ``blocks.i.recurrent.weight``         (H, H)           (to, from); with ``recurrent`` only
 ``blocks.i.recurrent.delays.*``       as the mixing's  with ``recurrent_delays`` D only
 ``decoder.weight``, ``.bias``         (K, F), (K,)     logits from the pooled residual stream
+``pooling.log_tau``                   (K,)             ``filter`` only: log of tau, in steps
 ====================================  ===============  ============================================
 
 Channel h has the modes of set ``h mod S``. The mixings, of a layer's output s and its membrane y:
@@ -169,6 +170,8 @@ def expected_shapes(model: ModelConfig) -> Shapes:
     block = _transformer_block_shapes if transformer else _block_shapes
     for i in range(model.depth):
         shapes |= block(f"blocks.{i}", model)
+    if model.pooling == "filter":
+        shapes["pooling.log_tau"] = (model.classes,)
     return shapes | linear_shapes("decoder", model.classes, 4 * h if model.pair else h)
 
 

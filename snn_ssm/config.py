@@ -8,9 +8,10 @@ configuration that exists is valid.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
 import typing
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +19,7 @@ from typing import Any, TypeVar
 import tomli_w
 
 from pynn_models.errors import SnnSsmError
-from snn_ssm.kinds import CELLS, MIXINGS
+from snn_ssm.kinds import CELLS, MIXINGS, OUTPUTS
 from snn_ssm.reading import LARGEST_TEXT, parse_toml, read_regular
 
 T = TypeVar("T")
@@ -32,7 +33,11 @@ SPIKES = ("heaviside", "integer", "ternary", "ternary-constant", "bernoulli")
 SPIKING = ("heaviside", "integer", "bernoulli", "ternary-constant")  # bernoulli: y > 0 when tested
 ACTIVATIONS = (*SPIKES, "sigmoid", "tanh", "hard-sigmoid", "relu", "gelu", "identity")
 SURROGATES = ("fast-sigmoid", "arctan", "triangle", "multi-gaussian")
-POOLINGS = ("mean", "last")
+POOLINGS = ("mean", "last", "filter")
+ENCODE = ("none", "levels", "crossings", "delta", "cochlea")  # what is made of own recordings
+POLARITIES = ("both", "merged", "on")
+LOSSES = ("mse", "huber")  # of values
+SELECTIONS = ("last", "valid")
 DELAYS_PER = ("synapse", "axon")
 _LONGEST_DELAY = 1000  # steps: each is a tap of a convolution
 PRECISIONS = ("float32", "bf16")
@@ -65,22 +70,53 @@ class TaskConfig:
 
     ``permutation`` is empty for the natural order; otherwise step k of a sample is element
     ``permutation[k]`` of the natural order. ``train_samples``: the first so many training samples
-    in the task's fixed order; 0: all. ``stride``: read every so many steps of that order only;
-    ``steps`` are those that are read.
+    in the task's fixed order; 0: all. ``valid_samples``: so many of these are held out to validate
+    with; 0: none, or the data's own. ``stride``: read every so many steps of that order only;
+    ``steps`` are those that are read. ``classes``: the names of classes, labels or values; empty:
+    the task's own, or numbers. ``sample_rate``: of the recordings, in Hz; 0: not known.
+
+    Of the task ``own`` alone: ``encode`` makes integers or spikes of real values
+    (:mod:`snn_ssm.tasks.encoders`), with ``encode_size`` (bits, thresholds or bands),
+    ``encode_low`` and ``encode_high`` (the range of each channel, or frequencies in Hz) and
+    ``encode_hop`` (recorded steps a step). Events are counted into steps of ``event_bin`` µs, on
+    ``event_sensor`` (width, height) of which ``event_pool`` neighbours in a row are one, of
+    ``event_polarity`` ``both`` apart, ``merged``, or ``on`` ones only.
     """
 
     name: str = "smnist"
     steps: int = 784
     permutation: tuple[int, ...] = ()
     train_samples: int = 0
+    valid_samples: int = 0
     stride: int = 1
+    classes: tuple[str, ...] = ()
+    sample_rate: float = 0.0
+    encode: str = "none"
+    encode_size: int = 8
+    encode_low: tuple[float, ...] = ()
+    encode_high: tuple[float, ...] = ()
+    encode_hop: int = 1
+    event_bin: float = 1000.0
+    event_sensor: tuple[int, ...] = ()
+    event_pool: int = 1
+    event_polarity: str = "both"
 
     def __post_init__(self) -> None:
         _require(0 < self.steps <= _LONGEST, "task.steps", self.steps,
                  f"a positive number of steps, up to {_LONGEST}")
         _require(self.train_samples >= 0, "task.train_samples", self.train_samples,
                  "0 (all) or a positive number")
+        _require(self.valid_samples >= 0, "task.valid_samples", self.valid_samples,
+                 "0 (none) or a positive number")
         _require(0 < self.stride <= _LONGEST, "task.stride", self.stride, "a positive integer")
+        for i, name in enumerate(self.classes):
+            _require(name != "" and name.isprintable(), f"task.classes[{i}]", name,
+                     "a name of printable characters")
+            _require(name not in self.classes[:i], f"task.classes[{i}]", name,
+                     "a name of its own, and it stands twice")
+        _require(0 <= self.sample_rate < math.inf, "task.sample_rate", self.sample_rate,
+                 "0 (not known) or a number of Hz")
+        self._check_encoding()
         if self.permutation:
             last = (self.steps - 1) * self.stride  # the last step that is read
             count = len(self.permutation)
@@ -92,6 +128,33 @@ class TaskConfig:
                 f"each of 0..{self.steps - 1} once" if self.stride == 1 else
                 f"each index once, of {self.steps} x {self.stride} steps",
             )
+
+
+    def _check_encoding(self) -> None:
+        _one_of("task.encode", self.encode, ENCODE)
+        _require(self.name == "own" or self.encode == "none", "task.encode", self.encode,
+                 "'none' for a task other than 'own'")
+        _require(1 <= self.encode_size <= 256, "task.encode_size", self.encode_size, "1 to 256")
+        _require(self.encode_size <= 16 or self.encode not in ("levels", "delta"),
+                 "task.encode_size", self.encode_size, f"1 to 16 with encode = {self.encode!r}")
+        ends = list(zip(self.encode_low, self.encode_high, strict=False))
+        _require(
+            len(self.encode_low) == len(self.encode_high)
+            and all(-math.inf < low < high < math.inf for low, high in ends)
+            and (self.encode != "cochlea" or all(low > 0 for low in self.encode_low)),
+            "task.encode_low, encode_high", (self.encode_low, self.encode_high),
+            "as many of each, low < high, of frequencies low > 0",
+        )
+        _require(0 < self.encode_hop <= _LONGEST, "task.encode_hop", self.encode_hop,
+                 "a positive number of steps")
+        _require(0 < self.event_bin < math.inf, "task.event_bin", self.event_bin,
+                 "a positive number of microseconds")
+        _require(len(self.event_sensor) in (0, 2) and all(
+            0 < n <= _LARGEST for n in self.event_sensor
+        ), "task.event_sensor", self.event_sensor, "width and height, or none: those of the events")
+        _require(0 < self.event_pool <= _LARGEST, "task.event_pool", self.event_pool,
+                 "a positive number of pixels")
+        _one_of("task.event_polarity", self.event_polarity, POLARITIES)
 
 
 @dataclass(frozen=True)
@@ -117,6 +180,11 @@ class ModelConfig:
     ``membrane_norm``: a batch norm on the membrane, besides that of the input.
     ``mixing``: ``linear``; ``glu``; ``gsu`` (a ternary activation), whose product is normalised by
     ``gsu_norm`` and uses ``gsu_weights`` matrices (1: value and gate share one).
+    ``output``: ``classes`` (one a sample), ``labels`` (a class at each step), ``values`` (of a
+    sample, or ``per_step`` at each step), or ``multi-label`` (any of the labels may hold);
+    ``classes`` of scores each. ``pooling``: of the steps of a sample, or up to a step where each is
+    answered: their ``mean``, the ``last`` one, or an exponential ``filter`` a score, its time
+    constant learned from ``pooling_tau`` steps on.
     ``quantise_decays``: train with modes rounded to what SpiNNaker can represent;
     ``weight_bits``: train mixing weights rounded to signed integers of so many bits, a scale a
     matrix; 0: not rounded.
@@ -155,7 +223,10 @@ class ModelConfig:
     norm: str = "batch"
     prenorm: bool = True
     dropout: float = 0.0
+    output: str = "classes"
+    per_step: bool = False
     pooling: str = "mean"
+    pooling_tau: float = 16.0
     quantise_decays: bool = False
     weight_bits: int = 0
     recurrent: bool = False
@@ -178,7 +249,10 @@ class ModelConfig:
         _one_of("model.norm", self.norm, NORMS)
         _one_of("model.gsu_norm", self.gsu_norm, NORMS)
         _require(self.gsu_weights in (1, 2), "model.gsu_weights", self.gsu_weights, "1 or 2")
+        _one_of("model.output", self.output, OUTPUTS)
         _one_of("model.pooling", self.pooling, POOLINGS)
+        _require(0 < self.pooling_tau <= _LONGEST, "model.pooling_tau", self.pooling_tau,
+                 f"a positive number of steps, up to {_LONGEST}")
         _require(0 <= self.input_bits <= 16, "model.input_bits", self.input_bits, "0 to 16 bits")
         _require(
             math.isfinite(self.input_scale) and self.input_scale != 0,
@@ -230,6 +304,15 @@ class ModelConfig:
         for key, value in fixed.items():
             _require(getattr(self, key) == value, f"model.{key}", getattr(self, key),
                      f"{value!r} with cells = \"{self.cells}\"")
+        if self.per_step:
+            real = [kind.name for kind in OUTPUTS.values() if kind.real]
+            _require(self.output in real, "model.per_step", True,
+                     f"false, or model.output one of {', '.join(real)}")
+        if self.pair:
+            _require(not self.each_step, "model.pair", True,
+                     "false where each step is answered: a pair has one answer")
+            _require(self.pooling != "filter", "model.pooling", self.pooling,
+                     "'mean' or 'last' with pair = true")
         needed = MIXINGS[self.mixing].activations
         if needed:
             _require(self.activation in needed, "model.activation", self.activation,
@@ -237,6 +320,11 @@ class ModelConfig:
         if self.quantise_decays:
             _require(self.discretisation == "zoh", "model.discretisation", self.discretisation,
                      "'zoh' with quantise_decays = true")
+
+    @property
+    def each_step(self) -> bool:
+        """Whether each step has an answer, or the sample as a whole."""
+        return self.per_step or OUTPUTS[self.output].each_step
 
     @property
     def complex_modes(self) -> bool:
@@ -251,12 +339,14 @@ class TrainingConfig:
     ``precision``: ``bf16`` keeps parameters, modes and norms in float32 and multiplies matrices in
     bfloat16. ``rate_penalty`` times the mean over layers of ``max(0, spike rate - rate_target)^2``
     is added to the loss. ``class_weights``: what the loss of a sample of each class is multiplied
-    by; empty: 1 for all. ``sparsity``: the share of each mixing matrix that is pruned to 0 over the
-    first half of training, in which learned delays settle, too. ``gradient_noise``: the standard
-    deviation, at the first step, of what is added to gradients. Of cells with a reset and of
-    recurrent layers, ``through_time = false`` lets no gradient go from a step to the one before,
-    and ``gradient_steps`` gives one to so many steps of a batch, drawn at random (0: all): SLTT and
-    SLTT-K.
+    by, or of each label or value; empty: 1 for all. ``select``: the model is that of the ``last``
+    epoch, or of the best one on the samples that validate (``valid``). ``value_loss``: of values,
+    the error's square (``mse``), or linear beyond ``huber_delta`` (``huber``). ``sparsity``: the
+    share of each mixing matrix that is pruned to 0 over the first half of training, in which
+    learned delays settle, too. ``gradient_noise``: the standard deviation, at the first step, of
+    what is added to gradients. Of cells with a reset and of recurrent layers, ``through_time =
+    false`` lets no gradient go from a step to the one before, and ``gradient_steps`` gives one to
+    so many steps of a batch, drawn at random (0: all): SLTT and SLTT-K.
     """
 
     epochs: int = 20
@@ -275,6 +365,9 @@ class TrainingConfig:
     gradient_noise: float = 0.0
     through_time: bool = True
     gradient_steps: int = 0
+    select: str = "last"
+    value_loss: str = "mse"
+    huber_delta: float = 1.0
 
     def __post_init__(self) -> None:
         _require(self.epochs > 0, "training.epochs", self.epochs, "a positive integer")
@@ -302,6 +395,10 @@ class TrainingConfig:
                  self.gradient_noise, f"0 to {_FASTEST:g}")
         _require(self.gradient_steps >= 0, "training.gradient_steps", self.gradient_steps,
                  "0 (all) or a positive number of steps")
+        _one_of("training.select", self.select, SELECTIONS)
+        _one_of("training.value_loss", self.value_loss, LOSSES)
+        _require(0 < self.huber_delta <= _FASTEST, "training.huber_delta", self.huber_delta,
+                 f"a positive number up to {_FASTEST:g}")
 
 
 @dataclass(frozen=True)
@@ -315,6 +412,9 @@ class Config:
     def __post_init__(self) -> None:
         count = len(self.training.class_weights)
         _require(count in (0, self.model.classes), "training.class_weights", f"{count} weights",
+                 f"none, or one for each of model.classes = {self.model.classes}")
+        names = len(self.task.classes)
+        _require(names in (0, self.model.classes), "task.classes", f"{names} names",
                  f"none, or one for each of model.classes = {self.model.classes}")
         if self.model.cells != "lif" and not self.model.recurrent:
             whole = "with cells that have no reset, and recurrent = false"
@@ -340,6 +440,12 @@ def _coerce(value: Any, hint: Any, where: str) -> Any:
     return value
 
 
+def neighbours(key: str, known: Iterable[str]) -> str:
+    """The keys that a wrong one may have been meant for."""
+    near = difflib.get_close_matches(key, list(known), 3)
+    return f"did you mean {' or '.join(near)}? " if near else ""
+
+
 def from_dict(cls: type[T], table: dict[str, Any], where: str = "") -> T:
     """A configuration dataclass from a table of TOML; unknown keys are refused."""
     hints = typing.get_type_hints(cls)
@@ -347,7 +453,8 @@ def from_dict(cls: type[T], table: dict[str, Any], where: str = "") -> T:
     unknown = sorted(set(table) - set(hints))
     if unknown:
         raise ConfigError(
-            f"unknown configuration key {prefix}{unknown[0]}; known: {', '.join(sorted(hints))}."
+            f"unknown configuration key {prefix}{unknown[0]}; {neighbours(unknown[0], hints)}"
+            f"known: {', '.join(sorted(hints))}."
         )
     return cls(**{k: _coerce(v, hints[k], prefix + k) for k, v in table.items()})
 

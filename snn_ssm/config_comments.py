@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import dataclasses
 import textwrap
+from collections.abc import Collection, Mapping
 
 import tomli_w
 
 from snn_ssm import config as keys
 from snn_ssm.config import Config, to_dict
-from snn_ssm.kinds import MIXINGS
+from snn_ssm.kinds import MIXINGS, OUTPUTS
 
 _TASK = {
     "name": "the task, as the command line names it",
     "steps": "length of a sample in steps",
     "permutation": "step k reads element permutation[k]; empty: the natural order",
     "train_samples": "the first so many training samples; 0: all",
+    "valid_samples": "training samples held out to validate with; 0: none, or the data's own",
+    "classes": "names of classes, labels or values; empty: the task's own, or numbers",
+    "sample_rate": "of the recordings, in Hz; 0: not known",
+    "encode": "own recordings of real values as integers or spikes: " + ", ".join(keys.ENCODE),
+    "encode_size": "bits (levels, delta), thresholds a channel (crossings) or bands (cochlea)",
+    "encode_low": "low end of each channel's range, or of the frequencies in Hz (cochlea)",
+    "encode_high": "high end of each channel's range, or of the frequencies in Hz (cochlea)",
+    "encode_hop": "recorded steps a step; cochlea only",
+    "event_bin": "microseconds of events a step",
+    "event_sensor": "width and height; empty: those of the events",
+    "event_pool": "neighbouring pixels, or channels, that are taken for one, in each direction",
+    "event_polarity": "of events: " + ", ".join(keys.POLARITIES),
     "stride": "read every so many steps only; steps are those that are read",
 }
 _MODEL = {
     "architecture": " or ".join(keys.ARCHITECTURES) + ", a baseline",
     "inputs": "channels of the input, or number of symbols (embedding)",
-    "classes": "number of classes",
+    "classes": "number of classes, labels or values",
     "encoder": "linear (of values) or embedding (of symbols)",
     "input_bits": "width of unsigned integer inputs, 1 to 16; 0: real values",
     "input_scale": "what inputs are multiplied by before the encoder",
@@ -48,7 +61,10 @@ _MODEL = {
     "norm": ", ".join(keys.NORMS) + "; layer does not export",
     "prenorm": "the norm before the layer; false: after the residual sum",
     "dropout": "share of values dropped in training",
-    "pooling": "what the decoder reads of all steps: " + " or ".join(keys.POOLINGS),
+    "output": ", ".join(OUTPUTS) + "; labels: a class at each step",
+    "per_step": "output values only: at each step",
+    "pooling": "what is read of all steps: " + ", ".join(keys.POOLINGS) + " (exponential)",
+    "pooling_tau": "time constant of the filter at the start of training, in steps",
     "quantise_decays": "train with modes that SpiNNaker represents",
     "recurrent": "a layer's spikes reach itself a step later",
     "delays": "largest delay of the mixing in steps, learned; 0: none",
@@ -67,7 +83,11 @@ _TRAINING = {
     "seed": "of the parameters, the order of samples and dropout",
     "precision": " or ".join(keys.PRECISIONS) + " (matrix products only)",
     "rate_penalty": "times the mean of max(0, spike rate - rate_target)^2, added to the loss",
-    "class_weights": "what the loss of a sample of each class is multiplied by; empty: 1",
+    "class_weights": "what the loss of each class, label or value is multiplied by; empty: 1",
+    "select": "the epoch whose model is kept: the last, or the best on samples that validate "
+    "(valid)",
+    "value_loss": "output values only: " + " or ".join(keys.LOSSES),
+    "huber_delta": "error beyond which a huber loss is linear",
     "sparsity": "share of each mixing matrix pruned to 0 over the first half of training",
     "gradient_noise": "standard deviation of what is added to gradients, at the first step",
     "through_time": "cells with a reset: gradients go from a step to the one before; false: SLTT",
@@ -77,10 +97,11 @@ _TRAINING = {
 MEANINGS = {"task": _TASK, "model": _MODEL, "training": _TRAINING}
 
 
-def commented(config: Config) -> str:
+def commented(config: Config, later: Mapping[str, Collection[str]] | None = None) -> str:
     """TOML of a configuration, before each key a comment: what it means, and its default.
 
-    :func:`snn_ssm.config.loads` returns the same configuration.
+    :func:`snn_ssm.config.loads` returns the same configuration. ``later``: keys that follow from
+    the data, by table, which stand there as comments.
 
     >>> print(*commented(Config()).splitlines()[:3], sep="\\n")
     [task]
@@ -98,6 +119,9 @@ def commented(config: Config) -> str:
             comment = textwrap.fill(
                 meaning, 100, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False
             )
-            lines.append(f"{comment}\n{tomli_w.dumps({key.name: values[key.name]})}")
+            if key.name in (later or {}).get(table.name, ()):
+                lines.append(f"{comment}\n# {key.name}: from the data, where it is not set\n")
+            else:
+                lines.append(f"{comment}\n{tomli_w.dumps({key.name: values[key.name]})}")
         parts.append(f"[{table.name}]\n" + "\n".join(lines))
     return "\n".join(parts)

@@ -22,10 +22,13 @@ _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0
 
 
 def read_arrays(
-    path: Path, names: Iterable[str], *, strict: bool = False
+    path: Path, names: Iterable[str], *, strict: bool = False, optional: Iterable[str] = (),
+    fields: bool = False,
 ) -> dict[str, NDArray[Any]]:
-    """The named arrays of an ``.npz``; ``strict``: it holds no others.
+    """The named arrays of an ``.npz``, and those ``optional`` ones that it has.
 
+    ``strict``: it holds no others. ``fields``: arrays may have fields by name, none of them an
+    object.
     Raises ``OSError`` for a file that cannot be read or is no regular one, ``ValueError`` for one
     that is no such archive, lacks an array, or holds more than fits into memory.
     """
@@ -35,10 +38,12 @@ def read_arrays(
     with open_regular(path) as stream:
         try:
             with zipfile.ZipFile(stream) as archive:
+                members = set(archive.namelist())
+                names += tuple(name for name in optional if f"{name}.npy" in members)
                 if strict:
                     _refuse_others(archive, names)
                 for name in names:
-                    found[name] = _read_member(archive, name, room)
+                    found[name] = _read_member(archive, name, room, fields)
                     room -= found[name].nbytes
         except (OSError, ValueError):
             raise
@@ -57,7 +62,9 @@ def _refuse_others(archive: zipfile.ZipFile, names: tuple[str, ...]) -> None:
         raise ValueError(f"it also holds {', '.join(others)[:200]}, of which nothing is known here")
 
 
-def _read_member(archive: zipfile.ZipFile, name: str, room: int) -> NDArray[Any]:
+def _read_member(
+    archive: zipfile.ZipFile, name: str, room: int, fields: bool
+) -> NDArray[Any]:
     member = f"{name}.npy"
     try:
         info = archive.getinfo(member)
@@ -67,7 +74,8 @@ def _read_member(archive: zipfile.ZipFile, name: str, room: int) -> NDArray[Any]
     with archive.open(info) as stream:
         shape, fortran, dtype = _header(stream, member)  # type: ignore[arg-type]
         count = math.prod(shape)
-        if dtype.hasobject or dtype.fields or not dtype.itemsize or min(shape, default=0) < 0:
+        strange = dtype.hasobject or not dtype.itemsize or bool(dtype.fields and not fields)
+        if strange or min(shape, default=0) < 0:
             raise ValueError(f"{member} is of type {dtype} and shape {shape}")
         size = count * dtype.itemsize
         if size > room:

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from export.command.common import UsageError
 from export.command.output import Output, directory
 from snn_ssm.waiting import sleep_when_idle
+
+if TYPE_CHECKING:
+    from snn_ssm.config import Config
 
 _CHECKPOINT = ("config.toml", "model*.safetensors")  # what --force may replace
 
@@ -18,22 +22,18 @@ _CHECKPOINT = ("config.toml", "model*.safetensors")  # what --force may replace
 def train(args: argparse.Namespace) -> int:
     """``snn-ssm train``."""
     sleep_when_idle()
-    from snn_ssm import config as configuration
-    from snn_ssm.tasks import data_directory, get_task, load_samples
+    from snn_ssm.kinds.outputs import OUTPUTS
+    from snn_ssm.tasks import get_task, has_valid, load_samples, own
     from snn_ssm.training import loop as training
     from snn_ssm.training.distributed import is_first
 
     task = get_task(args.task)
-    config = configuration.load(args.config) if args.config else task.config()
+    config = _configured(args, _splits(args.data) if task is own.OWN else None)
     if config.task.name != task.name:
         raise UsageError(f"--config is for task {config.task.name!r}, not {task.name!r}.")
-    if data_directory(args.data).suffix == ".npz":
-        raise UsageError(
-            f"--data is {args.data}: a file has no splits, and a network trained on it would be "
-            "tested on the same samples. Give a directory with train.npz and test.npz."
-        )
+    data = _splits(args.data)
     if args.download:
-        task.download(data_directory(args.data))
+        task.download(data)
     metrics = training.train(
         config,
         load_samples(args.data, "train", config.task),
@@ -43,22 +43,77 @@ def train(args: argparse.Namespace) -> int:
         resume=args.resume,
         init=args.init,
         compile_step=args.compile,
+        valid_samples=(
+            load_samples(args.data, "valid", config.task)
+            if has_valid(args.data, config.task) else None
+        ),
     )
     if is_first():
-        print(f"test accuracy {metrics['test_accuracy']:.2%}, {metrics['parameters']} parameters")
+        kind = OUTPUTS[config.model.output]
+        found = {key.removeprefix("test_"): value for key, value in metrics.items()}
+        print(f"test {kind.headline(found)}, {metrics['parameters']} parameters")
     return 0
 
 
+def _splits(data: Path | None) -> Path:
+    """The directory of the data; raises :class:`UsageError` for a file."""
+    from snn_ssm.tasks import data_directory
+
+    found = data_directory(data)
+    if found.is_file():
+        raise UsageError(
+            f"--data is {data}: a file has no splits, and a network trained on it would be "
+            "tested on the same samples. Give a directory with train.npz and test.npz."
+        )
+    return found
+
+
+def _configured(args: argparse.Namespace, data: Path | None) -> Config:
+    """The configuration of ``train`` and ``config``: the task's own, below it what the data say,
+    above it the file's and the settings'."""
+    from snn_ssm.config import Config, from_dict
+    from snn_ssm.settings import keys_of, merged, parse_settings, read_tables, tables_of
+    from snn_ssm.tasks import get_task, own
+
+    given = merged(
+        read_tables(args.config) if args.config else {},
+        parse_settings(args.set),
+        {} if args.epochs is None else {"training": {"epochs": args.epochs}},
+    )
+    task = get_task(args.task)
+    # A file that names another task is that task's: what it does not set is not ours to add.
+    base = Config() if args.config else task.config()
+    tables = merged(tables_of(base), given)
+    if task is own.OWN and data is not None and tables["task"]["name"] == task.name:
+        tables = own.derived(data, tables, keys_of(given))
+    return from_dict(Config, tables)
+
+
 def config(args: argparse.Namespace) -> int:
-    """``snn-ssm config``: a task's own configuration, or a shipped one by its name."""
+    """``snn-ssm config``: a task's own configuration, or a shipped one by its name.
+
+    Of own data, what is trained with on them.
+    """
     from snn_ssm import config as configuration
     from snn_ssm import shipped
     from snn_ssm.config_comments import commented
-    from snn_ssm.tasks import TASKS
+    from snn_ssm.tasks import TASKS, own
 
     files = shipped.configurations()
     if args.task in TASKS:
-        print(commented(TASKS[args.task].config()), end="")
+        task = TASKS[args.task]
+        if args.data is not None and task is not own.OWN:
+            raise UsageError(
+                f"--data is given, and the configuration of the task {args.task!r} does not follow "
+                "from data; that of the task 'own' does. Leave it out."
+            )
+        later = own.DERIVED if task is own.OWN and args.data is None else {}
+        print(commented(_configured(args, args.data), later), end="")
+    elif args.set or args.epochs is not None or args.data is not None:
+        raise UsageError(
+            f"{args.task!r} is no task; expected one of {', '.join(TASKS)} with --set, --epochs or "
+            "--data. Leave them out, and edit what is printed."
+        )
     elif args.task in files:
         print(commented(configuration.load(files[args.task])), end="")
     else:

@@ -10,7 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from export.command import actions, attacking, comparing, jobs, networks, streaming
+from export.command import (
+    actions,
+    attacking,
+    comparing,
+    jobs,
+    networks,
+    predicting,
+    streaming,
+)
 from export.command.board import board as start_board
 from export.command.common import BACKENDS, CALIBRATION
 from export.command.process import guarded, prepare
@@ -50,11 +58,20 @@ def make_parser() -> argparse.ArgumentParser:
             "network", type=Path, metavar="NETWORK", help="a directory that export wrote"
         )
 
+    def settings(command: argparse.ArgumentParser) -> None:
+        command.add_argument(
+            "--set", action="append", default=[], metavar="KEY=VALUE",
+            help="a key of the configuration, such as model.channels=32; may be repeated",
+        )
+        command.add_argument(
+            "--epochs", type=int, metavar="N", help="the same as --set training.epochs=N"
+        )
+
     def data(command: argparse.ArgumentParser, samples: bool = True) -> None:
         command.add_argument(
             "--data", type=Path, metavar="DIR",
-            help="directory of the data sets, or of your own train.npz and test.npz, or an .npz "
-            "to test on (default: $SNN_SSM_DATA)",
+            help="directory of the data sets, or of your own train.npz and test.npz (.csv, "
+            ".parquet, or folders), or a file to test on (default: $SNN_SSM_DATA)",
         )
         if samples:
             command.add_argument(
@@ -64,6 +81,7 @@ def make_parser() -> argparse.ArgumentParser:
     command = add("train", actions.train, "train a network")
     command.add_argument("task", metavar="TASK", help=", ".join(TASKS))
     command.add_argument("--config", type=Path, metavar="F", help="TOML (default: the task's own)")
+    settings(command)
     data(command, samples=False)
     command.add_argument("--download", action="store_true", help="fetch missing data files first")
     command.add_argument("--out", type=Path, metavar="DIR", help="default: runs/TASK")
@@ -80,6 +98,11 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "task", metavar="TASK", help="a task, or the name of a shipped configuration"
     )
+    settings(command)
+    command.add_argument(
+        "--data", type=Path, metavar="DIR", help="task own: what follows from these data"
+    )
+    command.set_defaults(config=None)
 
     command = add("evaluate", actions.evaluate, "accuracy, spike rate and cost of a checkpoint")
     command.add_argument(
@@ -231,6 +254,30 @@ def make_parser() -> argparse.ArgumentParser:
     data(command)
     outputs(command)
     command.set_defaults(batch=100)
+
+    command = add("predict", predicting.predict, "answers to samples, without labels")
+    network(command)
+    command.add_argument(
+        "--data", type=Path, metavar="F", required=True,
+        help="a file or folder of samples; labels in it are not read",
+    )
+    command.add_argument(
+        "--samples", type=int, metavar="N", help="the first N samples (default: all)"
+    )
+    command.add_argument(
+        "--backend", default="software",
+        metavar="torch|software|spinnaker-software|nest|spinnaker",
+        help="what runs it (default: %(default)s)",
+    )
+    command.add_argument(
+        "--checkpoint", type=Path, metavar="C", help="the trained model, for the backend torch"
+    )
+    command.add_argument(
+        "--out", type=Path, metavar="F.csv|F.npz", help="write answers, scores and confidence"
+    )
+    outputs(command)
+    board(command)
+    calibration(command)
 
     command = add("verify", comparing.verify, "compare backends spike for spike")
     network(command)

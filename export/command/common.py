@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Any
 from pynn_models.errors import SnnSsmError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from export.boards.config import Board
-    from export.description.network import Network
+    from export.description.network import FloatArray, Network
+    from export.samples.recording import Recording
     from snn_ssm.tasks import Samples
 
 BACKENDS = "torch,software,nest"
@@ -39,7 +45,7 @@ def samples_of(
     """Samples of the task that a network was trained for, test or train."""
     from snn_ssm.config import TaskConfig, from_dict
     from snn_ssm.tasks import load_samples
-    from snn_ssm.tasks.base import check_labels
+    from snn_ssm.tasks.checks import check_labels
 
     if count is not None and count < 1:
         raise UsageError(f"--samples is {count}; expected at least 1.")
@@ -47,8 +53,37 @@ def samples_of(
     samples = load_samples(data, split, task)
     if count is not None and count > len(samples):
         raise UsageError(f"--samples is {count}, but there are {len(samples)} {split} samples.")
-    check_labels(samples.labels, network.population(network.readout.population).size, "--data")
+    readout = network.readout
+    check_labels(
+        samples.labels, readout.output, readout.each_step, len(network.names), network.steps,
+        "--data",
+    )
     return samples.head(count)
+
+
+def scores_by(
+    network: Network, backend: str
+) -> dict[str, Callable[[Any, Recording, NDArray[np.int64] | None], FloatArray]]:
+    """The ways to the scores of samples (B, C, L), their recording and their lengths, by name.
+
+    Spikes do not give those of a gated network; a network of standard cells has no readout
+    population in a simulator; of a board only spikes are read.
+    """
+    from export.samples.readout import accumulated_logits, logits, scores_of
+    from export.verification.backends import BACKENDS
+
+    found: dict[str, Any] = {}
+    if backend == "torch":
+        return {"the model": lambda part, found, n: scores_of(network, part, found, n)}
+    if network.linear_readout:
+        found["spike counts"] = lambda part, recording, n: logits(network, part, recording, n)
+    if network.family.streams and (
+        BACKENDS[backend].reads_membranes or not network.linear_readout
+    ):
+        found[f"the population {network.readout.population!r}"] = (
+            lambda part, recording, n: accumulated_logits(network, recording, n)
+        )
+    return found
 
 
 def calibration_of(network: Network, args: argparse.Namespace, count: int | None = None) -> Any:

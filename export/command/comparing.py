@@ -41,6 +41,7 @@ def _verify_recording(network: Network, args: argparse.Namespace) -> dict[str, A
             args.recording,
             compared,
             calibration=calibration,
+            lengths=samples.lengths,
             progress=bar.update,
         )
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from export.command.common import UsageError, board_of, calibration_of, samples_of
+from export.command.common import (
+    UsageError,
+    board_of,
+    calibration_of,
+    samples_of,
+    scores_by,
+)
 from export.command.output import Output, directory
 from export.command.streaming import tally_from
 from snn_ssm.progress import progress_bar
 
 if TYPE_CHECKING:
-    from export.description.network import FloatArray, Network
-    from export.samples.recording import Recording
+    from export.description.network import Network
 
 _RATES = 20  # samples that a spike rate is taken from
 # What --force may replace.
@@ -104,16 +108,17 @@ def _refuse_unshown(args: argparse.Namespace) -> None:
 _BELONGS = {
     "board": ("board", "machine_version", "neurons_per_core", "time_scale_factor"),
     "calibration": ("calibration",),
+    "checkpoint": ("checkpoint",),
 }
 
 
-def _refuse_unused(args: argparse.Namespace) -> None:
+def refuse_unused(args: argparse.Namespace) -> None:
     """Raise :class:`UsageError` for an argument that means nothing to the backend."""
     from export.verification.backends import BACKENDS, backend_named
 
     backend = backend_named(args.backend)
     for use, names in _BELONGS.items():
-        given = [name for name in names if getattr(args, name) is not None]
+        given = [name for name in names if getattr(args, name, None) is not None]
         if given and use not in backend.uses:
             users = [other.name for other in BACKENDS.values() if use in other.uses]
             raise UsageError(
@@ -142,18 +147,18 @@ def _map(
 
 
 def run(args: argparse.Namespace) -> int:
-    """``snn-ssm run``: the classes from the spikes, and from the readout population.
+    """``snn-ssm run``: the answers from the spikes, and from the readout population.
 
-    Spikes do not give those of a gated network; a network of standard cells has no such population
-    in a simulator; from a board only spikes are read; the virtual one only maps.
+    Which of them there are, :func:`export.command.common.scores_by` says; the virtual board only
+    maps.
     """
     from export.description.storage import load_network
-    from export.samples.readout import accumulated_logits, logits
+    from export.samples.answers import Counted
     from export.samples.recording import concatenate
-    from export.verification.backends import BACKENDS, Options, runner
+    from export.verification.backends import Options, runner
     from export.verification.backends.spinnaker import SPINNAKER
 
-    _refuse_unused(args)
+    refuse_unused(args)
     output = Output(args, "out")
     network = load_network(args.network)
     samples = samples_of(network, args.data, args.samples)
@@ -169,38 +174,41 @@ def run(args: argparse.Namespace) -> int:
         return _map(network, args, samples.inputs, rates, output)
     options = Options(board_of(args), calibration_of(network, args))
     execute = runner(args.backend, network, options)
+    ways = scores_by(network, args.backend)
+    counted = {name: Counted.of(network) for name in ways}
     readout = network.readout.population
-    ways: dict[str, Callable[[Any, Recording], FloatArray]] = {}
-    if network.linear_readout:
-        ways["spike counts"] = lambda part, recording: logits(network, part, recording)
-    reads = network.family.streams and (
-        BACKENDS[args.backend].reads_membranes or not network.linear_readout
-    )
-    if reads:
-        ways[f"the population {readout!r}"] = lambda _, recording: accumulated_logits(
-            network, recording
-        )
-    correct = dict.fromkeys(ways, 0)
+    read = [readout] if any(readout in name for name in ways) else []
     recordings = []
     early = tally_from(args, network)
     with progress_bar(len(samples), desc=args.backend) as bar:
         for start in range(0, len(samples), args.batch):
-            part = samples.inputs[start : start + args.batch]
-            labels = samples.labels[start : start + args.batch]
-            recording = execute(part, [readout] if reads else [])
+            part = samples.take(slice(start, start + args.batch))
+            recording = execute(part.inputs, read)
             for name, scores in ways.items():
-                correct[name] += int((scores(part, recording).argmax(axis=1) == labels).sum())
+                found = scores(part.inputs, recording, part.lengths)
+                counted[name].add(found, part.labels, part.lengths)
             if early is not None:
-                early.add(part, labels, recording)
+                early.add(part.inputs, part.labels, recording)
             if args.out:
                 recordings.append(recording)
             bar.update(len(part))
-    accuracies = {name: count / len(samples) for name, count in correct.items()}
     if args.out:
         concatenate(recordings).save(args.out)
-    found = ", ".join(f"{accuracy:.2%} from {name}" for name, accuracy in accuracies.items())
-    output.say(f"accuracy {found}, {len(samples)} samples")
-    result = {"backend": args.backend, "samples": len(samples), "accuracy": accuracies}
+    metrics = {name: count.metrics() for name, count in counted.items()}
+    said = ", ".join(
+        f"{count.headline().removeprefix('accuracy ')} from {name}"
+        for name, count in counted.items()
+    )
+    accuracies = {name: found["accuracy"] for name, found in metrics.items()}
+    scored = network.readout.answers.score == "accuracy"
+    output.say(f"{'accuracy ' if scored else ''}{said}, {len(samples)} samples")
+    result = {
+        "backend": args.backend,
+        "samples": len(samples),
+        "output": network.readout.output,
+        "accuracy": accuracies,
+        "metrics": metrics,
+    }
     if early is not None:
         output.say(early.words())
         result["early"] = early.result()

@@ -42,7 +42,9 @@ _PROJECTION: Mapping[str, Check] = {
     "source": _name, "target": _name, "delay": _whole, "receptor": _name, "graded": _flag,
     "synapses": _whole,
 }
-_READOUT: Mapping[str, Check] = {"population": _name, "pooling": _name}
+_READOUT: Mapping[str, Check] = {
+    "population": _name, "pooling": _name, "output": _name, "each_step": _flag,
+}
 
 
 def check_fields(description: Mapping[str, Any]) -> None:
@@ -60,6 +62,9 @@ def check_fields(description: Mapping[str, Any]) -> None:
             raise TypeError(f"{key} is {_shown(entries)}, no list")
         for i, entry in enumerate(entries):
             _check(f"{key}[{i}].", entry, checks)
+    names = description["origin"].get("names", [])
+    if not isinstance(names, list) or not all(map(_name, names)):
+        raise TypeError(f"origin.names is {_shown(names)}, no list of names")
     task = description["origin"].get("task", {})
     _check("origin.task.", task, {"name": _name})
 

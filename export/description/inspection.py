@@ -18,6 +18,7 @@ from export.description.network import (
 )
 from pynn_models.branches import BRANCHES
 from pynn_models.cells import Branches
+from snn_ssm.kinds.outputs import OUTPUTS
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -156,13 +157,21 @@ def summary(network: Network) -> dict[str, Any]:
     }
 
 
+def _answers(network: Network) -> str:
+    """What is answered, and how often."""
+    readout, names = network.readout, network.names
+    named = f" ({', '.join(names)})" if "names" in network.origin else ""
+    when = " at each step" if readout.each_step else ""
+    return f"{len(names)} {readout.output}{when}{named}"
+
+
 def describe(network: Network) -> str:
     """Populations, projections, delays, latency, synapses and ranges, as text."""
     source, limits = network.source, bounds(network)
     synapses = sum(p.n_synapses for p in network.projections)
     lines = [
         f"timestep {network.timestep:g} ms, {network.steps} steps a sample, readout by "
-        f"{network.readout.pooling} pooling",
+        f"{network.readout.pooling} pooling of {_answers(network)}",
         f"input {source.name!r}: {source.channels} channel(s) of {source.kind.words(source)} as "
         f"{source.encoding}, {source.size} source(s)",
         "",
@@ -189,10 +198,11 @@ def describe(network: Network) -> str:
 
 def verification_table(result: Mapping[str, Any]) -> str:
     """The outcome of a verification as text: backends, contract, the first divergence."""
+    kind = OUTPUTS[result["output"]]
     rows = [
         [
             name,
-            f"{found['accuracy']:.2%}",
+            kind.headline(found).removeprefix("accuracy "),
             f"{found['mismatched_spikes']:,}",
             f"{found['seconds']:.1f}",
         ]
@@ -202,7 +212,10 @@ def verification_table(result: Mapping[str, Any]) -> str:
         f"{result['samples']} samples, {result['spikes']:,} spikes of the reference "
         f"{result['reference']!r}, spike rate {result['spike_rate']:.3f}",
         "",
-        table(["backend", "accuracy", "mismatched spikes", "seconds"], rows),
+        table(
+            ["backend", "answers" if kind.vector else "accuracy", "mismatched spikes", "seconds"],
+            rows,
+        ),
         "",
     ]
     lines += [f"{row} {'holds' if ok else 'FAILS'}" for row, ok in result["contract"].items()]
@@ -210,7 +223,7 @@ def verification_table(result: Mapping[str, Any]) -> str:
         found = result["E5"]
         lines.append(
             f"   training's float32 convolution: {found['mismatched_spikes']:,} mismatched "
-            f"spikes, the same class on {found['same_class']:.2%}"
+            f"spikes, the same {'answer' if kind.vector else 'class'} on {found['same_class']:.2%}"
         )
     if result.get("ties"):
         lines.append(_ties(result["ties"]))

@@ -216,6 +216,13 @@ class Network:
         )
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What its classes, labels or values are called; numbers where nobody says."""
+        count = self.population(self.readout.population).size
+        names = tuple(str(name) for name in self.origin.get("names", ()))
+        return names if len(names) == count else tuple(str(k) for k in range(count))
+
+    @property
     def layers(self) -> tuple[Population, ...]:
         """The populations that spike: all but the readout, and what gathers for it."""
         return tuple(p for p in self.populations if p.spikes)

@@ -16,6 +16,7 @@ from export.description.encodings import ENCODINGS, Encoding
 from export.description.readouts import POOLINGS, Pooling
 from pynn_models.cells import Branches, StateSpaceCell
 from pynn_models.errors import SnnSsmError
+from snn_ssm.kinds.outputs import OUTPUTS, OutputKind
 
 FloatArray = NDArray[np.float64]
 INPUT_RECEPTOR = "input"
@@ -123,14 +124,18 @@ class Population:
 
 @dataclass(frozen=True)
 class Readout:
-    """How class scores come from the population ``population`` of silent neurons.
+    """How scores come from the population ``population`` of silent neurons.
 
     ``mean``: its membrane sums the logits of each step, so membrane / steps are the logits;
-    ``last``: its membrane is the logits of the current step.
+    ``last``: its membrane is the logits of the current step; ``filter``: a running average of them.
+    ``output``: what the scores answer (:mod:`snn_ssm.kinds.outputs`); ``each_step``: at each step,
+    and not of the sample.
     """
 
     population: str
     pooling: str
+    output: str = "classes"
+    each_step: bool = False
 
     @property
     def kind(self) -> Pooling:
@@ -142,6 +147,20 @@ class Readout:
             raise NetworkError(
                 f"readout: pooling {self.pooling!r}; use one of {', '.join(POOLINGS)}."
             )
+        if self.output not in OUTPUTS:
+            raise NetworkError(
+                f"readout: output {self.output!r}; use one of {', '.join(OUTPUTS)}."
+            )
+        if OUTPUTS[self.output].each_step and not self.each_step:
+            raise NetworkError(
+                f"readout: output {self.output!r} of a sample; expected one at each step. Set "
+                "each_step."
+            )
+
+    @property
+    def answers(self) -> OutputKind:
+        """Its output's entry in the registry."""
+        return OUTPUTS[self.output]
 
 
 def value_receptor(branch: int) -> str:

@@ -8,7 +8,7 @@ Keys that only some networks need are left out of the others: ``symbols`` of an 
 ``cell`` (its kind, where it is no state-space cell) and ``branches`` (their kind) of a population;
 ``receptor`` and ``graded`` of a projection, and its ``synapses``: how many there are of one that is
 kept synapse by synapse, as arrays ``sources``, ``targets``, ``weights`` and, where they differ,
-``delays``.
+``delays``; ``output``, where it is no class, and ``each_step`` of the readout.
 
 Schema 2 is schema 1 with such projections, with delays that are longer than the difference of the
 latencies, and with several projections between the same ends. A network without any is written as
@@ -44,6 +44,7 @@ from snn_ssm.files import (
     whole_directory,
     write_atomic,
 )
+from snn_ssm.kinds.outputs.classes import CLASSES
 from snn_ssm.reading import LARGEST_TEXT, memory, parse_json
 
 SCHEMA = 2
@@ -72,13 +73,16 @@ def _describe(network: Network) -> dict[str, Any]:
         "source": source | ({"symbols": network.source.symbols} if network.source.symbols else {}),
         "populations": [_describe_population(p) for p in network.populations],
         "projections": [_describe_projection(p) for p in network.projections],
-        "readout": {
-            "population": network.readout.population,
-            "pooling": network.readout.pooling,
-        },
+        "readout": _describe_readout(network.readout),
         "origin": network.origin,
         "cells": network.cells,
     }
+
+
+def _describe_readout(readout: Readout) -> dict[str, Any]:
+    entry: dict[str, Any] = {"population": readout.population, "pooling": readout.pooling}
+    entry |= {} if readout.output == CLASSES.name else {"output": readout.output}
+    return entry | ({"each_step": True} if readout.each_step else {})
 
 
 def _describe_population(population: Population) -> dict[str, Any]:

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.description.storage import ARRAYS_FILE, NETWORK_FILE, load_network
+from export.job.inputs import INPUTS, arrays_of
 from export.job.results import CALIBRATION, inputs_digest, network_digest
 from export.job.settings import BoardSettings
 from export.samples.inputs import check_samples
@@ -62,7 +63,7 @@ def make_job(
     check_samples(network, samples.inputs)
     files = {
         "run.py": read_bytes(_TEMPLATE / "run.py", "job template"),
-        "inputs.npz": _npz(inputs=samples.inputs, labels=samples.labels),
+        INPUTS: _npz(**arrays_of(samples, network.names)),
         **({} if calibration is None else {CALIBRATION: _npz(inputs=calibration)}),
         **{
             name: read_bytes(_TEMPLATE / name, "job template")

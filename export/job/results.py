@@ -42,7 +42,11 @@ class JobError(SnnSsmError):
 
 @dataclass(frozen=True)
 class Chunk:
-    """The result of the samples ``start`` to ``stop`` (not included), as its JSON file has it."""
+    """The result of the samples ``start`` to ``stop`` (not included), as its JSON file has it.
+
+    ``correct``: how many samples are answered right, None where the answers are values or one a
+    step; ``predictions``: the answers, a list a sample where there are several.
+    """
 
     schema: int
     simulator: str
@@ -52,8 +56,8 @@ class Chunk:
     start: int
     stop: int
     sha256: str
-    correct: int
-    predictions: list[int]
+    correct: int | None
+    predictions: list[Any]
     spikes: dict[str, int]
     seconds: float
     calibration_sha256: str | None = None
@@ -95,7 +99,7 @@ def _unpacked(data: bytes, stem: str) -> Chunk:
     if content.pop(_SEAL, None) != _seal(content):
         raise ValueError("it was altered: its SHA-256 is not the one that it was written with")
     chunk = Chunk(**content)
-    counts = (chunk.samples, chunk.start, chunk.stop, chunk.correct)
+    counts = (chunk.samples, chunk.start, chunk.stop, chunk.correct or 0)
     words = (
         chunk.network_sha256, chunk.inputs_sha256, chunk.sha256, chunk.calibration_sha256 or ""
     )
@@ -108,7 +112,7 @@ def _unpacked(data: bytes, stem: str) -> Chunk:
         raise ValueError(
             f"samples {chunk.start} to {chunk.stop} of {chunk.samples} are not those of its name"
         )
-    if chunk.correct > size or not _are_counts(chunk.predictions, size):
+    if (chunk.correct or 0) > size or not _are_answers(chunk.predictions, size):
         raise ValueError(f"{chunk.correct} correct, or predictions, are not of {size} samples")
     if not isinstance(chunk.spikes, dict) or not all(map(_is_count, chunk.spikes.values())):
         raise ValueError("spikes are no counts by layer")
@@ -121,8 +125,16 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _are_counts(values: Any, size: int) -> bool:
-    return isinstance(values, list) and len(values) == size and all(map(_is_count, values))
+def _are_answers(values: Any, size: int) -> bool:
+    """A number a sample, or a list of them, or of lists."""
+    numbers = isinstance(values, list) and len(values) == size and all(map(_is_answer, values))
+    return numbers and len({type(value) is list for value in values}) <= 1
+
+
+def _is_answer(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_answer, value))
+    return _is_count(value) or (isinstance(value, float) and math.isfinite(value))
 
 
 def network_digest(directory: Path) -> str:
@@ -181,8 +193,9 @@ def recorded(results: Path, chunk: Chunk, network: Network) -> Recording:
     if network.linear_readout:
         return recording
     classes = network.population(network.readout.population).size
+    shape = (size, *((network.steps,) if network.readout.each_step else ()), classes)
     scores = recording.logits
-    if scores is None or scores.shape != (size, classes) or not np.isfinite(scores).all():
+    if scores is None or scores.shape != shape or not np.isfinite(scores).all():
         raise JobError(
             f"{path} has no logits of {size} samples and {classes} classes, which the spikes of "
             "this network do not give. Run the job again."
@@ -190,11 +203,16 @@ def recorded(results: Path, chunk: Chunk, network: Network) -> Recording:
     return recording
 
 
-def classes_of(network: Network, inputs: NDArray[Any], recording: Recording) -> NDArray[np.int64]:
-    """The classes (B,) that a job's recording of ``inputs`` (B, C, L) stands for."""
+def scores_in(
+    network: Network, inputs: NDArray[Any], recording: Recording,
+    lengths: NDArray[np.int64] | None,
+) -> FloatArray:
+    """The scores (B, K), or (B, L, K), that a job's recording of ``inputs`` (B, C, L) stands for.
+
+    Those in it are believed only where spikes do not give them.
+    """
     given = None if network.linear_readout else recording.logits
-    scores = logits(network, inputs, recording) if given is None else given
-    return scores.argmax(axis=1)
+    return logits(network, inputs, recording, lengths) if given is None else given
 
 
 def gaps(chunks: Sequence[Chunk], samples: int) -> list[tuple[int, int]]:
@@ -231,11 +249,12 @@ def verify_results(
     directory: Path,
     network: Network,
     inputs: NDArray[Any],
-    labels: NDArray[np.int64],
+    labels: NDArray[Any],
     results: Path,
     runners: Mapping[str, Runner],
     *,
     calibration: NDArray[Any] | None = None,
+    lengths: NDArray[np.int64] | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, Any]:
     """Compare a results directory with ``runners``, the first of them the reference.
@@ -267,7 +286,9 @@ def verify_results(
             stop = min(at + size, chunk.stop)
             part = slice(at - chunk.start, stop - chunk.start)
             replay.recording = _part(name, network, recording, part)
-            verification.add(inputs[at:stop], labels[at:stop])
+            verification.add(
+                inputs[at:stop], labels[at:stop], None if lengths is None else lengths[at:stop]
+            )
             order += range(at, stop)
             progress(stop - at)
     result = verification.result()

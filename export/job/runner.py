@@ -24,28 +24,29 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from export.description.network import Network
 from export.description.storage import load_network
 from export.fixed_point.simulation import make_plan
 from export.job.board import configured
+from export.job.inputs import INPUTS, Given, read_given
 from export.job.results import (
     CALIBRATION,
     SCHEMA,
     SIMULATORS,
     Chunk,
     JobError,
-    classes_of,
     gaps,
     read_chunks,
     recorded,
+    scores_in,
     simulator,
 )
 from export.job.settings import board_settings
 from export.pynn.registry import board_backend
 from export.pynn.spinnaker import SpinnakerBackend
+from export.samples.answers import Counted, decide
 from export.samples.neo_files import block_bytes, to_block
 from export.samples.readout import logits, needed_membranes
 from export.samples.recording import Recording
@@ -72,44 +73,40 @@ class Job:
     def run(self, size: int) -> int:
         """Run what is missing, ``size`` samples at a time; returns how many were run."""
         network = load_network(self.bundle / "network")
-        inputs, labels = self._samples()
+        given = self._samples()
         self._prepare()
         with self._alone():
-            return self._run_missing(network, inputs, labels, size)
+            return self._run_missing(network, given, size)
 
-    def _run_missing(
-        self, network: Network, inputs: NDArray[Any], labels: NDArray[np.int64], size: int
-    ) -> int:
+    def _run_missing(self, network: Network, given: Given, size: int) -> int:
         has_neo = _has_neo()
-        chunks = self._whole_chunks(network, inputs, labels)
-        missing = gaps(chunks, len(inputs))
+        answers = Counted.of(network)
+        chunks = self._whole_chunks(network, given, answers)
+        missing = gaps(chunks, len(given.inputs))
         for start, stop in _pieces(missing, size):
-            part = slice(start, stop)
-            chunk = self._run_chunk(network, inputs[part], labels[part], start, has_neo)
+            part = given.take(slice(start, stop))
+            own = Counted.of(network)
+            chunk = self._run_chunk(network, part, start, has_neo, own)
+            answers.counts = answers.counts + own.counts
             chunks.append(chunk)
-            self._summarise(chunks)
+            self._summarise(chunks, answers)
+            said = own.headline() if chunk.correct is None else f"{chunk.correct} correct"
             print(
-                f"samples {start} to {stop - 1} of {len(inputs)}: {chunk.correct} correct, "
+                f"samples {start} to {stop - 1} of {len(given.inputs)}: {said}, "
                 f"{chunk.seconds:.1f} s",
                 flush=True,
             )
-        self._summarise(chunks)
+        self._summarise(chunks, answers)
         return sum(stop - start for start, stop in missing)
 
-    def _samples(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        path = self.bundle / "inputs.npz"
-        stored = self._arrays(path.name, ("inputs", "labels"))
-        inputs, labels = stored["inputs"], stored["labels"]
-        if labels.shape != inputs.shape[:1] or labels.dtype.kind not in "iu":
-            raise JobError(
-                f"{path} has inputs of shape {inputs.shape} and labels of {labels.dtype} and "
-                f"shape {labels.shape}. Make the job anew."
-            )
-        return inputs, labels.astype(np.int64)
+    def _samples(self) -> Given:
+        path = self.bundle / INPUTS
+        try:
+            return read_given(path)
+        except (OSError, ValueError) as error:
+            raise JobError(f"{path} cannot be read ({error}). Make the job anew.") from error
 
-    def _whole_chunks(
-        self, network: Network, inputs: NDArray[Any], labels: NDArray[np.int64]
-    ) -> list[Chunk]:
+    def _whole_chunks(self, network: Network, given: Given, answers: Counted) -> list[Chunk]:
         """The chunks that need not be run again, what they count counted anew."""
         chunks, broken = read_chunks(self.out)
         for chunk in chunks[:1]:
@@ -122,7 +119,8 @@ class Job:
             except SnnSsmError as error:
                 broken[self.out / f"{chunk.name}.json"] = str(error)
                 continue
-            whole.append(replace(chunk, **_counts(network, inputs[part], labels[part], recording)))
+            found = _counts(network, given.take(part), recording, answers)
+            whole.append(replace(chunk, **found))
         for path, reason in broken.items():
             print(printable(f"not whole, runs again: {path.name}: {reason}"), flush=True)
             path.unlink()  # else it would be found again beside what replaces it
@@ -199,15 +197,18 @@ class Job:
     def _run_chunk(
         self,
         network: Network,
-        inputs: NDArray[Any],
-        labels: NDArray[np.int64],
+        given: Given,
         start: int,
         has_neo: bool,
+        answers: Counted,
     ) -> Chunk:
         begun = time.perf_counter()
+        inputs = given.inputs
         recording = _execute(self, network, inputs)
         seconds = time.perf_counter() - begun
-        scores = None if network.linear_readout else logits(network, inputs, recording)
+        scores = None
+        if not network.linear_readout:
+            scores = logits(network, inputs, recording, given.lengths)
         kept = Recording(recording.backend, recording.timestep, recording.spikes, logits=scores)
         data = kept.packed()
         stop = start + len(inputs)
@@ -222,7 +223,7 @@ class Job:
             sha256=sha256(data),
             seconds=seconds,
             calibration_sha256=self._calibration_digest(),
-            **_counts(network, inputs, labels, kept),
+            **_counts(network, given, kept, answers),
         )
         self._write(chunk.file, data)
         if has_neo:
@@ -240,7 +241,7 @@ class Job:
                 "kept and not run again."
             ) from error
 
-    def _summarise(self, chunks: Sequence[Chunk]) -> None:
+    def _summarise(self, chunks: Sequence[Chunk], answers: Counted) -> None:
         chunks = sorted(chunks, key=lambda chunk: chunk.start)
         done = sum(chunk.stop - chunk.start for chunk in chunks)
         missing = gaps(chunks, self.manifest["samples"])
@@ -251,7 +252,8 @@ class Job:
             "samples": self.manifest["samples"],
             "samples_done": done,
             "missing": missing,
-            "accuracy": sum(chunk.correct for chunk in chunks) / done if done else None,
+            "accuracy": None,
+            **answers.metrics(),
             "spikes": {
                 layer: sum(chunk.spikes[layer] for chunk in chunks)
                 for layer in (chunks[0].spikes if chunks else ())
@@ -273,12 +275,18 @@ def _pieces(ranges: Sequence[tuple[int, int]], size: int) -> Iterator[tuple[int,
 
 
 def _counts(
-    network: Network, inputs: NDArray[Any], labels: NDArray[np.int64], recording: Recording
+    network: Network, given: Given, recording: Recording, answers: Counted
 ) -> dict[str, Any]:
-    """What of a :class:`Chunk` follows from what was recorded."""
-    predictions = classes_of(network, inputs, recording)
+    """What of a :class:`Chunk` follows from what was recorded; its answers are counted, too."""
+    scores = scores_in(network, given.inputs, recording, given.lengths)
+    answers.add(scores, given.labels, given.lengths)
+    predictions = decide(network, scores)
+    correct = None
+    if not (network.readout.answers.real or network.readout.each_step):
+        hits = predictions == given.labels
+        correct = int((hits.all(axis=1) if hits.ndim > 1 else hits).sum())
     return {
-        "correct": int((predictions == labels).sum()),
+        "correct": correct,
         "predictions": predictions.tolist(),
         "spikes": {layer: int(s.sum()) for layer, s in recording.spikes.items()},
     }

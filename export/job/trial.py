@@ -55,6 +55,6 @@ def try_job(
         compared, _ = runners([reference(results)], network, None, calibration)
         found_results = verify_results(
             directory, network, samples.inputs, samples.labels, results, compared,
-            calibration=calibration,
+            calibration=calibration, lengths=samples.lengths,
         )  # fmt: skip
     return found_results | {"emulated": told}

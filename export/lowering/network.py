@@ -18,13 +18,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from export.description.network import (
     FloatArray,
     Network,
     Population,
     Projection,
     Readout,
-    Source,
 )
 from export.description.readouts import POOLINGS
 from export.lowering.affine import Affine, Tap, on_grid, projections
@@ -41,6 +42,7 @@ from snn_ssm.checkpoint import Checkpoint, check_arrays
 from snn_ssm.config import ModelConfig, to_dict
 from snn_ssm.files import pack_arrays, sha256
 from snn_ssm.levels import levels
+from snn_ssm.tasks import class_names
 
 STREAM = "stream"
 READOUT = "readout"
@@ -96,18 +98,22 @@ def _lowered(
 
 
 def _add_readout(
-    parts: _Parts, stream: Stream, arrays: Arrays, model: ModelConfig, source: Source, steps: int
+    parts: _Parts, stream: Stream, arrays: Arrays, model: ModelConfig, setting: Setting, steps: int
 ) -> None:
     """The accumulators of the logits; before them, where the stream is gated, what gathers it."""
     weight, bias = dense(arrays, "decoder", model.classes)
+    source, timestep = setting.source, setting.timestep
     pooling = POOLINGS[model.pooling]
+    tau = np.exp(arrays["pooling.log_tau"].astype(np.float64)) if pooling.learned else None
     if stream.branches:
         stream = stream.on_grid(source)
         parts.add(STREAM, memoryless(stream.affine.constant, stream.cell_branches()), stream)
         logits = Affine({Tap(STREAM): weight}, bias)
     else:
-        logits = on_grid(stream.affine.mapped(weight, bias), source, pooling.terms(steps))
-    cell = pooling.accumulator(logits.constant)
+        logits = on_grid(stream.affine.mapped(weight, bias), source, float(pooling.terms(steps)))
+    cell = pooling.accumulator(
+        logits.constant, None if tau is None else tau * timestep, timestep
+    )
     parts.populations.append(Population(READOUT, cell, parts.latency[READOUT]))
     graded = bool(stream.branches)
     parts.projections += projections(logits, READOUT, parts.latency, graded=graded)
@@ -145,22 +151,25 @@ def lower(
     check_lowers(model, cells)
     layers, timestep = _layers(checkpoint), _positive(timestep)
     source = input_source(model, encoding)
-    steps = checkpoint.config.task.steps
-    lowered, stream = _lowered(layers, _encoded(arrays, model), Setting(source, timestep))
+    task = checkpoint.config.task
+    steps = task.steps
+    setting = Setting(source, timestep)
+    lowered, stream = _lowered(layers, _encoded(arrays, model), setting)
     parts = _Parts(_latencies(layers, bool(stream.branches), delay))
     for one in lowered:
         for name, cell in one.cells.items():
             parts.add(name, cell, one.before)
-    _add_readout(parts, stream, arrays, model, source, steps)
+    _add_readout(parts, stream, arrays, model, setting, steps)
     return Network(
         timestep=timestep,
         steps=steps,
         source=source,
         populations=tuple(parts.populations),
         projections=tuple(parts.projections),
-        readout=Readout(READOUT, model.pooling),
+        readout=Readout(READOUT, model.pooling, model.output, model.each_step),
         origin={
-            "task": to_dict(checkpoint.config.task),
+            "task": to_dict(task),
+            "names": list(class_names(task, model.classes)),
             "parameters": _count(checkpoint),
             "model_sha256": sha256(pack_arrays(arrays)),
         },

@@ -68,7 +68,10 @@ def plot_confusion(
             column, row, str(counts[row, column]), ha="center", va="center", fontsize=SMALL_TEXT,
             color="white" if share[row, column] > 0.55 else INK,
         )
-    ax.set_xticks(range(size), [plain(name) for name in classes])
+    long = max(map(len, classes)) > 3
+    turned: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    turn = turned if long else {}
+    ax.set_xticks(range(size), [plain(name) for name in classes], **turn)
     ax.set_yticks(range(size), [plain(name) for name in classes])
     accuracy = 100 * float((labels == predictions).mean())
     finish(
@@ -137,10 +140,12 @@ def plot_misclassified(
     side: int | None = None,
     most: int = 12,
     width: float = WIDTH,
+    names: Sequence[str] = (),
 ) -> Figure:
     """The first ``most`` samples that were taken for another class, and for which.
 
-    ``side``: samples are pictures of so many rows; None: they are drawn over their steps.
+    ``side``: samples are pictures of so many rows; None: they are drawn over their steps;
+    ``names``: of the classes, numbers if there are none.
 
     Shapes: ``samples`` (B, C, L), ``labels`` and ``predictions`` (B,).
     Raises: :class:`ReportError` where every sample was taken for what it is.
@@ -161,7 +166,8 @@ def plot_misclassified(
             for c, values in enumerate(samples[b]):
                 colour = INK if len(samples[b]) == 1 else COLOURS[c % len(COLOURS)]
                 panel.plot(values, color=colour, linewidth=0.8)
-        finish(panel, "", "", f"{b}: {labels[b]} → {predictions[b]}")
+        label, answer = (names[k] if names else k for k in (labels[b], predictions[b]))
+        finish(panel, "", "", f"{b}: {label} → {answer}")
         panel.set_xticks([])
         panel.set_yticks([])
     return figure

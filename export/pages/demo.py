@@ -73,7 +73,15 @@ def write_page(
         layer=layer,
         neuron=neuron,
         provenance=_provenance(checkpoint, samples),
+        lengths=samples.lengths,
+        title=_title(network, samples),
     )
+
+
+def _title(network: Network, samples: Samples) -> str:
+    """The task, or the name of a user's own data."""
+    task = str(network.origin.get("task", {}).get("name", "network"))
+    return samples.source.partition("/")[0] if task == "own" and samples.source else task
 
 
 def _provenance(checkpoint: Path, samples: Samples) -> dict[str, str]:

@@ -48,7 +48,7 @@ def comparison(verification: Mapping[str, Any]) -> Section:
         backends.append(
             {
                 "backend": name,
-                "accuracy (%)": f"{100 * float(of(found, 'accuracy', where)):.2f}",
+                **_scores(of(found, "accuracy", where), found),
                 "spikes of the reference": f"{spikes:,}",
                 "mismatched spikes": f"{int(of(found, 'mismatched_spikes', where)):,}",
                 "seconds": f"{float(of(found, 'seconds', where)):.2f}",
@@ -69,8 +69,8 @@ def comparison(verification: Mapping[str, Any]) -> Section:
         found = verification["E5"]
         text.append(
             f"Training's float32 convolution differs in {found['mismatched_spikes']:,} spikes, "
-            f"where a membrane lies nearer its threshold than float32 resolves; the class is the "
-            f"same on {found['same_class']:.2%} of samples."
+            "where a membrane lies nearer its threshold than float32 resolves; "
+            f"{found['same_class']:.2%} of answers are the same."
         )
     if verification.get("ties"):
         text.append(
@@ -79,6 +79,17 @@ def comparison(verification: Mapping[str, Any]) -> Section:
             "which is set clear of ties."
         )
     return Section("What was compared", text, [backends, rows])
+
+
+def _scores(accuracy: float | None, found: Mapping[str, Any]) -> dict[str, object]:
+    """How good a backend's answers are: of values, R^2 and the mean error."""
+    if accuracy is not None:
+        return {"accuracy (%)": f"{100 * float(accuracy):.2f}"}
+    r2, mae = found.get("r2"), found.get("mae")
+    return {
+        "R²": "-" if r2 is None else f"{r2:.4f}",
+        "mean |error|": "-" if mae is None else f"{mae:.4g}",
+    }
 
 
 def layers(network: Network, verification: Mapping[str, Any]) -> list[dict[str, object]]:

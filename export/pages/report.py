@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from export.description.network import FloatArray, Network
 from export.pages import sections
+from export.pages.answer_sections import Answers, answers
 from export.pages.board_budget import board_section
 from export.pages.figure_style import ReportError
 from export.pages.findings import comparison, listed, of, verdict
@@ -27,8 +28,8 @@ def write_report(
     path: Path,
     network: Network,
     samples: NDArray[Any],
-    labels: NDArray[np.integer[Any]],
-    predictions: NDArray[np.integer[Any]],
+    labels: NDArray[Any],
+    predictions: NDArray[Any],
     recording: Recording,
     membranes: Mapping[str, FloatArray],
     verification: Mapping[str, Any],
@@ -37,14 +38,17 @@ def write_report(
     neuron: int,
     sample: int = 0,
     provenance: Mapping[str, str] | None = None,
+    lengths: NDArray[np.int64] | None = None,
+    title: str = "",
 ) -> None:
     """Write the report of ``network``: what ``verify`` found, and the figures.
 
-    ``samples`` (B, C, L), ``labels`` and ``predictions`` (B,) are those that were compared;
+    ``samples`` (B, C, L), ``labels`` and ``predictions`` (B,), or of their output's shapes, and
+    ``lengths`` (B,) are those that were compared;
     ``recording`` is of them or of the first few. Number ``sample`` is drawn; ``membranes``, name
     of the backend -> (L,), are those of ``neuron`` of ``layer`` in it, and the kernels are that
     layer's. ``verification`` is what ``verify --json`` writes; ``provenance`` says what the
-    report was made of: name -> text.
+    report was made of: name -> text; ``title``: in place of the task's name.
     Raises: :class:`ReportError` for anything that is missing or does not fit.
     """
     if not 0 <= sample < len(samples):
@@ -60,7 +64,7 @@ def write_report(
         )
     parts = [
         comparison(verification),
-        sections.answers(network, samples, labels, predictions),
+        answers(Answers(network, samples, labels, predictions, lengths)),
         sections.spikes(network, samples[sample], recording, sample, verification),
         sections.membranes(network, recording, membranes, verification, layer, neuron, sample),
         sections.modes(network, layer),
@@ -72,7 +76,7 @@ def write_report(
         ),
     ]
     task = network.origin.get("task", {}).get("name", "network")
-    html_report(path, f"snn-ssm report: {task}", verdict(verification), parts)
+    html_report(path, f"snn-ssm report: {title or task}", verdict(verification), parts)
 
 
 def _description(network: Network) -> str:

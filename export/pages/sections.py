@@ -2,84 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from export.description.network import FloatArray, Network
-from export.pages.answer_figures import (
-    plot_confusion,
-    plot_margins,
-    plot_misclassified,
-    plot_spike_rates,
-)
+from export.pages.answer_figures import plot_margins, plot_spike_rates
 from export.pages.figures import plot_membranes, plot_spike_density
 from export.pages.findings import layers as layer_rows
 from export.pages.findings import of
 from export.pages.mode_figures import find_layer, linear_part, plot_kernels, plot_modes
 from export.pages.page import Drawing, Section
+from export.pages.single import single
 from export.samples.recording import Recording
-from snn_ssm.tasks import TASKS
-
-_PICTURES = ("smnist", "image", "pathfinder", "path-x")  # tasks that read a picture row by row
-
-
-def answers(
-    network: Network,
-    samples: NDArray[Any],
-    labels: NDArray[np.integer[Any]],
-    predictions: NDArray[np.integer[Any]],
-) -> Section:
-    """The confusion matrix, and the samples that were taken for another class."""
-    classes = [str(k) for k in range(network.population(network.readout.population).size)]
-    plot_confusion(labels, predictions, classes)  # refuses what does not fit
-    wrong = np.flatnonzero(labels != predictions)
-    size = 1.9 + 0.42 * len(classes)
-    drawings = [
-        Drawing(
-            _single(
-                partial(plot_confusion, labels, predictions, classes), 1.6 + 0.36 * len(classes),
-                most=size,
-            ),
-            "Confusion matrix: samples of each class by the class they were taken for; the shade "
-            "is the share of the row.",
-            f"Confusion matrix of {len(labels)} samples in {len(classes)} classes: "
-            f"{len(labels) - len(wrong)} on the diagonal, {len(wrong)} off it.",
-            half=True,
-        )
-    ]
-    if not len(wrong):
-        text = f"All {len(labels)} samples were taken for what they are."
-        return Section("Answers", [text], drawings=drawings)
-    listed = ", ".join(f"sample {b}: {labels[b]} taken for {predictions[b]}" for b in wrong[:12])
-    more = f", and {len(wrong) - 12} more" if len(wrong) > 12 else ""
-    drawings.append(
-        Drawing(
-            lambda width: plot_misclassified(
-                samples, labels, predictions, side=_side(network), width=width
-            ),
-            "Samples that were taken for another class: number, label → answer"
-            + (" (the first 12)." if more else "."),
-            f"Inputs of the misclassified samples; {listed}.",
-        )
-    )
-    text = f"{len(wrong)} of {len(labels)} samples were taken for another class: {listed}{more}."
-    return Section("Answers", [text], drawings=drawings)
-
-
-def _side(network: Network) -> int | None:
-    """Rows of the picture that the task reads row by row; None for other tasks or lengths."""
-    name = network.origin.get("task", {}).get("name", "")
-    if name not in _PICTURES or network.source.channels != 1:
-        return None
-    whole = network.steps == TASKS[name].config().task.steps
-    return math.isqrt(network.steps) if whole else None
 
 
 def spikes(
@@ -105,7 +43,7 @@ def spikes(
             f"{network.steps * network.timestep:g} ms of sample {sample}, below its input.",
         ),
         Drawing(
-            _single(partial(plot_spike_rates, rates), 0.8 + 0.32 * len(rates)),
+            single(partial(plot_spike_rates, rates), 0.8 + 0.32 * len(rates)),
             f"Mean spike rate of each layer over all {count} samples.",
             f"Bars: spikes per neuron and step over {count} samples: {said}.",
             half=True,
@@ -148,7 +86,7 @@ def membranes(
     if any((np.isfinite(values) & (values != 0)).any() for values in margins.values()):
         drawings.append(
             Drawing(
-                _single(partial(plot_margins, margins), 3.0),
+                single(partial(plot_margins, margins), 3.0),
                 f"How near the membranes of sample {sample} come to their thresholds. What is far "
                 "above the rounding of float64 cannot turn a spike.",
                 "Histogram of the distances of membranes from their thresholds, a line a layer, on "
@@ -165,30 +103,17 @@ def modes(network: Network, layer: str) -> Section:
     modes = sum(linear_part(p).tau.size for p in network.layers)
     return Section("Modes", drawings=[
         Drawing(
-            _single(partial(plot_modes, network), 3.8),
+            single(partial(plot_modes, network), 3.8),
             "Time constant and rotation of every mode, each a leaky, rotating state of a neuron. "
             "Slow modes remember, fast rotations tell near steps apart.",
             f"Scatter of {modes} modes by time constant (ms) and rotation (rad/ms), a colour a "
             "layer.",
         ),
         Drawing(
-            _single(partial(plot_kernels, network, layer), 1.0 + 0.42 * 8),
+            single(partial(plot_kernels, network, layer), 1.0 + 0.42 * 8),
             f"Kernels of {layer}: the membrane after a unit input at lag 0, each line scaled to "
             "its largest value after lag 0 (on the right, with K[0], which includes the "
             "feedthrough d).",
             f"Impulse responses of up to 8 neurons of {layer} over {network.steps} steps.",
         ),
     ])  # fmt: skip
-
-
-def _single(
-    draw: Callable[..., Axes], height: float, most: float = math.inf
-) -> Callable[[float], Figure]:
-    """A function of the width for a figure of one panel."""
-
-    def drawn(width: float) -> Figure:
-        figure = Figure(figsize=(min(width, most), height), layout="constrained")
-        draw(ax=figure.add_subplot())
-        return figure
-
-    return drawn

@@ -4,11 +4,19 @@ In come samples (B, channels, steps); out come spikes or currents for the source
 :class:`Recording` of what a backend did, and logits. The backends are the next rooms.
 """
 
+from export.samples.answers import Counted, confidence, decide
 from export.samples.inputs import InputError, check_samples, encode
-from export.samples.readout import ReadoutError, accumulated_logits, logits, needed_membranes
+from export.samples.readout import (
+    ReadoutError,
+    accumulated_logits,
+    logits,
+    needed_membranes,
+    scores_of,
+)
 from export.samples.recording import Recording, RecordingError, concatenate
 
 __all__ = [
+    "Counted",
     "InputError",
     "ReadoutError",
     "Recording",
@@ -16,7 +24,10 @@ __all__ = [
     "accumulated_logits",
     "check_samples",
     "concatenate",
+    "confidence",
+    "decide",
     "encode",
     "logits",
     "needed_membranes",
+    "scores_of",
 ]

@@ -31,7 +31,9 @@ class Recording:
     """Spikes (B, L, H) bool and membranes (B, L, H) by population, latencies taken off.
 
     Step k of a sample is step k of the trained network, whichever backend it comes from.
-    ``timestep`` in ms. ``logits`` (B, classes) only from a backend that computes its own.
+    ``timestep`` in ms. ``logits`` (B, classes), or (B, L, classes) where each step is answered,
+    only from a backend that computes its own; ``running`` (B, L, classes): the scores at each step
+    from one that has them, which are not stored.
     """
 
     backend: str
@@ -39,6 +41,7 @@ class Recording:
     spikes: dict[str, NDArray[np.bool_]]
     membranes: dict[str, FloatArray] = field(default_factory=dict)
     logits: FloatArray | None = None
+    running: FloatArray | None = None
 
     def to_neo(self) -> neo.Block:
         """A Neo Block: a segment a sample, a spike train a neuron, a signal a membrane.
@@ -122,7 +125,7 @@ def _unpacked(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -
             spikes[name] = _unpacked_spikes(key, array, int(metadata[f"size.{name}"]))
         elif kind == "membranes" and name and array.dtype == np.float64 and array.ndim == 3:
             membranes[name] = array
-        elif key == _LOGITS and array.dtype == np.float64 and array.ndim == 2:
+        elif key == _LOGITS and array.dtype == np.float64 and array.ndim in (2, 3):
             scores = array
         else:
             raise ValueError(f"array {key!r} of {array.dtype} and shape {array.shape}")

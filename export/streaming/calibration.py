@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar
 
 from export.description.network import FloatArray, Network
 from export.samples.inputs import as_samples
-from export.samples.readout import accumulated_logits, logits
+from export.samples.readout import readout_membrane
 from export.samples.recording import Recording
 from export.streaming.confidence import Confidence, ConfidenceError, ThresholdRule, log_softmax
 from export.streaming.exits import exits
@@ -44,11 +44,8 @@ def running_scores(
     From the readout's membrane where it was recorded, else from the spikes; raises
     ``ReadoutError`` where neither gives them.
     """
-    if network.readout.population in recording.membranes:
-        found = [accumulated_logits(network, recording, steps=k) for k in steps]
-    else:
-        found = [logits(network, samples, recording, steps=k) for k in steps]
-    return np.stack(found, axis=1)
+    membrane, terms = readout_membrane(network, samples, recording), network.readout.kind.terms
+    return np.stack([membrane[:, k - 1] / terms(k) for k in steps], axis=1)
 
 
 def calibrate(

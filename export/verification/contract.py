@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.description.network import FloatArray, Network
-from export.samples.readout import logits, needed_membranes
+from export.samples.answers import Counted, decide
+from export.samples.readout import needed_membranes, scores_of
 from export.samples.recording import Recording
 from export.verification.comparison import (
     Divergence,
@@ -28,6 +29,7 @@ from export.verification.comparison import (
     mismatches,
     mismatches_by_layer,
 )
+from snn_ssm.kinds.outputs.answered import answered
 
 Runner = Callable[[NDArray[Any], Collection[str]], Recording]
 
@@ -87,10 +89,10 @@ def versions() -> dict[str, str]:
 class _Tally:
     """Sums over chunks for one backend."""
 
+    answers: Counted
     mismatched_spikes: int = 0
     first_divergence: Divergence | None = None
     at_ties: int = 0
-    correct: int = 0
     seconds: float = 0.0
 
 
@@ -132,19 +134,26 @@ class Verification:
         self.margins = margins or {}
         self.reference = next(iter(runners))
         self.samples = 0
-        self.tallies = {name: _Tally() for name in runners}
+        self.tallies = {name: _Tally(Counted.of(network)) for name in runners}
         pairs = {row: pair for row, pair in CONTRACT.items() if set(pair) <= set(runners)}
         self.rows = {row: (pair, 0) for row, pair in pairs.items()}
         self.layers = {p.name: _Layer() for p in network.layers}
-        self.predictions: list[int] = []
+        self.predictions: list[Any] = []
         self.float32_mismatches = 0
-        self.float32_same_class = 0
+        self.float32_same = np.zeros(2, np.int64)  # of so many answers
 
-    def add(self, samples: NDArray[Any], labels: NDArray[np.int64]) -> None:
-        """Run one chunk of samples (B, C, L) on every backend and compare."""
-        recordings = {name: self._run(name, samples, labels) for name in self.runners}
+    def add(
+        self, samples: NDArray[Any], labels: NDArray[Any], lengths: NDArray[np.int64] | None = None
+    ) -> None:
+        """Run one chunk of samples (B, C, L) on every backend and compare.
+
+        ``labels``: what is to be answered, ``lengths`` (B,): the steps that count, as
+        :class:`snn_ssm.tasks.Samples` has them.
+        """
+        recordings, scores = {}, {}
+        for name in self.runners:
+            recordings[name], scores[name] = self._run(name, samples, labels, lengths)
         reference = recordings[self.reference]
-        predicted = _classes(self.network, samples, reference)
         for name, recording in recordings.items():
             self._compare(name, samples, reference, recording)
         for row, ((a, b), count) in self.rows.items():
@@ -159,20 +168,27 @@ class Verification:
         if self.convolution is not None:
             trained = self.convolution(samples, [])
             self.float32_mismatches += mismatches(reference, trained)
-            same = _classes(self.network, samples, trained) == predicted
-            self.float32_same_class += int(same.sum())
-        self.predictions += predicted.tolist()
+            found = scores_of(self.network, samples, trained, lengths)
+            pair = [answered(s, None, lengths)[0] for s in (scores[self.reference], found)]
+            same = self.network.readout.answers.same(*pair)
+            self.float32_same += (int(same.sum()), len(same))
+        self.predictions += decide(self.network, scores[self.reference]).tolist()
         self.samples += len(samples)
 
-    def _run(self, name: str, samples: NDArray[Any], labels: NDArray[np.int64]) -> Recording:
+    def _run(
+        self, name: str, samples: NDArray[Any], labels: NDArray[Any],
+        lengths: NDArray[np.int64] | None,
+    ) -> tuple[Recording, FloatArray]:
+        """The recording and its scores."""
         tally = self.tallies[name]
         margins = list(self.layers) if name == MEMBRANES else []
         membranes = [*margins, *needed_membranes(self.network)]
         begun = time.perf_counter()
         recording = self.runners[name](samples, membranes)
         tally.seconds += time.perf_counter() - begun
-        tally.correct += int((_classes(self.network, samples, recording) == labels).sum())
-        return recording
+        scores = scores_of(self.network, samples, recording, lengths)
+        tally.answers.add(scores, labels, lengths)
+        return recording, scores
 
     def _compare(
         self, name: str, samples: NDArray[Any], reference: Recording, recording: Recording
@@ -229,11 +245,12 @@ class Verification:
             "samples": self.samples,
             "spikes": spikes,
             "spike_rate": spikes / slots,
+            "output": self.network.readout.output,
             "reference": self.reference,
             "backends": {
                 name: {
                     "mismatched_spikes": tally.mismatched_spikes,
-                    "accuracy": tally.correct / self.samples,
+                    **{k: v for k, v in tally.answers.metrics().items() if k != "classes"},
                     "seconds": tally.seconds,
                     "first_divergence": (
                         asdict(tally.first_divergence) if tally.first_divergence else None
@@ -258,35 +275,32 @@ class Verification:
             "versions": versions(),
         }
         if self.convolution is not None:
-            same = self.float32_same_class / self.samples
+            same = float(self.float32_same[0] / self.float32_same[1])
             result["E5"] = {"mismatched_spikes": self.float32_mismatches, "same_class": same}
-            contract["E5"] = same >= SAME_CLASS
+            if not self.network.readout.answers.real:  # values have no class: nothing is promised
+                contract["E5"] = same >= SAME_CLASS
         return result
-
-
-def _classes(network: Network, samples: NDArray[Any], recording: Recording) -> NDArray[np.int64]:
-    scores = recording.logits
-    if scores is None:
-        scores = logits(network, samples, recording)
-    return scores.argmax(axis=1)
 
 
 def verify(
     network: Network,
     samples: NDArray[Any],
-    labels: NDArray[np.int64],
+    labels: NDArray[Any],
     runners: Mapping[str, Runner],
     *,
     convolution: Runner | None = None,
     margins: Mapping[str, FloatArray] | None = None,
+    lengths: NDArray[np.int64] | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, Any]:
     """Run ``samples`` (B, C, L) on every backend and compare with the first one, the reference.
 
+    ``labels`` and ``lengths`` as :class:`snn_ssm.tasks.Samples` has them.
     Returns what ``verify --json`` writes: ``samples``, ``spikes`` (of the reference),
-    ``spike_rate``, ``backends`` = {name: {``mismatched_spikes``, ``accuracy``, ``seconds``,
-    ``first_divergence``}}, ``contract`` = {row: holds}, ``layers`` (spike rate, smallest
-    distance of a membrane from its threshold, mismatched spikes of each backend),
+    ``spike_rate``, ``output``, ``backends`` = {name: {``mismatched_spikes``, ``accuracy`` and other
+    metrics of that output, ``seconds``, ``first_divergence``}}, ``contract`` = {row: holds},
+    ``layers`` (spike rate, smallest distance of a membrane from its threshold, mismatched spikes of
+    each backend),
     ``predictions``, ``versions``, and with ``convolution`` also ``E5``. With ``margins``, of
     :func:`export.lowering.margins`, ``ties`` = {``membranes``: how many of ``software`` are at
     their trained threshold but for rounding, ``mismatched_spikes`` = {name: those at ties, which
@@ -301,9 +315,11 @@ def verify(
     verification = Verification(network, runners, convolution, margins)
     chunk = samples_at_once(network)
     for start in range(0, len(samples), chunk):
-        part = samples[start : start + chunk]
-        verification.add(part, labels[start : start + chunk])
-        progress(len(part))
+        part = slice(start, start + chunk)
+        verification.add(
+            samples[part], labels[part], None if lengths is None else lengths[part]
+        )
+        progress(len(samples[part]))
     return verification.result()
 
 

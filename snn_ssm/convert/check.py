@@ -26,7 +26,8 @@ from pynn_models.errors import SnnSsmError
 from snn_ssm.checkpoint import Checkpoint
 from snn_ssm.config import ModelConfig
 from snn_ssm.progress import progress_bar
-from snn_ssm.tasks.base import check_inputs, read_npz
+from snn_ssm.tasks.base import read_npz
+from snn_ssm.tasks.checks import check_inputs
 
 ROUNDING = 1e-4  # of float32, which keeps 6e-8, through the sums over a sequence
 FLIPS = 4
@@ -143,14 +144,15 @@ def read_check(path: Path, model: ModelConfig) -> tuple[NDArray[Any], Logits]:
             f"{path}: inputs have shape {inputs.shape}; expected (B, {channels}, L), as the "
             "encoder reads them. Correct the file or [model]."
         )
-    if logits.shape != (len(inputs), model.classes):
+    steps = inputs.shape[2:] if model.each_step else ()
+    expected = (len(inputs), *steps, model.classes)
+    if logits.shape != expected:
         raise CheckError(
-            f"{path}: logits have shape {logits.shape}; expected ({len(inputs)}, "
-            f"{model.classes}), one row a sample and one column a class. Correct the file or "
-            "[model]."
+            f"{path}: logits have shape {logits.shape}; expected {expected}, one row a sample"
+            f"{' and step' if steps else ''} and one column a class. Correct the file or [model]."
         )
     check_inputs(inputs, model, str(path))
-    return inputs, logits.astype(np.float64)
+    return inputs, logits.astype(np.float64).reshape(-1, model.classes)
 
 
 def _runs(checkpoint: Checkpoint, inputs: NDArray[Any]) -> tuple[Logits, Logits]:
@@ -178,4 +180,5 @@ def _runs(checkpoint: Checkpoint, inputs: NDArray[Any]) -> tuple[Logits, Logits]
                 double(p).logits.numpy() if at_once else run_reference(checkpoint, part).logits
             )
             bar.update(len(part))
-    return np.concatenate(runs[0]), np.concatenate(runs[1])
+    one, two = (np.concatenate(run).reshape(-1, model.classes) for run in runs)
+    return one, two

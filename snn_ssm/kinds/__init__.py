@@ -1,4 +1,4 @@
-"""The kinds of mixing and of cell that can be trained, without torch: what both sides must know.
+"""The kinds of mixing, of cell and of output that can be trained, without torch.
 
 In comes a name of the configuration; out come the arrays of a checkpoint, the levels at which
 neurons spike, and where the torch module is. :mod:`snn_ssm.model` builds models of them.
@@ -6,5 +6,6 @@ neurons spike, and where the torch module is. :mod:`snn_ssm.model` builds models
 
 from snn_ssm.kinds.cells import CELLS
 from snn_ssm.kinds.mixings import MIXINGS
+from snn_ssm.kinds.outputs import OUTPUTS
 
-__all__ = ["CELLS", "MIXINGS"]
+__all__ = ["CELLS", "MIXINGS", "OUTPUTS"]

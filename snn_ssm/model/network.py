@@ -23,15 +23,20 @@ class Network(SequenceModel):
     def __init__(self, config: ModelConfig, seed: int = 0) -> None:
         super().__init__(config, seed, Block, encoder_bias=config.cells != "stock")
 
-    def forward(self, p: Tensor) -> Output:
-        """The network as convolutions (LIF layers: step after step), for training."""
-        return self._run(p, lambda block, u: block.ssm(u))
+    def forward(self, p: Tensor, lengths: Tensor | None = None) -> Output:
+        """The network as convolutions (LIF layers: step after step), for training.
 
-    def scan(self, p: Tensor) -> Output:
+        ``lengths`` (B,): the steps of each sample that count; None: all.
+        """
+        return self._run(p, lambda block, u: block.ssm(u), lengths)
+
+    def scan(self, p: Tensor, lengths: Tensor | None = None) -> Output:
         """The network as blockwise recurrences (inference)."""
-        return self._run(p, lambda block, u: block.ssm.recurrence().scan(u))
+        return self._run(p, lambda block, u: block.ssm.recurrence().scan(u), lengths)
 
-    def _run(self, p: Tensor, apply: Callable[[Block, Tensor], Tensor]) -> Output:
+    def _run(
+        self, p: Tensor, apply: Callable[[Block, Tensor], Tensor], lengths: Tensor | None
+    ) -> Output:
         h = self.encode(p)  # (B, H, L)
         membranes, outputs = [], []
         for block in self.blocks:
@@ -44,10 +49,12 @@ class Network(SequenceModel):
             h = block.after(h, y, s)
             membranes.append(y)
             outputs.append(s)
-        return Output(self.pool(h), membranes, outputs)
+        return Output(self.pool(h, lengths), membranes, outputs)
 
     @torch.no_grad()
-    def steps(self, p: Tensor, levels: Sequence[Tensor] | None = None) -> Output:
+    def steps(
+        self, p: Tensor, levels: Sequence[Tensor] | None = None, lengths: Tensor | None = None
+    ) -> Output:
         """The network one step at a time, the way a simulator runs it (inference).
 
         Within a step the layers follow one another; all states advance before the next step.
@@ -79,7 +86,7 @@ class Network(SequenceModel):
                 membranes[i][..., k : k + 1] = y
                 outputs[i][..., k : k + 1] = s
             stream[..., k : k + 1] = h
-        return Output(self.pool(stream), membranes, outputs)
+        return Output(self.pool(stream, lengths), membranes, outputs)
 
 
 def _last(outputs: Tensor, k: int, count: int) -> Tensor:

@@ -10,15 +10,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from snn_ssm.checkpoint import Checkpoint
-from snn_ssm.config import SPIKING
+from snn_ssm.config import SPIKING, ModelConfig
 from snn_ssm.levels import levels
 from snn_ssm.model.block import Block
+from snn_ssm.model.pooling import ends
 from snn_ssm.model.restore import load_network
 from snn_ssm.model.sequence import ModelError
 
 
 class Reference(NamedTuple):
-    """What each layer does, (B, L, H), and the logits (B, classes).
+    """What each layer does, (B, L, H), and the logits (B, classes), or (B, L, classes).
+
+    ``running`` (B, L, classes): the scores at each step, of which those of a sample are the last
+    ones; None of a pair, which has none before its end.
 
     ``spikes``: where a layer's output is above 0; of a ternary layer its positive spikes, where
     y is above its level. ``negative``: a ternary layer's negative spikes, where -y is, which a
@@ -34,6 +38,7 @@ class Reference(NamedTuple):
     further: list[list[NDArray[np.bool_]]]
     membranes: list[NDArray[np.float64]]
     logits: NDArray[np.float64]
+    running: NDArray[np.float64] | None
 
 
 def _time_major(x: Tensor) -> NDArray[Any]:
@@ -58,11 +63,21 @@ def _without_constant(y: Tensor, block: Block) -> Tensor:
     return y.double() - constant[:, None]
 
 
+def _scores(
+    running: Tensor, model: ModelConfig, lengths: Tensor | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """The logits, and the scores of each step where there are any."""
+    if model.pair:
+        return running.numpy(), None
+    return (running if model.each_step else ends(running, lengths)).numpy(), running.numpy()
+
+
 @torch.no_grad()
 def run_reference(
-    checkpoint: Checkpoint, samples: NDArray[Any], *, method: str = "steps"
+    checkpoint: Checkpoint, samples: NDArray[Any], *, method: str = "steps",
+    lengths: NDArray[np.int64] | None = None,
 ) -> Reference:
-    """The trained network on ``samples`` (B, C, L).
+    """The trained network on ``samples`` (B, C, L), of ``lengths`` (B,) steps each (None: L).
 
     ``steps``: the recurrence, one step at a time in float64 (E2's side of the contract), of the
     model as it was trained, nothing folded; a membrane spikes above its level
@@ -78,7 +93,9 @@ def run_reference(
         )
     network = load_network(checkpoint)
     p = torch.from_numpy(np.array(samples))  # a copy: torch wants to own a writable array
+    network.each_step = not model.pair
     out = network.double().steps(p, _levels(checkpoint)) if method == "steps" else network(p)
+    n = None if lengths is None else torch.from_numpy(np.array(lengths))
     signed = model.activation.startswith("ternary")
     most = model.spike_levels if model.activation == "integer" else 1
     blocks: list[Block] = list(network.blocks)
@@ -90,5 +107,5 @@ def run_reference(
             _time_major(_without_constant(y, block))
             for y, block in zip(out.membranes, blocks, strict=True)
         ],
-        out.logits.double().numpy(),
+        *_scores(out.logits.double(), model, n),
     )

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pynn_models.errors import SnnSsmError
 from snn_ssm.config import ModelConfig
 from snn_ssm.model.layout import by_sample, from_rows, rows
+from snn_ssm.model.pooling import Pooling
 
 
 class ModelError(SnnSsmError):
@@ -18,8 +19,9 @@ class ModelError(SnnSsmError):
 
 
 class Output(NamedTuple):
-    """Logits (B, classes) and each layer's membrane ``y`` and output ``s``, (B, H, L).
+    """Logits (B, classes), and each layer's membrane ``y`` and output ``s``, (B, H, L).
 
+    Of a model that answers at each step the logits are (B, L, classes).
     A transformer has no such layers: both lists are empty. With ``pair`` the lists hold
     (2 B, H, L / 2): the samples' first sequences, then their second ones.
     """
@@ -30,7 +32,7 @@ class Output(NamedTuple):
 
 
 class SequenceModel(nn.Module):
-    """Encoder -> depth x block -> mean or last pooling -> linear decoder.
+    """Encoder -> depth x block -> linear decoder and pooling (:mod:`snn_ssm.model.pooling`).
 
     Input ``p``: (B, C, L) channels, scaled by ``input_scale`` (``linear`` encoder), or (B, 1, L)
     symbols (``embedding``). With ``pair`` it is two sequences of L/2 steps; one network reads both,
@@ -47,6 +49,7 @@ class SequenceModel(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
+        self.each_step = config.each_step  # whether the scores of each step are the output
         generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -58,6 +61,7 @@ class SequenceModel(nn.Module):
             self.blocks = nn.ModuleList(block(config, generator) for _ in range(config.depth))
             features = 4 * config.channels if config.pair else config.channels
             self.decoder = nn.Linear(features, config.classes)
+            self.pooling = Pooling(config)
 
     def encode(self, p: Tensor) -> Tensor:
         """The residual stream before the first block, (B, H, L); (2B, H, L/2) for pairs.
@@ -100,12 +104,20 @@ class SequenceModel(nn.Module):
             )
         return symbols
 
-    def pool(self, h: Tensor) -> Tensor:
-        """Logits (B, classes) from the residual stream as :meth:`encode` shapes it."""
-        # A sum's gradient is a number a channel; that of a mean would be divided at every step.
-        mean = self.config.pooling == "mean"
-        pooled = h.sum(-1) / h.shape[-1] if mean else h[..., -1]  # (B, H)
-        if self.config.pair:
-            one, two = pooled.chunk(2)
-            pooled = torch.cat([one, two, one * two, one - two], dim=-1)  # (B, 4H)
-        return self.decoder(pooled)
+    def pool(self, h: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Scores from the residual stream as :meth:`encode` shapes it, of samples of ``lengths``.
+
+        (B, classes), or (B, L, classes) of each step. Raises :class:`ModelError` for lengths that
+        the model cannot heed: it reads what fills samples up.
+        """
+        config = self.config
+        blind = config.pair or config.bidirectional or config.architecture == "transformer"
+        if lengths is not None and blind:
+            raise ModelError(
+                "samples have different lengths, and a pair, a bidirectional model or a "
+                "transformer reads what fills them up. Give samples of one length."
+            )
+        if not config.pair:
+            return self.pooling(h, self.decoder, lengths, self.each_step)
+        one, two = self.pooling.features(h, None).chunk(2)
+        return self.decoder(torch.cat([one, two, one * two, one - two], dim=-1))  # of (B, 4H)

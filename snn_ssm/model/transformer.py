@@ -109,10 +109,10 @@ class Transformer(SequenceModel):
     def __init__(self, config: ModelConfig, seed: int = 0) -> None:
         super().__init__(config, seed, TransformerBlock)
 
-    def forward(self, p: Tensor) -> Output:
-        """Logits (B, classes), and no membranes and no spikes."""
+    def forward(self, p: Tensor, lengths: Tensor | None = None) -> Output:
+        """Logits, and no membranes and no spikes; lengths are refused."""
         h = self.encode(p)  # (B, H, L)
         h = h + positions(h)
         for block in self.blocks:
             h = block(h)
-        return Output(self.pool(h), [], [])
+        return Output(self.pool(h, lengths), [], [])

@@ -7,7 +7,8 @@ Every product of a weight matrix and a signal is one :class:`Connection`:
   there are symbols;
 - mixing: likewise from a layer's outputs; the gate of a GSU, from its membranes, which count as
   never 0, through the non-zero entries of its ternary matrix;
-- decoder: once a sample, from the pooled features;
+- decoder: once a sample, from the pooled features, or at every step where each is answered or
+  filtered;
 - of a transformer all its matrices, at every step.
 
 A signal of spikes, -1, 0 or 1, takes accumulations (ACs), any other multiplications and
@@ -37,7 +38,7 @@ _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 @dataclass(frozen=True)
 class Activity:
-    """How often a model's signals came, over ``samples`` of ``steps`` steps each.
+    """How often a model's signals came, over ``samples`` of ``steps`` steps each, or on average.
 
     ``inputs`` (C,): how often each input channel was not 0, or each symbol came; ``outputs``
     (depth, H): how many spikes each neuron sent, integer ones as often as they count, or how often
@@ -46,7 +47,7 @@ class Activity:
     """
 
     samples: int
-    steps: int
+    steps: float
     inputs: NDArray[np.int64]
     outputs: NDArray[np.int64]
     active: NDArray[np.int64]
@@ -76,11 +77,11 @@ class Connection:
 
     weights: NDArray[np.bool_]
     active: NDArray[np.float64]
-    times: int
+    times: float
     spikes: bool
 
     @property
-    def dense(self) -> int:
+    def dense(self) -> float:
         """The operations of a sample where nothing is skipped."""
         return self.weights.size * self.times
 
@@ -113,7 +114,7 @@ def _mixing(
         yield Connection(gate > _GATE_SHARE * gate.max(), membranes, steps, False)
 
 
-def _always(weight: NDArray[Any], times: int) -> Connection:
+def _always(weight: NDArray[Any], times: float) -> Connection:
     """A matrix whose inputs are never 0."""
     return Connection(weight != 0, np.full(weight.shape[1], float(times)), times, False)
 
@@ -134,10 +135,11 @@ def connections(checkpoint: Checkpoint, activity: Activity) -> list[Connection]:
                 found.append(_always(arrays[f"{prefix}.{name}.weight"], steps))
         else:
             found.extend(_mixing(arrays, model, layer, activity))
-    return [*found, _always(arrays["decoder.weight"], 1)]
+    times = steps if model.each_step or model.pooling == "filter" else 1
+    return [*found, _always(arrays["decoder.weight"], times)]
 
 
-def attention_macs(model: ModelConfig, steps: int) -> int:
+def attention_macs(model: ModelConfig, steps: float) -> float:
     """``2 L^2 H`` a layer: queries with keys, shares with values; each sequence of a pair alone."""
     if model.architecture != "transformer":
         return 0
@@ -145,7 +147,7 @@ def attention_macs(model: ModelConfig, steps: int) -> int:
     return model.depth * sequences * 2 * (steps // sequences) ** 2 * model.channels
 
 
-def mode_macs(model: ModelConfig, steps: int) -> int:
+def mode_macs(model: ModelConfig, steps: float) -> float:
     """The multiplications of all neurons' states in a sample, run as a recurrence.
 
     A complex mode takes 4 for ``abar x`` and 2 for ``Re(g x)``, a real one 2, the feedthrough d 1 a

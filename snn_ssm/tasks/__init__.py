@@ -7,27 +7,28 @@ from pathlib import Path
 
 from pynn_models.registry import Registry
 from snn_ssm.config import TaskConfig
+from snn_ssm.tasks import own
 from snn_ssm.tasks.base import (
     DataError,
     Samples,
     Task,
-    check_steps,
     data_directory,
+    held_out,
     order,
-    read_samples,
 )
 from snn_ssm.tasks.bits import N_DMS, N_PARITY
 from snn_ssm.tasks.image import IMAGE
 from snn_ssm.tasks.listops import LISTOPS
 from snn_ssm.tasks.mitbih import MITBIH
 from snn_ssm.tasks.mnist import PSMNIST, SMNIST
+from snn_ssm.tasks.own import OWN, read_samples
 from snn_ssm.tasks.pathfinder import PATH_X, PATHFINDER
 from snn_ssm.tasks.retrieval import RETRIEVAL
 from snn_ssm.tasks.text import TEXT
 
 TASKS: Registry[Task] = Registry(
     "task", SMNIST, PSMNIST, IMAGE, LISTOPS, TEXT, RETRIEVAL, PATHFINDER, PATH_X, MITBIH, N_PARITY,
-    N_DMS,
+    N_DMS, OWN,
 )  # fmt: skip
 
 
@@ -39,33 +40,54 @@ def get_task(name: str) -> Task:
 
 
 def load_samples(data: Path | None, split: str, task: TaskConfig) -> Samples:
-    """A task's samples from a data directory, or a user's own from ``.npz`` files.
+    """A task's samples from a data directory, or a user's own from files of their own.
 
-    ``data`` None: ``$SNN_SSM_DATA``. Own samples are a file, or a directory with ``train.npz`` and
-    ``test.npz``; their steps are not permuted. A file has no splits: it is all of either. Raises
-    :class:`DataError`.
+    ``data`` None: ``$SNN_SSM_DATA``. ``split``: ``train``, ``test`` or ``valid``. Own samples are a
+    file, or a directory with a ``train`` and a ``test``, each as :mod:`snn_ssm.tasks.own` reads
+    them; their steps are not permuted. A file has no splits: it is all of each. With
+    ``task.valid_samples`` so many training samples are held out and are ``valid``; without, only
+    own samples have a ``valid``. Raises :class:`DataError`.
     """
     path = data_directory(data)
-    if path.suffix == ".npz":
-        return _own(path, path.name, task)
-    files = {name: path / f"{name}.npz" for name in ("train", "test")}
-    found = [name for name, file in files.items() if file.exists()]
-    if not found:
-        return get_task(task.name).load(path, split, task)
-    if split not in found:
+    if path.is_file():
+        return own_file(path, task)
+    mine = own.splits(path)
+    if task.valid_samples and "valid" in mine:
         raise DataError(
-            f"{path} has a {found[0]}.npz but no {split}.npz; expected both. Add it, or give the "
-            "directory of the data sets as --data."
+            f"{path} has samples to validate with, {mine['valid'].name}, and task.valid_samples is "
+            f"{task.valid_samples}. Leave one of them out."
         )
-    samples = _own(files[split], f"{path.name}/{split}.npz", task)
-    chosen = order(len(samples), split, task)
-    return replace(samples, inputs=samples.inputs[chosen], labels=samples.labels[chosen])
+    if split == "valid" and task.valid_samples:
+        return held_out(load_samples(data, "train", replace(task, valid_samples=0)), task, True)
+    if not mine:
+        samples = get_task(task.name).load(path, split, task)
+    elif split not in mine:
+        raise DataError(
+            f"{path} has a {next(iter(mine.values())).name} but no {split}.npz; expected both. Add "
+            "it, or give the directory of the data sets as --data."
+        )
+    else:
+        samples = own.load(mine[split], f"{path.name}/{mine[split].name}", task)
+        samples = samples.take(order(len(samples), split, task))
+    return held_out(samples, task, False) if split == "train" and task.valid_samples else samples
 
 
-def _own(path: Path, source: str, task: TaskConfig) -> Samples:
-    samples = read_samples(path)
-    check_steps(samples.inputs, task)
-    return replace(samples, source=source)
+def has_valid(data: Path | None, task: TaskConfig) -> bool:
+    """Whether there are samples to validate with."""
+    path = data_directory(data)
+    return task.valid_samples > 0 or (not path.is_file() and "valid" in own.splits(path))
+
+
+def own_file(path: Path, task: TaskConfig) -> Samples:
+    """The samples of one file of a user's; raises :class:`DataError`."""
+    return own.load(path, path.name, task)
+
+
+def class_names(task: TaskConfig, count: int) -> tuple[str, ...]:
+    """What a model's ``count`` classes, labels or values are called: numbers where nobody says."""
+    known = TASKS.get(task.name)
+    names = task.classes or (known.classes if known is not None else ())
+    return names if len(names) == count else tuple(str(k) for k in range(count))
 
 
 __all__ = [
@@ -73,8 +95,10 @@ __all__ = [
     "DataError",
     "Samples",
     "Task",
+    "class_names",
     "data_directory",
     "get_task",
+    "has_valid",
     "load_samples",
     "read_samples",
 ]

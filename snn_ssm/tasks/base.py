@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from snn_ssm.reading import memory, read_regular
 
 DATA_VARIABLE = "SNN_SSM_DATA"
 _ORDER_SEED = 2
+_VALID_SEED = 3
 _LABELS = 2**16  # classes of a model, at most
 
 
@@ -29,40 +30,91 @@ class DataError(SnnSsmError):
 
 @dataclass(frozen=True)
 class Samples:
-    """``inputs`` (B, C, L): what the encoder reads at each step; ``labels`` (B,) int64.
+    """``inputs`` (B, C, L): what the encoder reads at each step; ``labels``: what to answer.
 
-    Tensors and lists become arrays; raises :class:`DataError` for what cannot.
-    ``source`` names the data where they are not those that published results are of.
+    ``labels``: (B,) int64 of classes; (B, L) int64 of a class a step, -1 where there is none;
+    (B, K) of labels that hold, 0 or 1; of values (B, K), or (B, L, K) at each step, float64.
+    ``lengths`` (B,) int64: the steps of each sample that count, 1 to L, the others fill it up;
+    None: all of all. ``names``: of the classes, labels or values, where the data have them;
+    ``sample_rate``: in Hz, 0 where the data do not say. ``source`` names the data where they are
+    not those that published results are of.
+    Tensors and lists become arrays; raises :class:`DataError` for what cannot, and for lengths that
+    are none.
     """
 
     inputs: NDArray[np.generic]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     source: str = ""
+    lengths: NDArray[np.int64] | None = None
+    names: tuple[str, ...] = ()
+    sample_rate: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("inputs", "labels"):
+        for name in ("inputs", "labels", "lengths"):
+            value = getattr(self, name)
+            if value is None and name == "lengths":
+                continue
             try:
-                object.__setattr__(self, name, np.asarray(getattr(self, name)))
+                object.__setattr__(self, name, np.asarray(value))
             except (TypeError, ValueError, RuntimeError) as error:
                 raise DataError(
                     f"{name} are no array ({error}); expected numbers. Give a NumPy array, for "
                     "example tensor.detach().cpu().numpy()."
                 ) from error
+        if self.lengths is not None:
+            object.__setattr__(self, "lengths", whole_lengths(self.lengths, self.inputs))
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def mean_steps(self) -> float:
+        """How many steps of a sample count, on average: L where all do."""
+        return self.inputs.shape[-1] if self.lengths is None else float(self.lengths.mean())
+
+    def take(self, index: slice | NDArray[np.int64]) -> Samples:
+        """The samples of these numbers."""
+        lengths = None if self.lengths is None else self.lengths[index]
+        return replace(
+            self, inputs=self.inputs[index], labels=self.labels[index], lengths=lengths
+        )
+
     def head(self, count: int | None) -> Samples:
         """The first ``count`` samples (all for None)."""
-        return Samples(self.inputs[:count], self.labels[:count], self.source)
+        return self.take(slice(count))
 
     def digest(self) -> str:
         """SHA-256 of types, shapes and values: whether two runs had the same samples."""
         found = hashlib.sha256()
-        for array in (self.inputs, self.labels):
+        for array in (self.inputs, self.labels, self.lengths):
+            if array is None:
+                continue
             found.update(f"{array.dtype.str} {array.shape} ".encode())
             found.update(np.ascontiguousarray(array).data)
         return found.hexdigest()
+
+
+def whole_lengths(
+    lengths: NDArray[Any], inputs: NDArray[np.generic]
+) -> NDArray[np.int64] | None:
+    """Lengths (B,) of inputs (B, C, L), 1 to L each; None where all are L.
+
+    Raises :class:`DataError`.
+    """
+    samples, steps = len(inputs), inputs.shape[-1]
+    if lengths.shape != (samples,) or lengths.dtype.kind not in "iu":
+        raise DataError(
+            f"lengths are of {lengths.dtype} and shape {lengths.shape}; expected an integer a "
+            f"sample, ({samples},). Correct them, or leave them out where no sample is filled up."
+        )
+    found = lengths.astype(np.int64)
+    wrong = np.flatnonzero((found < 1) | (found > steps))
+    if len(wrong):
+        raise DataError(
+            f"lengths[{wrong[0]}] is {found[wrong[0]]}; expected 1 to {steps}, the steps that the "
+            "inputs have. Correct it, or leave out that sample."
+        )
+    return None if (found == steps).all() else found
 
 
 def read_file(path: Path, limit: int | None = None) -> bytes:
@@ -92,58 +144,22 @@ def require_room(shape: tuple[int, ...], itemsize: int, what: str) -> None:
 
 
 def read_npz(
-    path: Path, what: str, arrays: Mapping[str, str], *, strict: bool = False
+    path: Path, what: str, arrays: Mapping[str, str], *, strict: bool = False,
+    optional: Collection[str] = (), fields: bool = False,
 ) -> dict[str, NDArray[Any]]:
     """The named arrays of an ``.npz``; no pickle. ``arrays``: what each is, in words.
 
-    ``strict``: it holds no others. Raises :class:`DataError`.
+    ``strict``: it holds no others, but for those ``optional`` ones that are there; ``fields``:
+    arrays may have fields by name. Raises :class:`DataError`.
     """
     try:
-        return read_arrays(Path(path), arrays, strict=strict)
+        return read_arrays(Path(path), arrays, strict=strict, optional=optional, fields=fields)
     except (OSError, ValueError) as error:
         expected = ", ".join(f"{name} {meaning}" for name, meaning in arrays.items())
         raise DataError(
             f"{path} cannot be read as {what} ({error}); expected an .npz file with {expected}. "
             "Fetch or make the file again."
         ) from error
-
-
-def read_samples(path: Path) -> Samples:
-    """Samples from an ``.npz`` with ``inputs`` (B, C, L) and ``labels`` (B,); no pickle.
-
-    An array of another name is refused: it may say what is not done here, such as ``lengths``.
-    Inputs are finite numbers in the order in which the encoder reads them, labels 0, 1, ...; the
-    file's name is their source. Raises :class:`DataError`.
-    """
-    arrays = {"inputs": "(B, C, L)", "labels": "(B,)"}
-    stored = read_npz(path, "samples", arrays, strict=True)
-    inputs, labels = stored["inputs"], stored["labels"]
-    if inputs.ndim != 3 or labels.shape != inputs.shape[:1]:
-        raise DataError(
-            f"{path}: inputs have shape {inputs.shape} and labels {labels.shape}; expected "
-            "(B, C, L) and (B,)."
-        )
-    if not inputs.size:
-        raise DataError(
-            f"{path} holds no samples: inputs have shape {inputs.shape}. Make the file again."
-        )
-    wide = inputs.dtype.itemsize > 8  # what torch has no type for
-    if inputs.dtype.kind not in "biuf" or wide or not np.isfinite(inputs).all():
-        raise DataError(
-            f"{path}: inputs, of type {inputs.dtype}, are not all finite numbers. Make the file "
-            "again."
-        )
-    integers = labels.dtype.kind in "iu"
-    if not integers or labels.min() < 0 or labels.max() >= _LABELS:
-        extreme = f"the least is {labels.min()}" if labels.dtype.kind == "i" else ""
-        if integers and labels.max() >= _LABELS:
-            extreme = f"the largest is {labels.max()}"
-        found = extreme if integers else f"they are {labels.dtype}"
-        raise DataError(
-            f"{path}: labels are integers from 0 on, but {found}. Make the file again."
-        )
-    native = inputs.astype(inputs.dtype.newbyteorder("="), copy=False)  # torch takes no other
-    return Samples(native, labels.astype(np.int64), path.name)
 
 
 def gated_spiking_units(**settings: Any) -> ModelConfig:
@@ -157,6 +173,16 @@ def gated_spiking_units(**settings: Any) -> ModelConfig:
         "gsu_norm": "batch",
     }
     return ModelConfig(**(recipe | settings))
+
+
+def _check_classes(labels: NDArray[Any], classes: int, what: str) -> None:
+    """Raise :class:`DataError` where a label, of any shape, is none of ``classes``."""
+    wrong = np.argwhere((labels < 0) | (labels >= classes))
+    if len(wrong):
+        raise DataError(
+            f"sample {wrong[0][0]} of {what} has the label {labels[tuple(wrong[0])]}; expected "
+            f"0 to {classes - 1}. Fetch or make the data again, or correct model.classes."
+        )
 
 
 def order(count: int, split: str, task: TaskConfig, *, mixed: bool = False) -> NDArray[np.int64]:
@@ -184,53 +210,21 @@ def order(count: int, split: str, task: TaskConfig, *, mixed: bool = False) -> N
     return shuffled[: wanted or None]
 
 
-def check_steps(inputs: NDArray[np.generic], task: TaskConfig) -> None:
-    """Raise :class:`DataError` where samples (B, C, L) have other than ``task.steps`` steps."""
-    if inputs.shape[-1] != task.steps:
-        raise DataError(
-            f"samples of task {task.name!r} have {inputs.shape[-1]} steps, but task.steps is "
-            f"{task.steps}. Correct the configuration, or use other samples."
-        )
+def held_out(samples: Samples, task: TaskConfig, valid: bool) -> Samples:
+    """Of the training samples those held out to validate with, or the others, in their order.
 
-
-def check_labels(labels: NDArray[Any], classes: int, what: str) -> None:
-    """Raise :class:`DataError` where a label (B,) is none of ``classes``; ``what`` has them."""
-    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
-    if len(wrong):
-        raise DataError(
-            f"sample {wrong[0]} of {what} has the label {labels[wrong[0]]}; expected "
-            f"0 to {classes - 1}. Fetch or make the data again, or correct model.classes."
-        )
-
-
-def check_inputs(inputs: NDArray[np.generic], model: ModelConfig, what: str) -> None:
-    """Raise :class:`DataError` where inputs (B, C, L) are not what the encoder is made for.
-
-    Integers of 0 to ``2^input_bits - 1`` (linear encoder; any number for 0 bits), or symbols 0 to
-    ``model.inputs - 1`` (embedding). ``what`` has them.
+    The last ``task.valid_samples`` of a shuffled order that is always the same. Raises
+    :class:`DataError` where none would be left to train on.
     """
-    if model.encoder == "embedding":
-        limit, remedy = model.inputs, "Correct model.inputs, or number the symbols from 0."
-    else:
-        limit = 2**model.input_bits if model.input_bits else 0
-        remedy = "Set model.input_bits to 0 for real values, or quantise them."
-    if not limit:
-        return
-    low, high = inputs.min(), inputs.max()
-    whole = inputs.dtype.kind in "biu" or all(
-        bool((sample == np.floor(sample)).all()) for sample in inputs
-    )
-    if low < 0 or high >= limit or not whole:
+    count = len(samples)
+    if task.valid_samples >= count:
         raise DataError(
-            f"the inputs of {what} are {'' if whole else 'not all '}integers, from {low} to {high};"
-            f" expected integers from 0 to {limit - 1}. {remedy}"
+            f"task.valid_samples is {task.valid_samples}, but {task.name!r} has {count} training "
+            "samples. Lower it, so that some are left to train on."
         )
-
-
-def check_samples(samples: Samples, model: ModelConfig, what: str) -> None:
-    """Raise :class:`DataError` for samples with inputs or labels that a model is not made for."""
-    check_labels(samples.labels, model.classes, what)
-    check_inputs(samples.inputs, model, what)
+    shuffled = np.random.default_rng(_VALID_SEED).permutation(count)
+    at = count - task.valid_samples
+    return samples.take(np.sort(shuffled[at:] if valid else shuffled[:at]))
 
 
 def arranged(
@@ -246,7 +240,7 @@ def arranged(
     ``inputs`` (B, C, L), ``labels`` (B,). Raises :class:`DataError` where L is not ``task.steps``
     or a label is none of ``classes``.
     """
-    check_labels(labels, classes, f"task {task.name!r}")
+    _check_classes(labels, classes, f"task {task.name!r}")
     found = inputs.shape[-1]
     if -(-found // task.stride) != task.steps or len(task.permutation or range(found)) != found:
         read = "" if task.stride == 1 else f" of which every {task.stride}-th is read"

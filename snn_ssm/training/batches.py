@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,15 +18,26 @@ def split(order: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
     return [order[start : start + size] for start in range(0, len(order), size)]
 
 
-def load(
-    samples: Samples, index: NDArray[np.int64], device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Inputs (B, C, L) and labels (B,) of some samples, on a device.
+class Batch(NamedTuple):
+    """Inputs (B, C, L), what is to be answered, and lengths (B,), None where all steps count."""
+
+    inputs: Tensor
+    labels: Tensor
+    lengths: Tensor | None
+
+
+def load(samples: Samples, index: NDArray[np.int64], device: torch.device) -> Batch:
+    """Some samples, on a device.
 
     All batches of every training and evaluation come from here, before their activations.
     """
     keep_memory()
-    return _move(samples.inputs[index], device), _move(samples.labels[index], device)
+    lengths = samples.lengths
+    return Batch(
+        _move(samples.inputs[index], device),
+        _move(samples.labels[index], device),
+        None if lengths is None else _move(lengths[index], device),
+    )
 
 
 def _move(array: NDArray[np.generic], device: torch.device) -> Tensor:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,14 @@ from torch import Tensor, nn
 
 from snn_ssm.checkpoint import Checkpoint
 from snn_ssm.config import ModelConfig
+from snn_ssm.kinds.outputs import OUTPUTS, OutputKind
+from snn_ssm.kinds.outputs.answered import answered, no_counts
+from snn_ssm.model.pooling import kept
 from snn_ssm.model.sequence import SequenceModel
+from snn_ssm.results.health import layer_warnings
 from snn_ssm.results.metrics import Activity, measure
-from snn_ssm.tasks import TASKS, Samples
-from snn_ssm.tasks.base import check_samples
-from snn_ssm.tasks.scores import class_table
+from snn_ssm.tasks import Samples, class_names
+from snn_ssm.tasks.checks import check_samples
 from snn_ssm.training.batches import load, split
 from snn_ssm.training.distributed import World
 from snn_ssm.training.optimisation import sent
@@ -25,18 +28,36 @@ from snn_ssm.training.optimisation import sent
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The class predicted for every sample (B,), the share that is right, and what was active."""
+    """What was answered of every sample, how good that is, and what was active.
 
-    predictions: NDArray[np.int64]
-    accuracy: float
+    ``predictions``: of the shape of the samples' labels; ``counts``: the sums of their kind of
+    output (:class:`snn_ssm.kinds.outputs.OutputKind`); ``metrics``: what follows from them.
+    """
+
+    predictions: NDArray[Any]
+    counts: NDArray[np.float64]
+    metrics: dict[str, Any]
     activity: Activity
 
+    @property
+    def accuracy(self) -> float | None:
+        """The share of answers that are right; None of values."""
+        found: float | None = self.metrics["accuracy"]
+        return found
 
-def _input_activity(p: Tensor, config: ModelConfig) -> Tensor:
+
+def _input_activity(p: Tensor, kept_steps: Tensor | None, config: ModelConfig) -> Tensor:
     """How often each channel of (B, C, L) is not 0, or each symbol of (B, 1, L) comes: (C,)."""
     if config.encoder == "embedding":
-        return torch.bincount(p.flatten().long(), minlength=config.inputs)
-    return p.ne(0).sum((0, 2))
+        symbols = p[:, 0].long()
+        symbols = symbols.flatten() if kept_steps is None else symbols[kept_steps]
+        return torch.bincount(symbols, minlength=config.inputs)
+    return _of_kept(p.ne(0), kept_steps).sum((0, 2))
+
+
+def _of_kept(x: Tensor, kept_steps: Tensor | None) -> Tensor:
+    """(B, C, L), 0 behind the ends of samples: ``kept_steps`` (B, L), None: all."""
+    return x if kept_steps is None else x * kept_steps[:, None]
 
 
 @torch.no_grad()
@@ -45,53 +66,87 @@ def evaluate(
 ) -> Evaluation:
     """Run a network on samples by convolution; every process of ``world`` takes its share.
 
-    Raises ``DataError`` for a label that the network has no class for, or an input out of range.
+    Raises ``DataError`` for samples that the network is not made for.
     """
     world = world or World()
     network.eval()
     config = network.config
+    kind = OUTPUTS[config.output]
     check_samples(samples, config, "those to evaluate")
-    predictions = torch.zeros(len(samples), dtype=torch.int64, device=world.device)
+    predictions = np.zeros(samples.labels.shape, np.float64 if kind.real else np.int64)
+    counts = no_counts(kind, config.classes)
     inputs = torch.zeros(config.inputs, dtype=torch.int64, device=world.device)
     layers = 0 if config.architecture == "transformer" else config.depth
     outputs = torch.zeros(2, layers, config.channels, dtype=torch.int64, device=world.device)
     own = np.arange(len(samples))[world.rank :: world.size]
     for index in split(own, batch_size):
-        p, _ = load(samples, index, world.device)
-        out = network(p)
-        predictions[torch.from_numpy(index).to(world.device)] = out.logits.argmax(-1)
-        inputs += _input_activity(p, config)
+        batch = load(samples, index, world.device)
+        out = network(batch.inputs, batch.lengths)
+        scores = out.logits.double().cpu().numpy()
+        predictions[index] = _decided(scores, kind)
+        counted, labels = answered(
+            scores, samples.labels[index], _part(samples.lengths, index)
+        )
+        counts = counts + kind.counts(counted, np.asarray(labels))
+        steps = None if batch.lengths is None else kept(batch.lengths, batch.inputs.shape[-1])
+        inputs += _input_activity(batch.inputs, steps, config)
         for i, s in enumerate(out.outputs):
-            outputs[0, i] += sent(s, config).sum((0, 2), dtype=torch.float64).long()
-            outputs[1, i] += s.ne(0).sum((0, 2))
+            spikes = _of_kept(sent(s, config), steps)
+            outputs[0, i] += spikes.sum((0, 2), dtype=torch.float64).long()
+            outputs[1, i] += _of_kept(s.ne(0), steps).sum((0, 2))
     sums = world.sum(outputs).cpu().numpy()
-    found = world.sum(predictions).cpu().numpy()
+    found, total = (
+        world.sum(torch.from_numpy(array).to(world.device)).cpu().numpy()
+        for array in (predictions, counts)
+    )
+    names = [str(k) for k in range(config.classes)]
     return Evaluation(
         found,
-        float((found == samples.labels).mean()),
+        total,
+        kind.metrics(total, names),
         Activity(
             len(samples),
-            samples.inputs.shape[-1],
+            samples.mean_steps,
             world.sum(inputs).cpu().numpy(),
             *sums,
         ),
     )
 
 
+def _part(
+    lengths: NDArray[np.int64] | None, index: NDArray[np.int64]
+) -> NDArray[np.int64] | None:
+    return None if lengths is None else lengths[index]
+
+
+def _decided(scores: NDArray[np.float64], kind: OutputKind) -> NDArray[Any]:
+    """The answers to scores (B, K) or (B, L, K)."""
+    answers = kind.decide(scores.reshape(-1, scores.shape[-1]))
+    return answers.reshape(*scores.shape[:-1], *answers.shape[1:])
+
+
+def scores_of(split: str, found: Evaluation) -> dict[str, Any]:
+    """The metrics of a split but for its classes, such as ``test_accuracy``."""
+    return {f"{split}_{key}": v for key, v in found.metrics.items() if key != "classes"}
+
+
 def report(checkpoint: Checkpoint, samples: Samples, found: Evaluation) -> dict[str, Any]:
-    """An evaluation in numbers: accuracy, what :mod:`snn_ssm.results.metrics` says, each class."""
+    """An evaluation in numbers: how good the answers are, of each class or value too, and what
+    :mod:`snn_ssm.results.metrics` says of the costs."""
     config = checkpoint.config
-    names: Sequence[str] = [str(label) for label in range(config.model.classes)]
-    task = TASKS.get(config.task.name)
-    if task is not None and len(task.classes) == len(names):
-        names = task.classes
+    kind = OUTPUTS[config.model.output]
+    names = class_names(config.task, config.model.classes)
+    metrics = kind.metrics(found.counts, names)
+    rows = metrics.pop("classes")
     return {
-        "test_accuracy": found.accuracy,
+        **{f"test_{name}": value for name, value in metrics.items()},
         "test_samples": len(samples),
+        "output": config.model.output,
         "data": samples.source,
         "steps": found.activity.steps,
         **measure(checkpoint, found.activity),
-        "classes": [asdict(row) for row in class_table(samples.labels, found.predictions, names)],
+        "warnings": layer_warnings(found.activity, config.model),
+        "classes": rows,
     }
 
 

@@ -28,18 +28,20 @@ from snn_ssm.files import (
     whole_directory,
     write_atomic,
 )
+from snn_ssm.kinds.outputs import OUTPUTS
 from snn_ssm.model.network import build_network
 from snn_ssm.model.restore import load_network, load_weights, require_same_model, to_checkpoint
 from snn_ssm.model.sequence import Output
 from snn_ssm.progress import LOG, progress_bar
 from snn_ssm.results.labels import model_name
 from snn_ssm.tasks import Samples
-from snn_ssm.tasks.base import check_samples
-from snn_ssm.training.batches import load, split
+from snn_ssm.tasks.checks import check_samples
+from snn_ssm.training.batches import Batch, load, split
 from snn_ssm.training.compilation import compiled
 from snn_ssm.training.distributed import World, join, share_norms
-from snn_ssm.training.evaluation import evaluate, report, settle_norms
+from snn_ssm.training.evaluation import Evaluation, evaluate, report, scores_of, settle_norms
 from snn_ssm.training.interruption import Interruption
+from snn_ssm.training.losses import loss_sum, right
 from snn_ssm.training.methods import add_noise, cut_time, narrow, prune, restride, sparsity_at
 from snn_ssm.training.optimisation import (
     check_penalty,
@@ -158,33 +160,32 @@ class Run:
             ) from error
         self.world.first_does(lambda: remove_leftovers(self.out))
 
-    def forward(self, p: Tensor) -> Output:
-        """The network on inputs (B, C, L); with ``precision = "bf16"`` matrices multiply in it.
+    def forward(self, p: Tensor, lengths: Tensor | None = None) -> Output:
+        """The network on inputs (B, C, L) of ``lengths`` (B,) steps.
 
-        Autocast changes matrix products of float32 only: kernels and modes are float64, and a
-        product joins the float32 residual stream before a norm or a Fourier transform sees it.
+        With ``precision = "bf16"`` matrices multiply in it: autocast changes matrix products of
+        float32 only. Kernels and modes are float64, and a product joins the float32 residual
+        stream before a norm or a Fourier transform sees it.
         """
         mixed = self.config.training.precision == "bf16"
         with torch.autocast(self.world.device.type, torch.bfloat16, enabled=mixed):
-            return self.trained(p)
+            return self.trained(p) if lengths is None else self.trained(p, lengths)
 
-    def objective(self, logits: Tensor, label: Tensor, outputs: list[Tensor], count: int) -> Tensor:
+    def objective(self, out: Output, batch: Batch, count: int) -> Tensor:
         """This process's part of the loss of a batch of ``count`` samples.
 
-        ``sum_i w_i CE(logits_i, label_i) / count``, w_i the weight of the label's class, plus its
-        share of the spike-rate penalty, of which every process has the same.
+        ``sum_i loss_i / count`` (:mod:`snn_ssm.training.losses`), plus its share of the spike-rate
+        penalty, of which every process has the same.
         """
-        training, world = self.config.training, self.world
-        weights = training.class_weights
-        weight = logits.new_tensor(weights, dtype=torch.float32) if weights else None
-        loss = nn.functional.cross_entropy(logits.float(), label, weight, reduction="sum") / count
+        training, world, model = self.config.training, self.world, self.config.model
+        loss = loss_sum(out.logits, batch.labels, batch.lengths, model, training) / count
         if training.rate_penalty == 0:
             return loss
-        own = spike_rates(outputs, self.config.model.activation) * (len(label) / count)
+        own = spike_rates(out.outputs, model.activation) * (len(batch.labels) / count)
         penalty = rate_penalty(world.sum(own), training.rate_target)
         return loss + training.rate_penalty * penalty / world.size
 
-    def step(self, p: Tensor, label: Tensor, count: int, number: int, total: int) -> None:
+    def step(self, batch: Batch, count: int, number: int, total: int) -> None:
         """One optimiser step on this process's share of a batch of ``count`` samples.
 
         Adds the whole batch's loss, hits and rates to the progress.
@@ -193,11 +194,12 @@ class Run:
         factor = rate_factor(number, total, training.warmup)
         for group in self.optimiser.param_groups:
             group["lr"] = group["peak"] * factor
+        p = batch.inputs
         cut_time(self.network, training, p.shape[-1])
         narrow(self.network, number, total)
-        out = self.forward(p)
-        objective = self.objective(out.logits, label, out.outputs, count)
-        hits = (out.logits.argmax(-1) == label).sum()
+        out = self.forward(p, batch.lengths)
+        objective = self.objective(out, batch, count)
+        hits = right(out.logits, batch.labels, batch.lengths, self.config.model)
         active = [sent(s, self.config.model).sum(dtype=torch.float64) * (len(p) / s.numel())
                   for s in out.outputs]
         sums = torch.stack([x.detach().double() for x in (objective, hits, *active)])
@@ -220,7 +222,7 @@ class Run:
         progress.batch += 1
         progress.seen += count
         progress.loss += loss * count
-        progress.correct += int(correct)
+        progress.correct += correct
         progress.rates = [
             a + b for a, b in zip(progress.rates or [0.0] * len(rates), rates, strict=True)
         ]
@@ -250,15 +252,17 @@ class Run:
         with bar, Interruption() as interruption:
             for index in split(order, training.batch_size)[progress.batch :]:
                 start = time.monotonic()
-                p, label = self.share(samples, index)
+                batch = self.share(samples, index)
                 number = progress.epoch * total + progress.batch
-                self.step(p, label, len(index), number, training.epochs * total)
+                self.step(batch, len(index), number, training.epochs * total)
                 progress.seconds += time.monotonic() - start
                 seen = progress.seen
                 bar.update()
+                accuracy = self.train_accuracy()
+                shown = {} if accuracy is None else {"accuracy": f"{accuracy:.4f}"}
                 bar.set_postfix(
                     loss=f"{progress.loss / seen:.4f}",
-                    accuracy=f"{progress.correct / seen:.4f}",
+                    **shown,
                     rate=f"{sum(progress.rates) / seen / max(1, len(progress.rates)):.3f}",
                     refresh=False,
                 )
@@ -270,8 +274,13 @@ class Run:
                 if stop:
                     raise KeyboardInterrupt(f"the state is in {self.out}; go on with --resume")
 
-    def share(self, samples: Samples, index: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Inputs and labels of this process's share of a batch."""
+    def train_accuracy(self) -> float | None:
+        """The share of the epoch's answers that were right so far; None of values."""
+        real = OUTPUTS[self.config.model.output].real
+        return None if real else self.progress.correct / self.progress.seen
+
+    def share(self, samples: Samples, index: NDArray[np.int64]) -> Batch:
+        """This process's share of a batch."""
         return load(samples, index[self.world.rank :: self.world.size], self.world.device)
 
     def settle(self, samples: Samples) -> None:
@@ -280,48 +289,84 @@ class Run:
         device = self.world.device
         devices = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):  # dropout here must not shift what follows
-            settle_norms(self.network, (self.share(samples, index)[0] for index in parts))
+            settle_norms(self.network, (self.share(samples, index).inputs for index in parts))
 
-    def finish_epoch(self, samples: Samples, test: Samples) -> None:
-        """Settle the norms, evaluate, log, and move on to the next epoch."""
-        progress = self.progress
-        seen = progress.seen
+    def finish_epoch(self, samples: Samples, test: Samples, valid: Samples | None) -> None:
+        """Settle the norms, evaluate, log, and move on to the next epoch.
+
+        The model is kept that is the last, or the best on ``valid``; ``test`` decides nothing.
+        """
+        progress, training = self.progress, self.config.training
+        seen, done = progress.seen, progress.epoch + 1
         self.settle(samples)
-        found = evaluate(self.network, test, self.config.training.batch_size, self.world)
+        batch = training.batch_size
+        checked = None if valid is None else evaluate(self.network, valid, batch, self.world)
+        found = evaluate(self.network, test, batch, self.world)
         progress.epochs.append(
             {
-                "epoch": progress.epoch + 1,
+                "epoch": done,
                 "loss": progress.loss / seen,
-                "train_accuracy": progress.correct / seen,
+                "train_accuracy": self.train_accuracy(),
                 "train_rates": [r / seen for r in progress.rates],
-                "test_accuracy": found.accuracy,
+                **({} if checked is None else scores_of("valid", checked)),
+                **scores_of("test", found),
                 "test_rates": found.activity.rates,
                 "seconds": progress.seconds,
             }
         )
-        done = progress.epoch + 1
-        rates = found.activity.rates
         if self.world.rank == 0:
-            LOG.info(
-                "epoch %d/%d: loss %.4f, accuracy %.2f %% in training, %.2f %% in the test; spike "
-                "rate %.3f; %.0f s of steps so far", done, self.config.training.epochs,
-                progress.loss / seen, 100 * progress.correct / seen, 100 * found.accuracy,
-                sum(rates) / max(1, len(rates)), progress.seconds,
-            )
+            self._log(found, checked)
         checkpoint = to_checkpoint(self.network, self.config)
+        best = progress.best
+        keep = training.select == "last" or checked is None or self._is_best(checked)
+        if keep and training.select == "valid" and checked is not None:
+            best = (done, self._score(checked))
+        measured = progress.measured
+        if keep:
+            measured = {"train_samples": len(samples), **report(checkpoint, test, found)}
+            if valid is not None and checked is not None:
+                measured |= {"valid_samples": len(valid), **scores_of("valid", checked)}
         self.progress = Progress(
             done,
             seconds=progress.seconds,
             epochs=progress.epochs,
-            measured={"train_samples": len(samples), **report(checkpoint, test, found)},
+            measured=measured,
             init=progress.init,
             data=progress.data,
+            best=best,
         )
         if self.world.rank == 0:
-            save_checkpoint(self.out, checkpoint)
+            if keep:
+                save_checkpoint(self.out, checkpoint)
             write_atomic(self.out / METRICS_FILE, json.dumps(self.metrics(), indent=1).encode())
         # Last: a run killed before this line does the end of the epoch again.
         self.save_state()
+
+    def _score(self, found: Evaluation) -> float | None:
+        score: float | None = found.metrics[OUTPUTS[self.config.model.output].score]
+        return score
+
+    def _is_best(self, checked: Evaluation) -> bool:
+        """Whether an epoch is better than the best before it, as far as both can be said."""
+        best, score = self.progress.best, self._score(checked)
+        if best is None or best[1] is None:
+            return True
+        return score is not None and score > best[1]
+
+    def _log(self, found: Evaluation, checked: Evaluation | None) -> None:
+        """A line on the epoch."""
+        progress, kind = self.progress, OUTPUTS[self.config.model.output]
+        accuracy, rates = self.train_accuracy(), found.activity.rates
+        trained = "" if accuracy is None else f"accuracy {100 * accuracy:.2f} % in training, "
+        valid = "" if checked is None else f"{kind.headline(checked.metrics)} in validation, "
+        tested = f"{kind.headline(found.metrics)} in the test"
+        if accuracy is not None and checked is None:
+            tested = f"{100 * (found.accuracy or 0.0):.2f} % in the test"
+        LOG.info(
+            "epoch %d/%d: loss %.4f, %s%s%s; spike rate %.3f; %.0f s of steps so far",
+            progress.epoch + 1, self.config.training.epochs, progress.loss / progress.seen,
+            trained, valid, tested, sum(rates) / max(1, len(rates)), progress.seconds,
+        )
 
     def metrics(self) -> dict[str, Any]:
         """What ``metrics.json`` holds."""
@@ -332,6 +377,7 @@ class Run:
             **progress.measured,
             "batch_size": training.batch_size,
             "epochs": progress.epochs,
+            **({} if progress.best is None else {"selected_epoch": progress.best[0]}),
             "seconds": progress.seconds,
             "init": progress.init,
             "data_sha256": progress.data,
@@ -351,32 +397,43 @@ def train(
     resume: bool = False,
     init: Path | None = None,
     compile_step: bool = False,
+    valid_samples: Samples | None = None,
 ) -> dict[str, Any]:
     """Train a network into the directory ``out`` and return its metrics.
 
     ``init``: a checkpoint to start from; a resumed run goes on from its own state instead, and
-    starts where it was killed before it had one. The
-    test samples are only reported on, never selected by: the checkpoint is that of the last
-    epoch. Started by ``torchrun``, every process trains on its share of each batch and the first
-    one writes. Raises ``FileError`` where ``out`` exists and ``resume`` is not set, ``StartError``
-    where the model of ``init`` is another, ``DataError`` for a label that the model has no class
-    for or an input out of its encoder's range, ``CompilationError`` where the step cannot be
-    compiled, :class:`TrainingError` where the loss diverges or the run cannot be resumed,
+    starts where it was killed before it had one. The test samples are only reported on, never
+    selected by: the checkpoint is that of the last epoch, or with ``training.select = "valid"`` of
+    the best one on ``valid_samples``. Started by ``torchrun``, every process trains on its share of
+    each batch and the first one writes. Raises ``FileError`` where ``out`` exists and ``resume`` is
+    not set, ``StartError`` where the model of ``init`` is another, ``DataError`` for samples that
+    the model is not made for, ``CompilationError`` where the step cannot be compiled,
+    :class:`TrainingError` where the loss diverges or the run cannot be resumed,
     ``KeyboardInterrupt`` on SIGINT or SIGTERM once the state is saved.
     """
     world = join(device)
     run = Run(config, Path(out), world, compile_step)
     run.check_shares(train_samples)
-    for samples, use in ((train_samples, "those to train on"), (test_samples, "those to test on")):
-        check_samples(samples, config.model, use)
-    data = {"train": train_samples.digest(), "test": test_samples.digest()}
+    if config.training.select == "valid" and valid_samples is None:
+        raise TrainingError(
+            "training.select is 'valid', and there are no samples to validate with. Add a "
+            "valid.npz, hold some out with --set task.valid_samples=N, or select the last epoch."
+        )
+    splits = {"train": train_samples, "test": test_samples, "valid": valid_samples}
+    given = {split: samples for split, samples in splits.items() if samples is not None}
+    uses = {"train": "train on", "test": "test on", "valid": "validate with"}
+    for name, samples in given.items():
+        check_samples(samples, config.model, f"those to {uses[name]}")
+    data = {name: samples.digest() for name, samples in given.items()}
     if resume and not run.world.first(was_cut_short(run.out)):
         run.load_state(data)
     else:
         run.start(init, data)
     while run.progress.epoch < config.training.epochs:
         run.epoch(train_samples)
-        run.finish_epoch(train_samples, test_samples)
+        run.finish_epoch(train_samples, test_samples, valid_samples)
     metrics = dict(world.first(run.metrics() if world.rank == 0 else None))
+    for warning in metrics.get("warnings", ()):
+        LOG.warning("warning: %s", warning)
     world.meet()
     return metrics

@@ -7,7 +7,7 @@ states (``random.PROCESS.DEVICE``) and, as metadata, the configuration and the p
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,13 +36,14 @@ class Progress:
 
     ``epochs``: what each finished epoch reported; ``measured``: what the last evaluation found;
     ``init``: SHA-256 of the model that the run started from, None for a random start; ``data``:
-    those of the samples, by split.
+    those of the samples, by split; ``best``: where the validation chooses the model, the best
+    epoch so far, counted from 1, and its score; None before there is one.
     """
 
     epoch: int = 0
     batch: int = 0
     loss: float = 0.0
-    correct: int = 0
+    correct: float = 0.0
     seen: int = 0
     rates: list[float] = field(default_factory=list)
     seconds: float = 0.0
@@ -50,6 +51,7 @@ class Progress:
     measured: dict[str, Any] = field(default_factory=dict)
     init: str | None = None
     data: dict[str, str] = field(default_factory=dict)
+    best: tuple[int, float | None] | None = None
 
 
 def random_state(device: torch.device) -> dict[str, Tensor]:
@@ -150,16 +152,26 @@ def _progress(stored: Any) -> Progress:
     """A run's progress from JSON; raises ``TypeError`` or ``ValueError``."""
     progress = Progress(**stored)
     defaults = Progress()
-    for name, value in asdict(progress).items():
-        kind = str if name == "init" else type(getattr(defaults, name))
-        absent = name == "init" and value is None
+    kinds = {"init": str, "best": list, "correct": int | float}
+    for name, value in vars(progress).items():
+        kind = kinds.get(name) or type(getattr(defaults, name))
+        absent = name in ("init", "best") and value is None
         if not absent and (not isinstance(value, kind) or isinstance(value, bool)):
             raise TypeError(f"progress.{name} is {value!r}")
+    if progress.best is not None:
+        progress.best = _best(progress.best)
     if min(progress.epoch, progress.batch, progress.correct, progress.seen) < 0:
         raise ValueError("a number of epochs, batches or samples is negative")
     if not all(isinstance(rate, float) for rate in progress.rates):
         raise TypeError(f"progress.rates is {progress.rates!r}")
     return progress
+
+
+def _best(stored: Sequence[Any]) -> tuple[int, float | None]:
+    epoch, score = stored
+    if not isinstance(epoch, int) or not (score is None or isinstance(score, float)):
+        raise TypeError(f"progress.best is {stored!r}")
+    return epoch, score
 
 
 def _check_random(states: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> None:

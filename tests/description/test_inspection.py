@@ -158,6 +158,7 @@ def test_the_verification_table_names_a_divergence():
     }}
     text = verification_table({
         "samples": 5, "spikes": 1234567, "reference": "torch", "spike_rate": 0.25,
+        "output": "classes",
         "backends": {"nest": found}, "contract": {"E3": False},
         "E5": {"mismatched_spikes": 9, "same_class": 1.0},
     })

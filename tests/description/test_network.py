@@ -133,7 +133,7 @@ def test_weights_are_read_only_copies_in_float64():
 
 def test_a_pooling():
     message = refusal(Readout, "readout", "max")
-    assert message == "readout: pooling 'max'; use one of mean, last."
+    assert message == "readout: pooling 'max'; use one of mean, last, filter."
 
 
 @pytest.mark.parametrize("name", ["input", "layer"])

@@ -63,6 +63,10 @@ def test_the_code_is_what_a_run_needs(made_job):
     } <= set(found)
     assert {n for n in found if n.startswith("snn_ssm")} == {
         "snn_ssm/__init__.py", "snn_ssm/files.py", "snn_ssm/npz.py", "snn_ssm/reading.py",
+        "snn_ssm/kinds/__init__.py",
+        *(f"snn_ssm/kinds/outputs/{name}.py" for name in (
+            "__init__", "answered", "classes", "kind", "multi_label", "values",
+        )),
     }
     for room in ("command", "lowering", "pages"):
         assert (ROOT / "export" / room / "__init__.py").is_file()

@@ -1,5 +1,7 @@
 """Logits: from spike counts, from the accumulators' membranes and from the trained model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.gated_networks import KINDS, lowered
@@ -67,8 +69,15 @@ def test_last_pooling_looks_at_the_last_step_only():
     assert before == pytest.approx(recording.membranes["readout"][:, -1], rel=1e-14, abs=1e-14)
 
 
+def with_accumulators(network):
+    """The network with the neurons of its pooling as the readout."""
+    *layers, last = network.populations
+    cell = network.readout.kind.accumulator(last.cell.bias)
+    return replace(network, populations=(*layers, replace(last, cell=cell)))
+
+
 def test_the_readout_reads_every_projection_onto_it():
-    network = network_of(6, layers=3)
+    network = with_accumulators(network_of(6, layers=3))
     samples = network_samples(network)
     recording = software.run(network, samples)
     bias = network.population("readout").cell.bias

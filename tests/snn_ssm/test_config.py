@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pynn_models import SnnSsmError
 from snn_ssm import config
 from snn_ssm.config import Config, ConfigError, ModelConfig, TaskConfig, TrainingConfig
+from snn_ssm.kinds import OUTPUTS
 
 small = st.integers(1, 5000)
 positive = st.floats(1e-300, 1e300)
@@ -38,13 +39,19 @@ COMMON = {
     "depth": small,
     "input_bits": st.integers(0, 16),
     "input_scale": st.one_of(positive, positive.map(lambda v: -v)),
-    "pair": st.booleans(),
     "heads": small,
     "surrogate": st.sampled_from(config.SURROGATES),
     "surrogate_slope": positive,
     "prenorm": st.booleans(),
     "dropout": st.floats(0, 1, exclude_max=True),
-    "pooling": st.sampled_from(config.POOLINGS),
+    "output_and_pooling": st.one_of(
+        st.tuples(st.just("classes"), st.booleans(), st.sampled_from(["mean", "last"])),
+        st.tuples(
+            st.sampled_from(list(OUTPUTS)), st.just(False),
+            st.sampled_from(config.POOLINGS),
+        ),
+    ),
+    "pooling_tau": st.floats(1e-300, 2**24),
     "weight_bits": st.sampled_from([0, *range(2, 17)]),
 }
 NATIVE = {
@@ -67,10 +74,12 @@ STOCK = {"mode_init": "s4d-real", "modes": 1, "cells": "stock"}
 def model(steps, channels, **keys):
     """A ModelConfig whose ranges and combinations hold."""
     mixing, activation = keys.pop("mixing_and_activation", ("linear", "heaviside"))
+    output, pair, pooling = keys.pop("output_and_pooling")
     quantised, method = keys.pop("quantised", (False, "zoh"))
     return ModelConfig(
         dt_min=min(steps), dt_max=max(steps), channels=channels[0], n_ssm=channels[1],
-        mixing=mixing, activation=activation, quantise_decays=quantised, discretisation=method,
+        output=output, pair=pair, pooling=pooling, mixing=mixing, activation=activation,
+        quantise_decays=quantised, discretisation=method,
         **keys,
     )
 
@@ -100,6 +109,9 @@ trainings = st.builds(
     precision=st.sampled_from(config.PRECISIONS),
     rate_penalty=st.floats(0, 1e300),
     rate_target=st.floats(0, 1, exclude_max=True),
+    select=st.sampled_from(config.SELECTIONS),
+    value_loss=st.sampled_from(config.LOSSES),
+    huber_delta=rates,
 )
 
 
@@ -301,7 +313,9 @@ def test_integers_are_accepted_where_numbers_are():
 ])
 def test_an_unknown_key_is_named_with_the_known_ones(text, name):
     message = refusal(text)
-    assert f"unknown configuration key {name}; known: " in message
+    near = {"model.chanels": "channels", "modell": "model"}.get(name)
+    hint = f"did you mean {near}" if near else "known: "
+    assert f"unknown configuration key {name}; {hint}" in message
     known = fields(ModelConfig if "." in name else Config)
     assert all(field.name in message for field in known)
 

@@ -20,7 +20,8 @@ from snn_ssm.convert.source import read_state
 from snn_ssm.files import FileError, read_arrays
 from snn_ssm.reading import parse_json, parse_toml, read_bytes
 from snn_ssm.results.page import read_metrics
-from snn_ssm.tasks.base import DataError, read_samples, require_room
+from snn_ssm.tasks import read_samples
+from snn_ssm.tasks.base import DataError, require_room
 from snn_ssm.tasks.mnist import FILES, SMNIST, read_idx
 
 DEEP = "[" * 100_000

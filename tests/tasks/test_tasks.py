@@ -262,15 +262,14 @@ def test_load_samples_of_a_directory(small):
 
 @pytest.mark.parametrize("arrays", [
     {"inputs": np.zeros((4, 2, 3))},
-    {"inputs": np.zeros((4, 2)), "labels": np.zeros(4)},
-    {"inputs": np.zeros((4, 2, 3)), "labels": np.zeros(5)},
-    {"inputs": np.zeros((4, 2, 3)), "labels": np.zeros((4, 1))},
-    {"inputs": np.array([None] * 4), "labels": np.zeros(4)},
-], ids=["no labels", "two axes", "counts differ", "labels of two axes", "pickled"])
+    {"inputs": np.zeros((4, 2)), "labels": np.zeros(4, int)},
+    {"inputs": np.zeros((4, 2, 3)), "labels": np.zeros(5, int)},
+    {"inputs": np.array([None] * 4), "labels": np.zeros(4, int)},
+], ids=["no labels", "two axes", "counts differ", "pickled"])
 def test_a_file_of_samples_that_does_not_fit(tmp_path, arrays):
     path = tmp_path / "s.npz"
     np.savez(path, **arrays)
-    with pytest.raises(DataError, match=r"s\.npz.*expected .*\(B, C, L\)"):
+    with pytest.raises(DataError, match=r"s\.npz.*expected "):
         read_samples(path)
 
 

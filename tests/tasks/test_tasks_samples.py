@@ -39,7 +39,7 @@ def test_a_file_without_samples_or_steps(tmp_path, shape):
     assert f"holds no samples: inputs have shape {shape}" in message
 
 
-@pytest.mark.parametrize("name", ["lengths", "targets", "weights"])
+@pytest.mark.parametrize("name", ["length", "mask", "weights"])
 def test_an_array_of_which_nothing_is_known(tmp_path, name):
     # Else the padding of samples of such lengths would enter their means without a word.
     message = refusal(tmp_path / "s.npz", **{name: np.array([3, 2, 3, 1])})

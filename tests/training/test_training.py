@@ -218,7 +218,7 @@ def test_an_output_directory_that_exists(finished):
 def test_a_loss_that_diverges(tmp_path, monkeypatch):
     forward, calls = Network.forward, []
 
-    def diverge(self, p):
+    def diverge(self, p, lengths=None):
         out = forward(self, p)
         calls.append(None)
         return out._replace(logits=out.logits * math.nan) if len(calls) == 10 else out
@@ -278,7 +278,7 @@ def test_symbols_that_the_embedding_does_not_have(tmp_path):
 def test_evaluation_takes_no_larger_batches_than_training(tmp_path, monkeypatch):
     forward, sizes = Network.forward, []
 
-    def watch(self, p):
+    def watch(self, p, lengths=None):
         sizes.append(len(p))
         return forward(self, p)
 

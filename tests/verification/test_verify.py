@@ -53,7 +53,9 @@ def test_equal_runs_hold_and_have_every_key_of_the_contract():
         "samples", "spikes", "backends", "contract", "spike_rate", "versions", "layers",
     }
     for found in result["backends"].values():
-        assert set(found) == {"mismatched_spikes", "accuracy", "seconds", "first_divergence"}
+        assert set(found) == {
+            "mismatched_spikes", "accuracy", "macro_f1", "seconds", "first_divergence",
+        }
         assert found["mismatched_spikes"] == 0
         assert found["first_divergence"] is None
     assert json.loads(json.dumps(result)) == result

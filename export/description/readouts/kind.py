@@ -1,4 +1,4 @@
-"""What a kind of readout is: how the steps of a sample become one vector of logits."""
+"""What a kind of readout is: how the steps of a sample become scores."""
 
 from __future__ import annotations
 
@@ -16,24 +16,27 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Pooling:
-    """Logits ``R pooled(s) / terms + r`` of spikes s, and the silent neurons that compute them.
+    """Scores ``y[k] / terms(k + 1)`` of the membranes y of silent neurons, at each step k.
 
-    ``pooled(s)``: (B, L, size) -> (B, size), a weighted sum of steps. ``accumulator(bias)``:
-    neurons whose membrane is, at the end, the same sum of ``R s + r``, r the constants (K,).
-    ``terms(steps)``: the sum of the steps' weights, by which either is divided.
+    ``accumulator(bias, tau, timestep)``: the neurons, whose input is ``R s + bias``, of the
+    constants (K,); ``tau`` (K,) and the timestep, in ms, are for a kind whose time constants are
+    learned (``learned``). ``terms(steps)``: the sum of the weights that the
+    membrane gives to so many steps, any shape: what it is divided by.
     """
 
     name: str
-    pooled: Callable[[NDArray[Any]], FloatArray]
-    accumulator: Callable[[FloatArray], StateSpaceCell]
-    terms: Callable[[int], float]
+    accumulator: Callable[..., StateSpaceCell]
+    terms: Callable[[Any], Any]
+    learned: bool = False
 
 
-def silent(bias: FloatArray, tau: FloatArray, d: float) -> StateSpaceCell:
-    """Neurons that never spike, of real modes of the time constants ``tau`` (K, N) and c = 1."""
+def silent(
+    bias: FloatArray, tau: FloatArray, d: float, gain: FloatArray | float = 1.0
+) -> StateSpaceCell:
+    """Neurons that never spike, of real modes of the time constants ``tau`` (K, N), c = gain."""
     return StateSpaceCell(
         tau=tau,
-        c_re=np.ones(tau.shape),
+        c_re=np.ones(tau.shape) * gain,
         d=np.full(len(bias), d),
         theta=np.full(len(bias), np.inf),
         bias=bias,

@@ -8,7 +8,8 @@ from export.description.readouts.kind import Pooling, silent
 
 LAST = Pooling(
     "last",
-    pooled=lambda s: s[:, -1].astype(np.float64),
-    accumulator=lambda bias: silent(bias, np.empty((len(bias), 0)), d=1.0),
-    terms=lambda steps: 1,
+    accumulator=lambda bias, tau=None, timestep=1.0: silent(
+        bias, np.empty((len(bias), 0)), d=1.0
+    ),
+    terms=lambda steps: np.ones_like(steps),
 )

@@ -8,7 +8,8 @@ from export.description.readouts.kind import Pooling, silent
 
 MEAN = Pooling(
     "mean",
-    pooled=lambda s: s.sum(axis=1, dtype=np.float64),
-    accumulator=lambda bias: silent(bias, np.full((len(bias), 1), np.inf), d=0.0),
+    accumulator=lambda bias, tau=None, timestep=1.0: silent(
+        bias, np.full((len(bias), 1), np.inf), d=0.0
+    ),
     terms=lambda steps: steps,
 )

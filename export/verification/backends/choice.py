@@ -73,6 +73,7 @@ def verify_backends(
             compared,
             convolution=convolution,
             margins=known,
+            lengths=samples.lengths,
             progress=bar.update,
         )
 

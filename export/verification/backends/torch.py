@@ -61,6 +61,7 @@ def torch_runner(checkpoint: Path, network: Network, method: str = "steps") -> R
             spikes,
             {name: traces[name] for name in membranes if name in traces},
             reference.logits,
+            reference.running,
         )
 
     return run

@@ -1,0 +1,88 @@
+"""Recordings of real values as the integers or spikes that a configuration asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from snn_ssm.config import TaskConfig
+from snn_ssm.tasks.base import DataError
+from snn_ssm.tasks.encoders import ENCODERS
+from snn_ssm.tasks.own.recordings import Recordings
+
+_LOW, _HIGH = 0.1, 99.9  # percent of the values below the ends of a range
+_LOWEST = 50.0  # Hz of a cochlea
+
+
+def encoded(found: Recordings, task: TaskConfig) -> Recordings:
+    """The recordings by ``task.encode``; what fills samples up becomes 0.
+
+    Raises :class:`DataError` for channels other than ranges, an unknown sample rate, and answers at
+    each of the steps that a hop takes together.
+    """
+    if task.encode == "none":
+        return found
+    encoder = ENCODERS[task.encode]
+    _check(found, task)
+    values = encoder.encode(found.inputs.astype(np.float64), task)
+    lengths = found.lengths
+    if lengths is not None:
+        lengths = -(-lengths // task.encode_hop)
+        values = np.where(np.arange(values.shape[-1]) < lengths[:, None, None], values, 0)
+    rate = found.sample_rate / task.encode_hop
+    return replace(found, inputs=values.astype(values.dtype), lengths=lengths, sample_rate=rate)
+
+
+def _check(found: Recordings, task: TaskConfig) -> None:
+    encoder, channels = ENCODERS[task.encode], found.inputs.shape[1]
+    expected = channels if encoder.ranged else 1
+    if len(task.encode_low) != expected:
+        raise DataError(
+            f"{found.where} has {channels} channels, and task.encode_low and encode_high have "
+            f"{len(task.encode_low)} ends; expected {expected}. Leave them out, and they follow "
+            "from the training samples."
+        )
+    if task.encode_hop > 1 and not encoder.hops:
+        raise DataError(
+            f"task.encode_hop is {task.encode_hop}, and {task.encode!r} takes a step at a time. "
+            "Set it to 1."
+        )
+    answers = found.answers
+    each_step = answers is not None and answers.ndim == (3 if found.are_targets else 2)
+    if task.encode_hop > 1 and each_step:
+        raise DataError(
+            f"{found.where} has an answer a step, and task.encode_hop = {task.encode_hop} takes "
+            "several together. Set it to 1, or give an answer a sample."
+        )
+    if encoder.ranged:
+        return
+    if not task.sample_rate:
+        raise DataError(
+            f"{task.encode!r} needs the sample rate, and {found.where} has none. Add sample_rate "
+            "to the data, or set task.sample_rate in Hz."
+        )
+    if task.encode_high[0] >= task.sample_rate / 2:
+        raise DataError(
+            f"task.encode_high is {task.encode_high[0]:g} Hz; expected less than half the sample "
+            f"rate, {task.sample_rate / 2:g} Hz. Lower it."
+        )
+
+
+def range_of(train: Recordings, task: Mapping[str, Any]) -> dict[str, Any]:
+    """``encode_low`` and ``encode_high`` of training recordings: of each channel the values that
+    0.1 and 99.9 % of its own are below; of a cochlea 50 Hz and 0.4 of the sample rate."""
+    if not ENCODERS[task["encode"]].ranged:
+        return {"encode_low": [_LOWEST], "encode_high": [0.4 * float(task["sample_rate"])]}
+    inputs, lengths = train.inputs, train.lengths
+    ends = []
+    for c in range(inputs.shape[1]):
+        values = inputs[:, c]
+        if lengths is not None:
+            values = values[np.arange(values.shape[-1]) < lengths[:, None]]
+        low, high = np.percentile(values.astype(np.float64), [_LOW, _HIGH])
+        ends.append((float(low), float(high) if high > low else float(low) + 1.0))
+    lows, highs = zip(*ends, strict=True)
+    return {"encode_low": list(lows), "encode_high": list(highs)}
