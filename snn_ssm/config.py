@@ -344,9 +344,11 @@ class TrainingConfig:
     the error's square (``mse``), or linear beyond ``huber_delta`` (``huber``). ``sparsity``: the
     share of each mixing matrix that is pruned to 0 over the first half of training, in which
     learned delays settle, too. ``gradient_noise``: the standard deviation, at the first step, of
-    what is added to gradients. Of cells with a reset and of recurrent layers, ``through_time =
-    false`` lets no gradient go from a step to the one before, and ``gradient_steps`` gives one to
-    so many steps of a batch, drawn at random (0: all): SLTT and SLTT-K.
+    what is added to gradients. ``prefixes``: P, how many beginnings of a sample are to be answered
+    rightly, too, the first j / P of it; 0: none. Of cells with a reset and of recurrent layers,
+    ``through_time = false`` lets no gradient go from a step to the one before, and
+    ``gradient_steps`` gives one to so many steps of a batch, drawn at random (0: all): SLTT and
+    SLTT-K.
     """
 
     epochs: int = 20
@@ -365,6 +367,7 @@ class TrainingConfig:
     gradient_noise: float = 0.0
     through_time: bool = True
     gradient_steps: int = 0
+    prefixes: int = 0
     select: str = "last"
     value_loss: str = "mse"
     huber_delta: float = 1.0
@@ -393,6 +396,8 @@ class TrainingConfig:
                  "a share of zeros, 0 <= share < 1")
         _require(0 <= self.gradient_noise <= _FASTEST, "training.gradient_noise",
                  self.gradient_noise, f"0 to {_FASTEST:g}")
+        _require(self.prefixes >= 0 and self.prefixes != 1, "training.prefixes", self.prefixes,
+                 "0 (none), or 2 and more")
         _require(self.gradient_steps >= 0, "training.gradient_steps", self.gradient_steps,
                  "0 (all) or a positive number of steps")
         _one_of("training.select", self.select, SELECTIONS)
@@ -416,6 +421,12 @@ class Config:
         names = len(self.task.classes)
         _require(names in (0, self.model.classes), "task.classes", f"{names} names",
                  f"none, or one for each of model.classes = {self.model.classes}")
+        model = self.model
+        early = model.each_step or model.pair or model.bidirectional
+        early = early or model.architecture == "transformer"
+        _require(not (early and self.training.prefixes), "training.prefixes",
+                 self.training.prefixes, "0 with a model that answers at each step, of pairs, or "
+                 "that sees a sample at once")
         if self.model.cells != "lif" and not self.model.recurrent:
             whole = "with cells that have no reset, and recurrent = false"
             _require(self.training.through_time, "training.through_time", False, f"true {whole}")

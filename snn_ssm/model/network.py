@@ -49,7 +49,7 @@ class Network(SequenceModel):
             h = block.after(h, y, s)
             membranes.append(y)
             outputs.append(s)
-        return Output(self.pool(h, lengths), membranes, outputs)
+        return Output(self.pool(h, lengths), membranes, outputs, self.beginnings(h, lengths))
 
     @torch.no_grad()
     def steps(

@@ -21,7 +21,8 @@ class ModelError(SnnSsmError):
 class Output(NamedTuple):
     """Logits (B, classes), and each layer's membrane ``y`` and output ``s``, (B, H, L).
 
-    Of a model that answers at each step the logits are (B, L, classes).
+    Of a model that answers at each step the logits are (B, L, classes). ``beginnings``: scores of
+    beginnings of the samples, (B, P - 1, classes), where the model was asked for them.
     A transformer has no such layers: both lists are empty. With ``pair`` the lists hold
     (2 B, H, L / 2): the samples' first sequences, then their second ones.
     """
@@ -29,6 +30,7 @@ class Output(NamedTuple):
     logits: Tensor
     membranes: list[Tensor]
     outputs: list[Tensor]
+    beginnings: Tensor | None = None
 
 
 class SequenceModel(nn.Module):
@@ -50,6 +52,7 @@ class SequenceModel(nn.Module):
         super().__init__()
         self.config = config
         self.each_step = config.each_step  # whether the scores of each step are the output
+        self.prefixes = 0  # P: training asks for the scores of the first j / P of a sample, too
         generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -103,6 +106,16 @@ class SequenceModel(nn.Module):
                 "for."
             )
         return symbols
+
+    def beginnings(self, h: Tensor, lengths: Tensor | None) -> Tensor | None:
+        """Scores of the first j / P of each sample, j = 1 .. P - 1: (B, P - 1, K); or None."""
+        if not self.prefixes:
+            return None
+        whole = torch.full(h.shape[:1], h.shape[-1], device=h.device)
+        parts = torch.arange(1, self.prefixes, device=h.device)
+        ends = (whole if lengths is None else lengths)[:, None] * parts // self.prefixes  # (B, P-1)
+        z = self.pooling(h, self.decoder, None, True)  # (B, L, K)
+        return z[torch.arange(len(z), device=z.device)[:, None], (ends - 1).clamp(min=0)]
 
     def pool(self, h: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Scores from the residual stream as :meth:`encode` shapes it, of samples of ``lengths``.

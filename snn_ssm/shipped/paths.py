@@ -13,6 +13,7 @@ CHECKPOINTS = (
     "smnist-stock",
     "smnist-glu",
     "smnist-gsu",
+    "smnist-gsu-early",
     "psmnist-gsu",
     "image-gsu",
     "text-gsu",

@@ -41,7 +41,7 @@ from snn_ssm.training.compilation import compiled
 from snn_ssm.training.distributed import World, join, share_norms
 from snn_ssm.training.evaluation import Evaluation, evaluate, report, scores_of, settle_norms
 from snn_ssm.training.interruption import Interruption
-from snn_ssm.training.losses import loss_sum, right
+from snn_ssm.training.losses import loss_sum, prefix_loss, right
 from snn_ssm.training.methods import add_noise, cut_time, narrow, prune, restride, sparsity_at
 from snn_ssm.training.optimisation import (
     check_penalty,
@@ -91,6 +91,7 @@ class Run:
         self.config, self.out, self.world = config, out, world
         torch.manual_seed(config.training.seed + world.rank)
         self.network = build_network(config.model, config.training.seed).to(world.device)
+        self.network.prefixes = config.training.prefixes
         share_norms(self.network, world)
         self.compile_step = compile_step
         self.trained = compiled(self.network) if compile_step else self.network
@@ -179,6 +180,9 @@ class Run:
         """
         training, world, model = self.config.training, self.world, self.config.model
         loss = loss_sum(out.logits, batch.labels, batch.lengths, model, training) / count
+        if out.beginnings is not None:
+            early = prefix_loss(out.beginnings, batch.labels, model, training) / count
+            loss = (loss + early) / 2
         if training.rate_penalty == 0:
             return loss
         own = spike_rates(out.outputs, model.activation) * (len(batch.labels) / count)

@@ -7,6 +7,9 @@ With scores z, what is to be answered t and weights w of classes, labels or valu
     values            sum_k w_k e(z_k - t_k),  e(x) = x^2 (mse), or with delta d (huber)
                       x^2 / 2 where |x| <= d, else d (|x| - d / 2)
 
+With P = ``training.prefixes`` half of it is that of the samples, half the mean of those of their
+first 1/P, 2/P, ..., (P - 1)/P, so that answers come early.
+
 Where each step is answered, a sample's loss is the mean over its steps that have an answer.
 """
 
@@ -80,6 +83,15 @@ def loss_sum(
     counts = counted(label, lengths)
     mean = torch.where(counts, losses, 0).sum(1) / counts.sum(1).clamp(min=1)
     return mean.sum()
+
+
+def prefix_loss(
+    scores: Tensor, label: Tensor, model: ModelConfig, training: TrainingConfig
+) -> Tensor:
+    """The sum of all samples' mean losses over their beginnings: scores (B, P - 1, K)."""
+    count = scores.shape[1]
+    every = label.repeat_interleave(count, 0)
+    return loss_sum(scores.flatten(0, 1), every, None, model, training) / count
 
 
 def right(scores: Tensor, label: Tensor, lengths: Tensor | None, model: ModelConfig) -> Tensor:

@@ -14,11 +14,21 @@ from support.trained_model import assert_is_the_trained_model  # noqa: E402
 
 from export.lowering import lower  # noqa: E402
 from snn_ssm.checkpoint import load_checkpoint  # noqa: E402
-from snn_ssm.config import ConfigError, TaskConfig, TrainingConfig  # noqa: E402
+from snn_ssm.config import (  # noqa: E402
+    Config,
+    ConfigError,
+    ModelConfig,
+    TaskConfig,
+    TrainingConfig,
+)
 from snn_ssm.model.lif import LifLayer  # noqa: E402
 from snn_ssm.model.network import build_network  # noqa: E402
+from snn_ssm.model.restore import load_network  # noqa: E402
 from snn_ssm.tasks.base import DataError, arranged  # noqa: E402
 from snn_ssm.training import train  # noqa: E402
+from snn_ssm.training.batches import load  # noqa: E402
+from snn_ssm.training.distributed import World  # noqa: E402
+from snn_ssm.training.loop import Run  # noqa: E402
 from snn_ssm.training.methods import (  # noqa: E402
     add_noise,
     cut_time,
@@ -213,3 +223,47 @@ def test_a_sparse_network_of_random_weights_is_the_trained_model():
         if name.endswith("mixing.weight"):
             array[np.abs(array) < np.quantile(np.abs(array), 0.6)] = 0
     assert_is_the_trained_model(checkpoint, lower(checkpoint), samples_of(checkpoint))
+
+
+# --- answers to beginnings --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pooling", ["mean", "last", "filter"])
+@pytest.mark.parametrize("lengths", [None, [20, 13, 2]])
+def test_beginnings_are_scored_as_samples_of_their_own(pooling, lengths):
+    network = load_network(checkpoint_of(0, steps=20, pooling=pooling)).eval()
+    p = torch.from_numpy(samples_of(checkpoint_of(0, steps=20), 3).astype(np.float32))
+    network.prefixes = 4
+    given = None if lengths is None else torch.tensor(lengths)
+    found = network(p, given)
+    assert found.beginnings.shape == (3, 3, 3)
+    network.prefixes = 0
+    for b, length in enumerate(lengths or [20] * 3):
+        for j in (1, 2, 3):
+            part = p[b : b + 1, :, : max(length * j // 4, 1)]
+            assert torch.allclose(network(part).logits[0], found.beginnings[b, j - 1], atol=1e-5)
+    assert network(p, given).beginnings is None
+
+
+def test_half_the_loss_is_that_of_beginnings(tmp_path):
+    config = replace(config_of(), training=replace(config_of().training, prefixes=5))
+    run = Run(config, tmp_path / "run", World())
+    batch = load(TRAIN, np.arange(8), torch.device("cpu"))
+    out = run.forward(batch.inputs, batch.lengths)
+    losses = [torch.nn.functional.cross_entropy(z, batch.labels) for z in out.beginnings.unbind(1)]
+    assert len(losses) == 4
+    whole = torch.nn.functional.cross_entropy(out.logits, batch.labels)
+    expected = (whole + torch.stack(losses).mean()) / 2
+    assert run.objective(out, batch, 8).item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"pair": True}, {"bidirectional": True}, {"architecture": "transformer"},
+     {"output": "labels"}],
+)
+def test_what_answers_at_once_has_no_beginnings(changes):
+    with pytest.raises(ConfigError, match=r"training.prefixes] is 4; expected 0 with a model that"):
+        Config(model=ModelConfig(**changes), training=TrainingConfig(prefixes=4))
+    with pytest.raises(ConfigError, match=r"expected 0 \(none\), or 2 and more"):
+        TrainingConfig(prefixes=1)
