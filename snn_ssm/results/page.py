@@ -31,6 +31,7 @@ TITLES = {
     "pathfinder": "Pathfinder",
     "path-x": "Path-X",
     "mitbih": "MIT-BIH",
+    "own": "Own data",
 }
 # Per cent. Binary S4D and GSU: Stan & Rhodes, arXiv 2401.00955; the Transformer: Tay et al. 2021.
 PUBLISHED = {

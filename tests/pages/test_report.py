@@ -220,7 +220,7 @@ def test_a_report_without_errors_says_so(tmp_path, verification):
     assert "E2, E3 hold: 4 samples, 12,345 spikes compared." in text
     assert "All 4 samples were taken for what they are." in text
     assert "4,321 membranes are at their threshold but for rounding" in text
-    assert "differs in 1,234 spikes" in text and "99.95% of samples" in text
+    assert "differs in 1,234 spikes" in text and "99.95% of answers" in text
     assert len(drawings(page)) == DRAWN - 1  # none is misclassified
     assert "not recorded" in page.cells
 

@@ -75,7 +75,8 @@ def range_of(train: Recordings, task: Mapping[str, Any]) -> dict[str, Any]:
     """``encode_low`` and ``encode_high`` of training recordings: of each channel the values that
     0.1 and 99.9 % of its own are below; of a cochlea 50 Hz and 0.4 of the sample rate."""
     if not ENCODERS[task["encode"]].ranged:
-        return {"encode_low": [_LOWEST], "encode_high": [0.4 * float(task["sample_rate"])]}
+        high = max(0.4 * float(task["sample_rate"]), 2 * _LOWEST)
+        return {"encode_low": [_LOWEST], "encode_high": [high]}
     inputs, lengths = train.inputs, train.lengths
     ends = []
     for c in range(inputs.shape[1]):

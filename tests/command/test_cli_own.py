@@ -1,0 +1,263 @@
+"""Own data by the command line alone: from arrays to answers, a report and a job, by every output.
+
+And the keys of a configuration, given one by one.
+"""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="PyTorch is not installed")
+
+from support.files import save_splits  # noqa: E402
+
+from export.command.arguments import main  # noqa: E402
+from snn_ssm import config  # noqa: E402
+from snn_ssm.checkpoint import load_checkpoint  # noqa: E402
+
+RNG = np.random.default_rng(0)
+LENGTHS = RNG.integers(6, 13, 24)
+LABELS = RNG.integers(0, 2, 24)
+INPUTS = RNG.integers(0, 8, (24, 2, 12)).astype(np.uint8)
+INPUTS[:, 0] += (5 * LABELS[:, None]).astype(np.uint8)
+NAMES = np.array(["calm", "rough"])
+ANSWERS = {
+    "classes": {"labels": NAMES[LABELS]},
+    "labels": {"labels": (INPUTS[:, 0] > 6).astype(int), "names": NAMES},
+    "values": {"targets": INPUTS[:, :1] / 8.0, "names": np.array(["height"])},
+    "multi-label": {"labels": np.stack([LABELS, 1 - LABELS, LABELS], 1)},
+}
+SMALL = ["--set", "channels=6", "--set", "depth=2", "--set", "modes=2", "--epochs", "2"]
+
+
+def run(*arguments):
+    return main([str(a) for a in arguments])
+
+
+def refusal(capsys, *arguments):
+    capsys.readouterr()
+    assert run(*arguments) == 2
+    return capsys.readouterr().err
+
+
+@pytest.fixture(scope="module", params=ANSWERS)
+def made(request, tmp_path_factory):
+    """Own data of one kind of answer, a model trained on them and its network."""
+    path = tmp_path_factory.mktemp(request.param.replace("-", ""))
+    save_splits(path / "rivers", inputs=INPUTS, lengths=LENGTHS, **ANSWERS[request.param])
+    assert run("train", "own", "--data", path / "rivers", "--out", path / "run", *SMALL) == 0
+    assert run("export", path / "run", path / "net") == 0
+    return request.param, path
+
+
+def test_train_derives_what_the_data_say(made):
+    output, path = made
+    found = load_checkpoint(path / "run").config
+    metrics = json.loads((path / "run" / "metrics.json").read_text())
+    assert found.model.output == output and found.model.per_step == (output == "values")
+    assert (found.model.channels, found.training.epochs, found.task.steps) == (6, 2, 12)
+    names = {"classes": NAMES, "labels": NAMES, "values": ["height"], "multi-label": "012"}[output]
+    assert [row["name"] for row in metrics["classes"]] == list(names)
+    assert metrics["data"] == "rivers/test.npz" and metrics["output"] == output
+
+
+def test_evaluate(made, capsys):
+    output, path = made
+    assert run("evaluate", path / "run", "--data", path / "rivers") == 0
+    said = capsys.readouterr().out
+    first = "R^2" if output == "values" else "accuracy"
+    assert f"own: {first}" in said
+    assert ("height" if output == "values" else "rough" if output != "multi-label" else "2") in said
+
+
+def test_verify_in_torch_software_and_nest(made):
+    pytest.importorskip("pyNN.nest", reason="NEST is not installed")
+    output, path = made
+    arguments = [
+        "verify", path / "net", "--checkpoint", path / "run", "--data", path / "rivers",
+        "--samples", 6, "--json", path / "v.json", "--force",
+    ]
+    assert run(*arguments) == 0
+    found = json.loads((path / "v.json").read_text())
+    rows = {"E2": True, "E3": True} | ({} if output == "values" else {"E5": True})
+    assert found["contract"] == rows and found["output"] == output
+    key = "mae" if output == "values" else "macro_f1"
+    scores = [backend[key] for backend in found["backends"].values()]
+    assert scores == pytest.approx([scores[0]] * 3, rel=1e-9) and scores[0] is not None
+
+
+def test_run_counts_by_both_ways(made, capsys):
+    output, path = made
+    arguments = ["run", path / "net", "--data", path / "rivers", "--json", path / "r.json", "--force"]
+    assert run(*arguments) == 0
+    found = json.loads((path / "r.json").read_text())
+    assert list(found["metrics"]) == ["spike counts", "the population 'readout'"]
+    one, two = found["metrics"].values()
+    assert one == two and found["samples"] == 24
+
+
+@pytest.mark.parametrize("backend", ["software", "torch", "spinnaker-software"])
+def test_predict_needs_no_labels_and_answers_as_run(made, backend):
+    output, path = made
+    np.savez(path / "new.npz", inputs=INPUTS[:5, :, :10], lengths=np.minimum(LENGTHS[:5], 10))
+    checkpoint = ["--checkpoint", path / "run"] if backend == "torch" else []
+    for end in ("csv", "npz"):
+        assert run(
+            "predict", path / "net", "--data", path / "new.npz", "--backend", backend,
+            "--out", path / f"p.{end}", "--force", *checkpoint,
+        ) == 0  # fmt: skip
+    with np.load(path / "p.npz") as stored:
+        arrays = dict(stored)
+    with (path / "p.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    lengths = np.minimum(LENGTHS[:5], 10)
+    names = arrays["names"].tolist()
+    each_step = output in ("labels", "values")
+    assert arrays["lengths"].tolist() == lengths.tolist()
+    assert len(rows) == (lengths.sum() if each_step else 5)
+    for row in rows:
+        at = (int(row["sample"]), *([int(row["step"])] if each_step else []))
+        if output == "values":
+            assert float(row["height"]) == arrays["answers"][at][0] == arrays["scores"][at][0]
+            assert "confidence" not in arrays
+        elif output == "multi-label":
+            assert [int(row[name]) for name in names] == arrays["answers"][at].tolist()
+        else:
+            assert row["answer"] == names[arrays["answers"][at]]
+            assert 0.5 <= float(row["confidence"]) == arrays["confidence"][at] <= 1
+            assert float(row[f"score_{row['answer']}"]) == arrays["scores"][at].max()
+
+
+def test_backends_predict_the_same(made):
+    _, path = made
+    scores = []
+    for backend in ("software", "torch"):
+        checkpoint = ["--checkpoint", path / "run"] if backend == "torch" else []
+        out = path / f"{backend}.npz"
+        arguments = ["predict", path / "net", "--data", path / "rivers" / "test.npz", "--out", out]
+        assert run(*arguments, "--backend", backend, "--force", *checkpoint) == 0
+        with np.load(out) as stored:
+            found = stored["scores"]
+            ends = np.arange(12) < stored["lengths"][:, None]
+            scores.append(found[ends] if found.ndim == 3 else found)
+    assert np.allclose(*scores, atol=1e-9) and np.ptp(scores[0]) > 0
+
+
+@pytest.mark.parametrize("made", ["values"], indirect=True)
+def test_report(made):
+    _, path = made
+    assert run(
+        "report", path / "net", "--checkpoint", path / "run", "--data", path / "rivers",
+        "--samples", 3, "--backends", "torch,software", "--out", path / "r.html", "--force",
+    ) == 0  # fmt: skip
+    page = (path / "r.html").read_text()
+    assert "snn-ssm report: rivers" in page and "height" in page and "mean |error|" in page
+
+
+@pytest.mark.parametrize("made", ["values"], indirect=True)
+def test_a_job_of_it_runs_and_is_verified(made, capsys):
+    _, path = made
+    job = path / "job"
+    arguments = ["job", path / "net", job, "--data", path / "rivers", "--samples", 6, "--force"]
+    assert run(*arguments, "--without-board") == 0
+    done = subprocess.run(
+        [sys.executable, job / "run.py", "software", "--chunk", "4"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((job / "results/software/summary.json").read_text())
+    assert [row["name"] for row in summary["classes"]] == ["height"]
+    assert summary["accuracy"] is None and "R^2" in done.stdout
+    result = path / "j.json"
+    assert run(
+        "verify", path / "net", "--recording", job / "results/software", "--data",
+        job / "inputs.npz", "--json", result, "--force",
+    ) == 0  # fmt: skip
+    found = json.loads(result.read_text())
+    assert found["backends"]["recording"]["mae"] == pytest.approx(summary["mae"])
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Own data of classes."""
+    save_splits(tmp_path / "rivers", inputs=INPUTS, **ANSWERS["classes"])
+    return tmp_path / "rivers"
+
+
+def printed(capsys, *arguments):
+    capsys.readouterr()
+    assert run("config", *arguments) == 0
+    return capsys.readouterr().out
+
+
+def test_config_of_own_data_is_what_they_are_trained_with(data, capsys):
+    text = printed(capsys, "own", "--data", data, "--set", "model.channels=32", "--epochs", "3")
+    found = config.loads(text)
+    assert found.model.inputs == 2 and found.task.classes == ("calm", "rough")
+    assert found.model.channels == 32 and found.training.epochs == 3
+    assert run("train", "own", "--data", data, "--out", data / "run", *SMALL) == 0
+    trained = load_checkpoint(data / "run").config
+    assert (trained.task, trained.model.inputs) == (found.task, found.model.inputs)
+
+
+def test_config_without_data_leaves_open_what_follows_from_them(data, capsys):
+    text = printed(capsys, "own")
+    assert "\n# inputs: from the data, where it is not set\n" in text and "\ninputs" not in text
+    (data / "c.toml").write_text(text)
+    arguments = ["train", "own", "--data", data, "--config", data / "c.toml", *SMALL]
+    assert run(*arguments, "--out", data / "run") == 0
+    assert load_checkpoint(data / "run").config.model.inputs == 2
+
+
+def test_settings_go_above_a_file_and_a_file_above_the_task(tmp_path, capsys):
+    text = printed(capsys, "smnist", "--set", "training.rate=0.5", "--set", "mode_init=s4d-inv")
+    found = config.loads(text)
+    assert (found.training.rate, found.model.mode_init) == (0.5, "s4d-inv")
+    assert found.training.epochs == 11  # the task's own
+
+
+@pytest.mark.parametrize(("setting", "said"), [
+    ("chanels=3", "unknown key; did you mean channels"),
+    ("model.chanels=3", "unknown key; did you mean channels"),
+    ("modell.channels=3", "unknown table; did you mean model"),
+    ("classes=3", "it may be task.classes or model.classes. Name the table"),
+    ("channels", "no value; expected KEY=VALUE"),
+    ("channels=many", r"[model.channels] is 'many'; expected a value of type int"),
+    ("model.xyz=1", "known: activation"),
+])
+def test_settings_that_are_wrong_name_their_neighbours(capsys, setting, said):
+    assert said in refusal(capsys, "config", "smnist", "--set", setting)
+
+
+def test_arguments_that_do_not_go_together(data, capsys):
+    said = refusal(capsys, "config", "smnist", "--data", data)
+    assert "that of the task 'own' does. Leave it out." in said
+    said = refusal(capsys, "config", "paper-text-gsu", "--epochs", "3")
+    assert "'paper-text-gsu' is no task" in said
+    said = refusal(capsys, "train", "own", "--data", data / "train.npz")
+    assert "a file has no splits" in said
+    (data / "c.toml").write_text("[model]\nchanels = 3\n")
+    assert "c.toml: unknown configuration key" in refusal(
+        capsys, "train", "own", "--data", data, "--config", data / "c.toml"
+    )
+    assert "cannot read configuration" in refusal(
+        capsys, "train", "own", "--data", data, "--config", data / "none.toml"
+    )
+
+
+def test_predictions_that_are_refused(made, capsys):
+    _, path = made
+    new = path / "rivers" / "test.npz"
+    arguments = ["predict", path / "net", "--data", new]
+    said = refusal(capsys, *arguments, "--out", path / "p.txt")
+    assert "expected a name that ends in .csv or .npz" in said
+    assert "--samples is 25, but there are 24" in refusal(capsys, *arguments, "--samples", "25")
+    assert "--samples is 0; expected at least 1" in refusal(capsys, *arguments, "--samples", "0")
+    assert "the virtual board maps only" in refusal(capsys, *arguments, "--backend", "spinnaker")
+    said = refusal(capsys, *arguments, "--checkpoint", path / "run")
+    assert "--checkpoint means nothing to the backend software; it is for torch" in said
+    assert run(*arguments, "--samples", "3") == 0
+    assert "(the first; --out F.csv writes all)" in capsys.readouterr().out
