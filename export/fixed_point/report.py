@@ -59,7 +59,9 @@ class WeightRow:
 @dataclass(frozen=True)
 class RingRow:
     """A receptor's ring buffers: ``load``, the largest sum when all sources spike, over 65535
-    (excitatory, inhibitory); ``can_saturate``, neurons of a load above 1; log2 of the scales."""
+    (excitatory, inhibitory); ``can_saturate``, neurons of a load above 1; log2 of the scales;
+    ``slots``, the power of two that covers its longest delay, in steps: a core has 16,384 for all
+    its neurons (a power of two) and receptors, two each."""
 
     population: str
     receptor: str
@@ -67,6 +69,7 @@ class RingRow:
     load: tuple[float, float]
     can_saturate: int
     scales: tuple[int, int]
+    slots: int
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ def weight_row(projection: Projection, plan: Plan) -> WeightRow:
     at = "" if projection.receptor == INPUT_RECEPTOR else f" ({projection.receptor})"
     return WeightRow(
         projection=f"{projection.source} -> {projection.target}{at}",
-        synapses=weights.size,
+        synapses=projection.n_synapses,
         shifts=shifts,
         zero=int(((weights != 0) & (held == 0)).sum()),
         saturated=saturated,
@@ -142,6 +145,8 @@ def ring_row(
     )  # (2, H)
     scales = np.rint(np.log2(found.scale)).astype(int)
     exc, inh = (float(v) for v in load.max(axis=1) / RING_MAX)
+    arriving = network.incoming(population.name, receptor)
+    delays = [p.longest_delay for p in arriving if not p.graded]
     return RingRow(
         population=population.name,
         receptor=receptor,
@@ -149,6 +154,7 @@ def ring_row(
         load=(exc, inh),
         can_saturate=int((load > RING_MAX).any(axis=0).sum()),
         scales=(int(scales.min()), int(scales.max())),
+        slots=max(2, 1 << (max(delays, default=1) - 1).bit_length()),
     )
 
 
@@ -252,9 +258,9 @@ def describe_plan(network: Network, plan: SpinnakerPlan) -> str:
         ),
         "",
         table(
-            ["ring buffers", "neurons", "scale 2^", "load exc", "inh", "can saturate"],
+            ["ring buffers", "neurons", "scale 2^", "load exc", "inh", "can saturate", "slots"],
             [[_named(r), r.neurons, f"{r.scales[0]} .. {r.scales[1]}",
-              *(f"{v:.0%}" for v in r.load), r.can_saturate] for r in tables.ring_buffers],
+              *(f"{v:.0%}" for v in r.load), r.can_saturate, r.slots] for r in tables.ring_buffers],
         ),
         "",
         *([table(

@@ -103,11 +103,15 @@ def _mixing_weights(weight: NDArray[Any], bits: int) -> NDArray[np.bool_]:
 def _mixing(
     arrays: Mapping[str, NDArray[Any]], model: ModelConfig, layer: int, activity: Activity
 ) -> Iterator[Connection]:
+    """What a layer's outputs go through: to the layers behind it, and to itself."""
     prefix, steps = f"blocks.{layer}.mixing", activity.steps
     weight = arrays[f"{prefix}.weight"]
     active = activity.outputs[layer] / activity.samples
     spikes = model.activation in SPIKES
     yield Connection(_mixing_weights(weight, model.weight_bits), active, steps, spikes)
+    if model.recurrent:
+        own = arrays[f"blocks.{layer}.recurrent.weight"]
+        yield Connection(own != 0, active, steps, spikes)
     if model.mixing == "gsu":
         gate = np.abs(arrays.get(f"{prefix}.gate_weight", weight).astype(np.float64))
         membranes = np.full(model.channels, float(steps))

@@ -310,6 +310,18 @@ def test_a_projection_without_error_or_without_weights_is_exact():
     assert weight_row(empty, plan.populations["layer0"]).bits_least == math.inf
 
 
+@pytest.mark.parametrize(("delay", "slots"), [(1, 2), (2, 2), (3, 4), (17, 32)])
+def test_the_slots_of_the_report_cover_the_longest_delay(delay, slots):
+    network = network_of(3)
+    layer = network.population("layer0")
+    each = np.ones((layer.size, layer.size), int)
+    each[0, -1] = delay
+    own = Projection("layer0", "layer0", np.ones(each.shape), each)
+    network = dataclasses.replace(network, projections=(*network.projections, own))
+    plan = spinnaker.plan_network(network).populations["layer0"]
+    assert ring_row(network, layer, plan).slots == slots
+
+
 def test_the_ring_buffers_of_the_report():
     network, plan, _ = overflowing()
     for name, found in plan.populations.items():

@@ -30,6 +30,8 @@ from export.description.network import Network
 from export.description.storage import save_network
 from export.fixed_point.stock import HOLD, SpinnakerStockError, plan_population
 from export.lowering.network import lower
+from export.pynn.backend import BackendError
+from export.pynn.built import build
 from export.pynn.spinnaker import (
     CoreSizeError,
     DelayLimitError,
@@ -38,6 +40,8 @@ from export.pynn.spinnaker import (
     connection_list,
     max_delay,
 )
+from export.pynn.spinnaker_lif import SpinnakerLif
+from export.pynn.spinnaker_native import SpinnakerNative
 from export.samples.inputs import InputError, encode
 from export.software import simulation as software
 from pynn_models.spinnaker import (
@@ -424,3 +428,33 @@ def test_the_cost_model():
     assert typical == round(504 + 150 * 10 + 0.5 * full[0])
     assert [spinnaker.time_scale(n, 1.0) for n in (1, 140_000, 140_001)] == [1, 1, 2]
     assert spinnaker.time_scale(140_000, 0.1) == 10
+
+
+# --- lags -------------------------------------------------------------------------------------
+
+
+def test_rows_have_a_delay_each():
+    weights, delays = np.array([[0.5, 0.0], [0.25, 2.0]]), np.array([[3.0, 9.0], [1.0, 4.0]])
+    rows = connection_list(weights, "excitatory", delays, copies=2)
+    assert rows.tolist() == [
+        [0, 0, 0.5, 3.0], [1, 0, 0.25, 1.0], [1, 1, 2.0, 4.0],
+        [2, 2, 0.5, 3.0], [3, 2, 0.25, 1.0], [3, 3, 2.0, 4.0],
+    ]
+
+
+def test_a_streamed_network_with_lags_runs_a_sample_at_a_time():
+    """A core has no gap between samples, in which spikes that are on their way could run out."""
+    plain, looped = checkpoint_of(), checkpoint_of(recurrent=True)
+    leaky = lower(checkpoint_of(cells="lif", recurrent=True))
+    assert SpinnakerNative().samples_a_run(lower(plain)) is None
+    assert SpinnakerLif().samples_a_run(leaky) == 4
+    network = lower(looped)
+    assert SpinnakerNative().samples_a_run(network) == 1
+    with pytest.raises(BackendError, match="2 samples in one run; expected at most 1 of this netw"):
+        build(None, network, samples_of(looped, 2), backend=SpinnakerNative())
+
+
+def test_learned_delays_beyond_a_ring_buffer_are_refused_before_the_run():
+    network = lower(checkpoint_of(cells="lif", delays=200, delay_per="axon"))
+    with pytest.raises(DelayLimitError, match=r"'layer0' -> 'layer1': delay \d+ steps; expected a"):
+        SpinnakerLif().check(network)

@@ -33,6 +33,7 @@ MODELS = {
     "gsu of two": {**SIGNS, "gsu_weights": 2, "weight_bits": 3, "gsu_norm": "batch"},
     "relu": {"activation": "relu"},
     "lif": {"cells": "lif"},
+    "recurrent": {"cells": "lif", "recurrent": True, "delays": 2},
     "stock": {"cells": "stock", "mode_init": "s4d-real", "modes": 1},
     "symbols": {"encoder": "embedding", "inputs": 7, "input_bits": 0},
     "pairs": {"encoder": "embedding", "inputs": 7, "input_bits": 0, "pair": True},
@@ -92,6 +93,8 @@ def plain_count(checkpoint, inputs):
         if model.weight_bits:
             weight = quantise_weights(weight, model.weight_bits)
         add(weight.numpy(), s.numpy(), model.activation != "relu")
+        if model.recurrent:
+            add(block.recurrent.weight.numpy(), s.numpy(), True)
         if model.mixing == "gsu":
             add(block.mixing.gate_matrix().numpy(), np.ones(y.shape), False)
     pooled = np.ones((COUNT, arrays["decoder.weight"].shape[1], 1))

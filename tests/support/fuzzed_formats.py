@@ -46,6 +46,7 @@ from support.files import write_idx
 from support.foreign import MODEL, Foreign, write_map
 from support.job_runs import CHECKPOINT, SAMPLES
 from support.mitbih_files import EVERY, packed_arrays, recordings_of, write_official
+from support.random_networks import checkpoint_of
 from support.toy_problem import config_of
 
 
@@ -90,7 +91,7 @@ def _header_mutant(rng, data):
 
 def _arrays_of(data, directory=Path("/nonexistent")):
     header, rest = _split(data)
-    kinds = {"F32": "<f4", "F64": "<f8", "U8": "u1", "I64": "<i8"}
+    kinds = {"F32": "<f4", "F64": "<f8", "U8": "u1", "I64": "<i8", "U32": "<u4"}
     metadata = header.pop("__metadata__", {})
     arrays = {}
     for name, entry in header.items():
@@ -103,7 +104,8 @@ def _arrays_of(data, directory=Path("/nonexistent")):
 # Networks.
 
 def make_network(directory):
-    storage.save_network(lower(CHECKPOINT), directory / "n")
+    looped = checkpoint_of(recurrent=True, delays=3)  # single synapses, loops and lags, too
+    storage.save_network(lower(looped), directory / "n")
     for path in list((directory / "n").iterdir()):
         path.rename(directory / path.name)
     (directory / "n").rmdir()
