@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from pynn_models.cells import Branches, StateSpaceCell
+from pynn_models.cells import Branches, History, Multiplicity, Reset, StateSpaceCell
 
 
 def dyadic(rng, shape, bits=20):
@@ -32,6 +32,27 @@ def random_cell(rng, n_neurons, n_modes, is_complex=True):
         bias=rng.normal(size=n_neurons) * 0.1,
         **rotation,
     )
+
+
+RESETS = ("none", "soft", "hard")
+
+
+def parts_of(rng, cell, reset="none", refractory=0, history=0, levels=1):
+    """Optional parts for a random cell, as its keyword arguments; ``history`` J, ``levels`` D."""
+    modes, size = cell.tau.shape, cell.n_neurons
+    found = {}
+    if reset != "none" or refractory:
+        r = {}
+        if reset == "soft":
+            r = {"r_re": rng.normal(size=modes) * 0.3}
+            r |= {"r_im": rng.normal(size=modes) * 0.3} if cell.is_complex else {}
+        found["reset"] = Reset(**r, refractory=refractory)
+    if history:
+        found["history"] = History(a=rng.normal(size=(size, history)) * 0.2)
+    if levels > 1:
+        steps = rng.uniform(0, 0.6, (size, levels - 1)).cumsum(axis=1)
+        found["multiplicity"] = Multiplicity(further=cell.theta[:, None] + steps)
+    return found
 
 
 def branches_of(rng, kind, n_neurons, count):
@@ -72,6 +93,9 @@ class Reference:
     def reset(self):
         self.x_re = np.zeros(self.cell.tau.shape)
         self.x_im = np.zeros(self.cell.tau.shape)
+        self.spikes = np.zeros(self.cell.n_neurons, int)
+        self.rest = np.zeros(self.cell.n_neurons, int)
+        self.before = [np.zeros(self.cell.n_neurons, bool)] * 32
 
     def step(self, arriving, pairs=()):
         """u, y, spikes; ``pairs``: what arrives at value and gate of each branch."""
@@ -80,6 +104,7 @@ class Reference:
         for p, (value, gate) in enumerate(pairs):
             u = u + self._branch(p, value + cell.branches.value_bias[:, p],
                                  gate + cell.branches.gate_bias[:, p])
+        self._take()
         column = u[:, None]
         if cell.is_complex:
             x_re = (self.a_re * self.x_re - self.a_im * self.x_im) + column
@@ -89,11 +114,41 @@ class Reference:
         else:
             self.x_re = self.a_re * self.x_re + column
             terms = cell.c_re * self.x_re
+        if cell.reset is not None and cell.reset.is_hard:
+            for x in (self.x_re, self.x_im, terms):
+                x[self.rest > 0] = 0
         total = np.zeros(len(u))
         for n in range(cell.n_modes):
             total = total + terms[:, n]
         y = total + cell.d * u
-        return u, y, y > cell.theta
+        return u, y, self._fire(y)
+
+    def _take(self):
+        reset, s = self.cell.reset, self.spikes[:, None]
+        if reset is None:
+            return
+        if reset.is_hard:
+            self.x_re, self.x_im = (np.where(s > 0, 0.0, x) for x in (self.x_re, self.x_im))
+            return
+        self.x_re = self.x_re - reset.r_re * s
+        self.x_im = self.x_im if reset.r_im is None else self.x_im - reset.r_im * s
+
+    def _fire(self, y):
+        """The number of thresholds below y, (H,); a neuron that rests has none."""
+        cell, raised = self.cell, np.zeros(len(y))
+        if cell.history is not None:
+            for j in range(cell.history.steps):
+                raised = np.where(self.before[j], raised + cell.history.a[:, j], raised)
+        every = [cell.theta]
+        if cell.multiplicity is not None:
+            every += list(cell.multiplicity.further.T)
+        s = sum((y > theta + raised).astype(int) for theta in every)
+        s = np.where(self.rest > 0, 0, s)
+        refractory = 0 if cell.reset is None else cell.reset.refractory
+        self.rest = np.where(s > 0, refractory, np.maximum(self.rest - 1, 0))
+        self.before = [y > cell.theta, *self.before[:-1]]
+        self.spikes = s
+        return s
 
     def _branch(self, p, value, gate):
         branches = self.cell.branches
