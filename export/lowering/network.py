@@ -141,8 +141,8 @@ def lower(
     for real values ``current``); ``timestep`` in ms; ``delay``: steps a layer (the simulator's
     minimum). Layer l has latency (l + 1) delay. A layer of ternary spikes is two populations: the
     second, ``..._negative``, spikes where the membrane is below minus the threshold. One of integer
-    spikes up to D is D populations: ``..._n`` spikes where there are n or more. A learned delay is
-    the lag of its synapses; of what is recurrent, one step is added.
+    spikes sends up to D of them at a step, as multiplicity. A learned delay is the lag of its
+    synapses; of what is recurrent, one step is added.
     Raises :class:`LoweringError` for a model that does not lower, ``NetworkError`` for an
     impossible timestep or encoding, ``CheckpointError`` for arrays that do not fit.
     Source: arXiv 2401.00955, section 2, with the batch norms folded.

@@ -29,6 +29,7 @@ class LeakyCell:
     theta: FloatArray
     bias: FloatArray
     branches: ClassVar[Branches | None] = None
+    levels: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         for field in fields(self):

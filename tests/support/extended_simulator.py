@@ -206,12 +206,10 @@ def simulate(checkpoint, samples, levels):
             membranes[i, :, k], spikes[i, :, k] = y, s
     found, ties, closest = {}, 0, np.inf
     for i, layer in enumerate(layers):
-        found[f"layer{i}"] = spikes[i] > 0
+        found[f"layer{i}"] = np.maximum(spikes[i], 0)
         signs = [1, -1] if ternary else [1]
         if ternary:
             found[f"layer{i}_negative"] = spikes[i] < 0
-        for n in range(2, layer.most + 1):
-            found[f"layer{i}_{n}"] = spikes[i] >= n
         for sign in signs:
             y = sign * membranes[i]
             ties += int((np.abs(y - layer.theta) <= layer.level - layer.theta).sum())

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from pynn_models.cells import Branches, History, Multiplicity, Reset, StateSpaceCell
+from pynn_models.cells import Branches, StateSpaceCell
 
 
 def dyadic(rng, shape, bits=20):
@@ -32,27 +32,6 @@ def random_cell(rng, n_neurons, n_modes, is_complex=True):
         bias=rng.normal(size=n_neurons) * 0.1,
         **rotation,
     )
-
-
-RESETS = ("none", "soft", "hard")
-
-
-def parts_of(rng, cell, reset="none", refractory=0, history=0, levels=1):
-    """Optional parts for a random cell, as its keyword arguments; ``history`` J, ``levels`` D."""
-    modes, size = cell.tau.shape, cell.n_neurons
-    found = {}
-    if reset != "none" or refractory:
-        r = {}
-        if reset == "soft":
-            r = {"r_re": rng.normal(size=modes) * 0.3}
-            r |= {"r_im": rng.normal(size=modes) * 0.3} if cell.is_complex else {}
-        found["reset"] = Reset(**r, refractory=refractory)
-    if history:
-        found["history"] = History(a=rng.normal(size=(size, history)) * 0.2)
-    if levels > 1:
-        steps = rng.uniform(0, 0.6, (size, levels - 1)).cumsum(axis=1)
-        found["multiplicity"] = Multiplicity(further=cell.theta[:, None] + steps)
-    return found
 
 
 def branches_of(rng, kind, n_neurons, count):

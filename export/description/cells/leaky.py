@@ -52,5 +52,5 @@ LEAKY = CellKind(
     gain=lambda cell, timestep, steps: leak_gain(cell.tau, timestep, steps),
     linear=_linear,
     modes=lambda cell: "reset",
-    after_spike="resets it to 0",
+    after_spike=lambda cell: "resets it to 0",
 )
