@@ -17,7 +17,7 @@ from export.lowering.cells.kinds import (
 from export.lowering.errors import LoweringError
 from export.lowering.layer import Layer, first_bad
 from export.lowering.stream import Stream
-from pynn_models.cells import Multiplicity, StateSpaceCell
+from pynn_models.cells import History, Multiplicity, Reset, StateSpaceCell
 from snn_ssm.poles import ComplexArray, discretise, log_magnitude, rounded_pole
 
 _FORGETS = -1000.0  # ln|abar| of a pole at 0: exp(-1000) is 0 in float64
@@ -48,6 +48,8 @@ def lower(layer: Layer, stream: Stream, setting: Setting) -> Lowered:
         theta=theta,
         bias=before.affine.constant,
         branches=before.cell_branches(),
+        reset=_reset(layer),
+        history=History(a=layer.array("history")) if layer.model.history else None,
         multiplicity=(
             Multiplicity(further=(level[:, None] + steps) - shift[:, None]) if len(steps) else None
         ),
@@ -56,6 +58,19 @@ def lower(layer: Layer, stream: Stream, setting: Setting) -> Lowered:
     if is_ternary(layer.model):
         cells[negative(layer.name)] = replace(negated(cell), theta=level + shift)
     return Lowered(before, cells, layer.level.margin)
+
+
+def _reset(layer: Layer) -> Reset | None:
+    """What a spike takes from each mode; a mode's input weight is 1 here as it is for r."""
+    model = layer.model
+    if model.reset == "none":
+        return None
+    if model.reset == "hard":
+        return Reset(refractory=model.refractory)
+    r = layer.array("ssm.r")
+    if not model.complex_modes:
+        return Reset(r_re=r, refractory=model.refractory)
+    return Reset(r_re=r[..., 0], r_im=r[..., 1], refractory=model.refractory)
 
 
 def _modes(layer: Layer) -> tuple[ComplexArray, FloatArray, ComplexArray]:
