@@ -188,7 +188,7 @@ def load_network(directory: Path) -> Network:
         check_fields(description)
         network = _rebuild(description, arrays)
         if _schema(network) > schema:
-            raise ValueError(f"schema {schema} has no lag and keeps no single synapses")
+            raise ValueError(f"schema {schema} has no lag, no single synapse and no part of a cell")
         return network
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise StorageError(
