@@ -485,7 +485,7 @@ def test_single_synapses_are_stored_one_by_one(sparse):
 
 def test_a_file_of_schema_1_has_no_loop(sparse):
     rewrite(sparse, lambda description, _: description.update(schema=1))
-    with pytest.raises(StorageError, match="schema 1 has no lag and keeps no single synapses"):
+    with pytest.raises(StorageError, match="schema 1 has no lag, no single synapse and no part"):
         load_network(sparse)
 
 
