@@ -241,6 +241,7 @@ def verification_table(result: Mapping[str, Any]) -> str:
                 f"{name} first differs in sample {first['sample']}, {first['layer']}, neuron "
                 f"{first['neuron']}, step {first['step']}: reference membrane "
                 f"{first['reference']}, here {first['value']}, margin {first['margin']}"
+                + (f"; the cause is its {first['cause']}" if first.get("cause") else "")
             )
     return "\n".join(lines)
 

@@ -80,7 +80,7 @@ def membranes(
         )
     ]
     margins = {
-        p.name: np.asarray(recording.membranes[p.name])[sample] - p.cell.theta
+        p.name: p.kind.distance(p.cell, np.asarray(recording.membranes[p.name])[[sample]])[0]
         for p in network.layers
         if p.name in recording.membranes
     }

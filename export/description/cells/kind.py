@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -49,6 +50,15 @@ def _none(cell: Any, timestep: float, steps: int) -> FloatArray:
     return np.zeros(cell.n_neurons)
 
 
+def _theta(cell: Any) -> FloatArray:
+    found: FloatArray = cell.theta[:, None]
+    return found
+
+
+def _still(cell: Any, membrane: FloatArray) -> FloatArray:
+    return np.zeros(())
+
+
 def _no_parts(cell: Any) -> tuple[str, ...]:
     return ()
 
@@ -87,6 +97,8 @@ class CellKind:
     ``linear(cell)``: its modes as a state-space cell, without what is not linear, for figures;
     ``modes(cell)``: their number, in words. ``after_spike(cell)``: what a spike does, in words.
     ``feedback(cell)``: the optional parts by which spikes act back on it, by name.
+    ``thresholds(cell)``: (H, D), ascending; ``raised(cell, membrane)``: by how much they are all
+    higher in each step of membranes (B, L, H).
     ``sends_membrane``: its membrane can be sent as it is. ``families``: see :class:`Family`.
     """
 
@@ -105,6 +117,14 @@ class CellKind:
     entry: Callable[[Any], dict[str, Any]] = _nothing
     kick: Callable[[Any, float, int], FloatArray] = _none
     feedback: Callable[[Any], tuple[str, ...]] = _no_parts
+    thresholds: Callable[[Any], FloatArray] = _theta
+    raised: Callable[[Any, FloatArray], FloatArray] = _still
+
+    def distance(self, cell: Any, membrane: FloatArray) -> FloatArray:
+        """How far a membrane (B, L, H) from a sample's start is from the nearest threshold."""
+        above = membrane - self.raised(cell, membrane)
+        each = (np.abs(above - theta) for theta in self.thresholds(cell).T)
+        return functools.reduce(np.minimum, each)
     sends_membrane: bool = False
 
 

@@ -158,6 +158,17 @@ def kick(cell: StateSpaceCell, timestep: float, steps: int) -> FloatArray:
     return np.asarray(cell.levels * reach)
 
 
+def raised(cell: StateSpaceCell, membrane: FloatArray) -> FloatArray:
+    """h of each step, by which a history raises the thresholds; membrane (B, L, H), from k = 0."""
+    if cell.history is None:
+        return np.zeros(())
+    total: FloatArray = np.zeros(membrane.shape)
+    before = membrane > cell.theta  # p
+    for j in range(1, min(cell.history.steps, membrane.shape[1] - 1) + 1):
+        total[:, j:] += before[:, :-j] * cell.history.a[:, j - 1]
+    return total
+
+
 def words(cell: StateSpaceCell) -> str:
     """The modes and the parts, short: ``16, reset, history 4``."""
     found = [str(cell.n_modes)]

@@ -142,6 +142,8 @@ STATE_SPACE = CellKind(
     gain=_gain,
     kick=parts.kick,
     feedback=parts.feedback,
+    thresholds=lambda cell: cell.thresholds,
+    raised=parts.raised,
     linear=lambda cell: replace(cell, reset=None, history=None, multiplicity=None),
     modes=parts.words,
     after_spike=parts.after_spike,
