@@ -14,6 +14,7 @@ from pynn_models.cells import (
     Quantity,
     Reset,
     StateSpaceCell,
+    diagonalised,
     propagator,
 )
 from pynn_models.errors import SnnSsmError
@@ -30,5 +31,6 @@ __all__ = [
     "Reset",
     "SnnSsmError",
     "StateSpaceCell",
+    "diagonalised",
     "propagator",
 ]

@@ -6,6 +6,7 @@ added to a state-space cell is a small class in a file of its own.
 
 from pynn_models.cells.branches import Branches
 from pynn_models.cells.checks import CellParameterError
+from pynn_models.cells.diagonal import diagonalised
 from pynn_models.cells.history import History
 from pynn_models.cells.leaky import LeakyCell
 from pynn_models.cells.multiplicity import Multiplicity
@@ -25,5 +26,6 @@ __all__ = [
     "Quantity",
     "Reset",
     "StateSpaceCell",
+    "diagonalised",
     "propagator",
 ]

@@ -9,6 +9,8 @@ import numpy as np
 
 from pynn_models.cells.branches import Branches
 from pynn_models.cells.checks import CellParameterError, FloatArray, check_values, frozen_copy
+from pynn_models.cells.reset import Reset
+from pynn_models.cells.state_space import StateSpaceCell
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -46,6 +48,17 @@ class LeakyCell:
                 "LeakyCell: tau or theta is infinite, expected finite numbers. Look for overflow "
                 "in the checkpoint that this value comes from."
             )
+
+    def as_state_space(self) -> StateSpaceCell:
+        """The same neurons as state-space cells: one real mode, c = 1, d = 0, a hard reset.
+
+        Spikes and membranes are equal to the last bit.
+        """
+        size = self.n_neurons
+        return StateSpaceCell(
+            tau=self.tau[:, None], c_re=np.ones((size, 1)), d=np.zeros(size), theta=self.theta,
+            bias=self.bias, reset=Reset(),
+        )  # fmt: skip
 
     @property
     def n_neurons(self) -> int:

@@ -31,10 +31,11 @@ class Lowered:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a layer is lowered for: the network's input, and the timestep in ms."""
+    """What a layer is lowered for: the network's input, the timestep in ms, the family of cells."""
 
     source: Source
     timestep: float
+    cells: str
 
 
 def is_ternary(model: ModelConfig) -> bool:
