@@ -86,7 +86,7 @@ def _part(rng):
         return {"activation": "integer", "spike_levels": int(rng.integers(1, 6))}
     if part == "history":
         return {"history": int(rng.integers(1, 9))}
-    reset, refractory = str(rng.choice(["soft", "hard"])), int(rng.choice([0, 0, 1, 3]))
+    reset, refractory = str(rng.choice(["soft", "hard"])), int(rng.choice([0, 1, 3]))
     return {"reset": reset, "refractory": refractory, "membrane_norm": False}
 
 
