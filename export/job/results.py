@@ -190,8 +190,8 @@ def recorded(results: Path, chunk: Chunk, network: Network) -> Recording:
     if found != expected or recording.timestep != network.timestep:
         raise JobError(
             f"{path} has spikes of {found} (samples, steps, neurons, whether counts) at "
-            f"{recording.timestep} ms; the network has {expected} at {network.timestep} ms. Run the "
-            "job again."
+            f"{recording.timestep} ms; the network has {expected} at {network.timestep} ms. Run "
+            "the job again."
         )
     if network.linear_readout:
         return recording
