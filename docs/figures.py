@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from export import lower
 from export.description import Source
 from export.fixed_point import runner
-from export.lowering.affine import Affine, on_grid
+from export.lowering.affine import Affine, Tap, on_grid
 from export.pages.figure_style import COLOURS, INK, QUIET, SMALL_TEXT, finish
 from export.software import run
 from pynn_models.cells import propagator
@@ -65,8 +65,8 @@ def grid() -> Figure:
     rng = np.random.default_rng(0)
     weights = rng.normal(size=(1, 256))
     exact = on_grid(
-        Affine({"layer0": weights}, np.zeros(1)), Source("input", "current", 1, 0)
-    ).matrices["layer0"]
+        Affine({Tap("layer0"): weights}, np.zeros(1)), Source("input", "current", 1, 0)
+    ).matrices[Tap("layer0")]
     figure = Figure(figsize=(7.2, 2.6), layout="constrained")
     ax = figure.subplots()
     orders = [rng.permutation(256) for _ in range(200)]

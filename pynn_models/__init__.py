@@ -8,9 +8,13 @@ from pynn_models.cells import (
     VARIABLES,
     Branches,
     CellParameterError,
+    History,
     LeakyCell,
+    Multiplicity,
     Quantity,
+    Reset,
     StateSpaceCell,
+    diagonalised,
     propagator,
 )
 from pynn_models.errors import SnnSsmError
@@ -20,9 +24,13 @@ __all__ = [
     "VARIABLES",
     "Branches",
     "CellParameterError",
+    "History",
     "LeakyCell",
+    "Multiplicity",
     "Quantity",
+    "Reset",
     "SnnSsmError",
     "StateSpaceCell",
+    "diagonalised",
     "propagator",
 ]

@@ -21,6 +21,10 @@ name                                  shape            meaning
 ``blocks.i.ssm.d``                    (H,)             feedthrough
 ``blocks.i.membrane_norm.*``          as the norm      a batch norm; with ``membrane_norm`` only
 ``blocks.i.log_threshold``            (H,)             ``ternary-constant`` only: log of delta
+``blocks.i.ssm.theta``                (H,)             threshold; with a ``reset`` only
+``blocks.i.ssm.r``                    (H, N, 2)        what a spike takes, (re, im); (H, N) if
+                                                       real; ``reset = "soft"`` only
+``blocks.i.history``                  (H, J)           a_j, j = 1 first; with a ``history`` only
 ``blocks.i.mixing.weight``            (H, H)           (to, from); ``linear`` and ``gsu``
                                       (2H, H)          ``glu``: rows of the values, then the gates
 ``blocks.i.mixing.bias``              (H,), (2H,)      as the rows of the weight
@@ -44,6 +48,11 @@ Channel h has the modes of set ``h mod S``. The mixings, of a layer's output s a
 With ``delays`` D spikes are mixed late, ``o_h[t] = sum_j W_hj s_j[t - d_hj] + b_h``, with
 ``d = rint(D / (1 + exp(-p)))`` in float64 and half to even. A ``recurrent`` layer's input is
 ``u_h[t] + sum_j R_hj s_j[t - 1 - d_hj]``, R its weight, and d of its own positions, or 0.
+
+With a reset, mode n of channel h is ``x[k] = abar (x[k-1] - r s[k-1]) + u[k]``, hard ``x[k-1]
+(1 - s[k-1])``, ``y = Re(sum_n c bbar b x) + d u`` as without (2 Re if complex), and a spike is
+``y > theta`` where the last one is more than ``refractory`` steps ago; a hard reset holds the modes
+at 0 for as long. With a history a spike is ``y[k] > sum_j a_j p[k-j]``, p[k] = 1 where y[k] > 0.
 
 Cells other than ``native`` have fewer arrays. ``stock``: of ``ssm`` only ``a`` (H,),
 ``log(n / 2^15)`` of the decay ``exp(-clip(rint(n), 66, 2^18) / 2^15)``; encoder and mixing have no
@@ -143,6 +152,8 @@ def _block_shapes(prefix: str, model: ModelConfig) -> Shapes:
         shapes[f"{prefix}.recurrent.delays.position"] = each
     if model.delays:
         shapes[f"{prefix}.mixing.delays.position"] = each
+    if model.history:
+        shapes[f"{prefix}.history"] = (h, model.history)
     return shapes | MIXINGS[model.mixing].shapes(f"{prefix}.mixing", model)
 
 

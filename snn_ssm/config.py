@@ -40,10 +40,13 @@ LOSSES = ("mse", "huber")  # of values
 SELECTIONS = ("last", "valid")
 DELAYS_PER = ("synapse", "axon")
 _LONGEST_DELAY = 1000  # steps: each is a tap of a convolution
+RESETS = ("none", "soft", "hard")
 PRECISIONS = ("float32", "bf16")
 _LARGEST = 2**16  # of sizes: more is a slip of the hand, which torch would answer without a name
 _LONGEST = 2**24  # of steps: a quarter of an hour of sound
 _FASTEST = 1e6  # of rates: more than float32 bears after a step or two
+_LONGEST_REST = 2**20  # steps, as _LONGEST_HISTORY: what a cell of pynn_models can have
+_LONGEST_HISTORY = 32
 _MOST_LEVELS = 255  # of integer spikes: what fits a byte
 _SEEDS = 2**63
 _SHOWN = 200  # characters of a wrong value
@@ -178,6 +181,10 @@ class ModelConfig:
     (threshold 0.15 of the step's largest magnitude), ``ternary-constant`` (a learned threshold a
     channel), ``bernoulli``, or no spike.
     ``membrane_norm``: a batch norm on the membrane, besides that of the input.
+    ``reset``: what a spike does to a native cell's modes: ``soft`` takes a learned r from each,
+    ``hard`` sets them to 0, and no spike comes for ``refractory`` steps after one. The threshold is
+    learned, too. ``history``: for how many steps a membrane above the threshold moves it, by a
+    learned number each.
     ``mixing``: ``linear``; ``glu``; ``gsu`` (a ternary activation), whose product is normalised by
     ``gsu_norm`` and uses ``gsu_weights`` matrices (1: value and gate share one).
     ``output``: ``classes`` (one a sample), ``labels`` (a class at each step), ``values`` (of a
@@ -213,6 +220,9 @@ class ModelConfig:
     dt_max: float = 1e-1
     activation: str = "heaviside"
     spike_levels: int = 4
+    reset: str = "none"
+    refractory: int = 0
+    history: int = 0
     membrane_norm: bool = False
     surrogate: str = "fast-sigmoid"
     surrogate_slope: float = 25.0
@@ -264,6 +274,11 @@ class ModelConfig:
                  self.surrogate_slope, "a positive slope")
         _require(1 <= self.spike_levels <= _MOST_LEVELS, "model.spike_levels", self.spike_levels,
                  f"1 to {_MOST_LEVELS}")
+        _one_of("model.reset", self.reset, RESETS)
+        _require(0 <= self.refractory <= _LONGEST_REST, "model.refractory", self.refractory,
+                 f"0 to {_LONGEST_REST} steps")
+        _require(0 <= self.history <= _LONGEST_HISTORY, "model.history", self.history,
+                 f"0 to {_LONGEST_HISTORY} steps")
         _require(0 <= self.dropout < 1, "model.dropout", self.dropout, "0 <= dropout < 1")
         _require(self.n_ssm >= 0 and self.channels % max(self.n_ssm, 1) == 0, "model.n_ssm",
                  self.n_ssm, f"0, or a divisor of model.channels = {self.channels}")
@@ -313,6 +328,7 @@ class ModelConfig:
                      "false where each step is answered: a pair has one answer")
             _require(self.pooling != "filter", "model.pooling", self.pooling,
                      "'mean' or 'last' with pair = true")
+        self._check_feedback()
         needed = MIXINGS[self.mixing].activations
         if needed:
             _require(self.activation in needed, "model.activation", self.activation,
@@ -320,6 +336,28 @@ class ModelConfig:
         if self.quantise_decays:
             _require(self.discretisation == "zoh", "model.discretisation", self.discretisation,
                      "'zoh' with quantise_decays = true")
+
+    def _check_feedback(self) -> None:
+        """What a reset or a threshold history goes with."""
+        resets = self.reset != "none"
+        if resets or self.history:
+            _require(not self.recurrent, "model.recurrent", self.recurrent,
+                     "false with a reset or a history of native cells")
+        _require(resets or self.refractory == 0, "model.refractory", self.refractory,
+                 "0 with reset = \"none\"")
+        if self.history:
+            _require(self.activation == "heaviside", "model.activation", self.activation,
+                     "'heaviside' with a history")
+        alone = {"activation": "heaviside", "membrane_norm": False, "bidirectional": False,
+                 "history": 0}
+        for key, value in alone.items() if resets else ():
+            _require(getattr(self, key) == value, f"model.{key}", getattr(self, key),
+                     f"{value!r} with reset = \"{self.reset}\"")
+
+    @property
+    def resets(self) -> bool:
+        """Whether a spike acts back on the state, so that steps must follow one another."""
+        return self.cells == "lif" or self.reset != "none"
 
     @property
     def each_step(self) -> bool:
@@ -427,7 +465,7 @@ class Config:
         _require(not (early and self.training.prefixes), "training.prefixes",
                  self.training.prefixes, "0 with a model that answers at each step, of pairs, or "
                  "that sees a sample at once")
-        if self.model.cells != "lif" and not self.model.recurrent:
+        if not self.model.resets and not self.model.recurrent:
             whole = "with cells that have no reset, and recurrent = false"
             _require(self.training.through_time, "training.through_time", False, f"true {whole}")
             _require(not self.training.gradient_steps, "training.gradient_steps",

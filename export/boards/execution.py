@@ -43,6 +43,7 @@ from export.boards.worker import (
     WeightMismatchError,
 )
 from export.description.inspection import table
+from export.description.multiplicity import in_units
 from export.description.network import Network
 from export.description.storage import save_network
 from export.fixed_point.native import SpinnakerNativeError
@@ -58,6 +59,7 @@ from export.pynn.spinnaker import (
     SpinnakerBackend,
 )
 from export.samples.inputs import as_samples, encode
+from export.samples.multiplicity import counted
 from export.samples.readout import needed_membranes
 from export.samples.recording import Recording
 from pynn_models.errors import SnnSsmError
@@ -103,6 +105,7 @@ def execute(
     The virtual board maps one sample and runs nothing. Raises :class:`BackendError` and
     :class:`BoardError` with their subclasses; ``InputError`` for samples that do not fit.
     """
+    asked, network = network, in_units(network)
     backend = board_backend(network, board.neurons_per_core)
     samples = as_samples(network, samples)
     backend.check(network)
@@ -110,9 +113,16 @@ def execute(
         samples = samples[:1]
     check_fits(network, board, backend, min(len(samples), backend.copies or 1))
     if directory is not None:
-        return _on_board(network, samples, board, new_directory(directory, "run's directory"))
+        kept = new_directory(directory, "run's directory")
+        return _counted(asked, _on_board(network, samples, board, kept))
     with tempfile.TemporaryDirectory(prefix="snn-ssm-") as temporary:
-        return _on_board(network, samples, board, Path(temporary))
+        return _counted(asked, _on_board(network, samples, board, Path(temporary)))
+
+
+def _counted(network: Network, run: BoardRun) -> BoardRun:
+    """Its recording as one of the network that was asked for, whose neurons may spike often."""
+    found = run.recording
+    return BoardRun(run.report, None if found is None else counted(network, found))
 
 
 def check_fits(network: Network, board: Board, backend: SpinnakerBackend, copies: int) -> None:
@@ -139,9 +149,13 @@ def check_fits(network: Network, board: Board, backend: SpinnakerBackend, copies
 
 
 def mean_rates(network: Network, samples: NDArray[Any]) -> dict[str, float]:
-    """Spikes a neuron and step of the input and of each layer, by the software backend."""
+    """Spikes a neuron and step of the input and of each layer, by the software backend.
+
+    Of a layer that sends several in a step, of each of those that stand for it on a board.
+    """
     from export.software import simulation as software
 
+    network = in_units(network)
     spikes = software.run(network, samples).spikes
     emitted = {network.source.name: encode(network, samples), **spikes}
     return {name: float(np.asarray(values).mean()) for name, values in emitted.items()}
@@ -256,6 +270,7 @@ def describe(
     network: Network, board: Board, report: Mapping[str, Any], rates: Mapping[str, float]
 ) -> str:
     """The tables of ``inspect --board``: what sPyNNaker mapped, and what real time would need."""
+    network = in_units(network)
     machine, routing, weights = report["machine"], report["routing"], report["weights"]
     rows = []
     for row in report["populations"]:

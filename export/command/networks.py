@@ -28,6 +28,7 @@ _NETWORK = ("network.json", "arrays.safetensors", "confidence.json", "spinnaker2
 
 def export(args: argparse.Namespace) -> int:
     """``snn-ssm export``."""
+    from export.description.multiplicity import in_units
     from export.description.storage import save_network
     from export.lowering.network import lower
     from export.streaming import load_confidence, save_confidence
@@ -42,20 +43,21 @@ def export(args: argparse.Namespace) -> int:
     if args.target is not None:
         from export.spinnaker2 import describe_budget, nir_graph, save_target
 
-        nir_graph(network)  # refused before anything is written
+        units = in_units(network)
+        nir_graph(units)  # refused before anything is written
     with directory(args.network, "network directory", _NETWORK, args.force) as out:
         save_network(network, out)
         if (args.checkpoint / CONFIDENCE_FILE).exists():
             save_confidence(load_confidence(args.checkpoint, network), out)
         if args.target is not None:
-            save_target(network, out)
+            save_target(units, out)
     found = {
         "neurons": sum(p.size for p in network.populations),
         "synapses": sum(p.n_synapses for p in network.projections),
     }
     output.say(f"{args.network}: {found['neurons']} neurons, {found['synapses']} synapses")
     if args.target is not None:
-        output.say(describe_budget(network))
+        output.say(describe_budget(units))
     output.result(found)
     return 0
 

@@ -46,8 +46,9 @@ def bounds(network: Network) -> dict[str, Bound]:
 
         |u| <= max_h |bias_h| + sum_pre |w| peak + sum_p |b_p|
         |b_p| <= |v_p| (glu),  gain (|v_p| |g_p| + |shift|) (gsu)
-        |y| <= max|u| max_h (|d| + sum_n |c_n| / (1 - |abar_n|))
+        |y| <= max|u| max_h (|d| + sum_n |c_n| / (1 - |abar_n|)) + kick
 
+    where a peak is the most spikes of a step, and kick what a soft reset adds at most.
     For modes that do not leak, after one sample: ``steps`` in place of ``1 / (1 - |abar_n|)``.
     Infinite for real-valued input, whose range is not known.
     """
@@ -58,7 +59,7 @@ def bounds(network: Network) -> dict[str, Bound]:
             for p in range(population.branches.count):
                 u = u + _branch(network, population, population.branches, p, found)
         largest = float(u.max())
-        found[population.name] = Bound(largest, largest * _gain(network, population))
+        found[population.name] = Bound(largest, _membrane(network, population, largest))
     return found
 
 
@@ -86,15 +87,21 @@ def _arriving(
         if projection.source == source.name:
             total = total + source.kind.reach(source, weights.T)
         else:
-            peak = found[projection.source].y if projection.graded else 1.0
+            levels = network.population(projection.source).levels
+            peak = found[projection.source].y if projection.graded else levels
             total = total + weights.sum(axis=0) * peak
     return total
 
 
-def _gain(network: Network, population: Population) -> float:
-    """``max_h (|d| + sum_n |c_n| / (1 - |abar_n|))``; a leaky neuron is one mode of c = 1."""
-    gain = population.kind.gain(population.cell, network.timestep, network.steps)
-    return float(gain.max())
+def _membrane(network: Network, population: Population, largest: float) -> float:
+    """``max_h (|d| + sum_n |c_n| / (1 - |abar_n|)) |u|``, and what a soft reset adds.
+
+    A leaky neuron is one mode of c = 1.
+    """
+    cell, kind = population.cell, population.kind
+    gain = kind.gain(cell, network.timestep, network.steps)
+    kick = kind.kick(cell, network.timestep, network.steps)
+    return float(largest * gain.max() + kick.max())
 
 
 def _span(values: Any, digits: int = 3) -> str:
@@ -234,6 +241,7 @@ def verification_table(result: Mapping[str, Any]) -> str:
                 f"{name} first differs in sample {first['sample']}, {first['layer']}, neuron "
                 f"{first['neuron']}, step {first['step']}: reference membrane "
                 f"{first['reference']}, here {first['value']}, margin {first['margin']}"
+                + (f"; the cause is its {first['cause']}" if first.get("cause") else "")
             )
     return "\n".join(lines)
 

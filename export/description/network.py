@@ -188,6 +188,11 @@ class Network:
         """The entry of its ``cells`` in the registry."""
         return families()[self.cells][0]
 
+    def with_feedback(self) -> tuple[Population, str] | None:
+        """The first population on which spikes act back through an optional part, and the part."""
+        found = ((p, part) for p in self.populations for part in p.kind.feedback(p.cell))
+        return next(found, None)
+
     def _check_readout(self, known: list[str]) -> None:
         name = self.readout.population
         if name not in known:

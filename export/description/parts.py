@@ -102,6 +102,11 @@ class Population:
         return bool(np.isfinite(self.cell.theta).any())
 
     @property
+    def levels(self) -> int:
+        """The most spikes of a neuron in a step: a recording of more than 1 holds counts."""
+        return self.cell.levels
+
+    @property
     def branches(self) -> Branches | None:
         """The gated inputs of its cell, if it has any."""
         return self.cell.branches

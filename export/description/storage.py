@@ -8,11 +8,13 @@ Keys that only some networks need are left out of the others: ``symbols`` of an 
 ``cell`` (its kind, where it is no state-space cell) and ``branches`` (their kind) of a population;
 ``receptor`` and ``graded`` of a projection, and its ``synapses``: how many there are of one that is
 kept synapse by synapse, as arrays ``sources``, ``targets``, ``weights`` and, where they differ,
-``delays``; ``output``, where it is no class, and ``each_step`` of the readout.
+``delays``; ``output``, where it is no class, and ``each_step`` of the readout; of a population with
+a reset ``reset`` (soft or hard) and ``refractory``, with a threshold history ``history`` (its
+steps), with several levels ``levels``.
 
-Schema 2 is schema 1 with such projections, with delays that are longer than the difference of the
-latencies, and with several projections between the same ends. A network without any is written as
-schema 1.
+Schema 2 is schema 1 with such projections and populations, with delays that are longer than the
+difference of the latencies, and with several projections between the same ends. A network without
+any is written as schema 1.
 """
 
 from __future__ import annotations
@@ -48,7 +50,8 @@ from snn_ssm.kinds.outputs.classes import CLASSES
 from snn_ssm.reading import LARGEST_TEXT, memory, parse_json
 
 SCHEMA = 2
-_FORWARD = 1  # the schema of networks of full matrices without lag
+_FORWARD = 1  # the schema of networks of full matrices without lag, and of cells without parts
+_PARTS = {"reset", "history", "levels"}  # keys of a population that schema 1 does not have
 NETWORK_FILE = "network.json"
 ARRAYS_FILE = "arrays.safetensors"
 _BYTES = 17  # of a pair of neurons in memory: weight, delay, whether there is a synapse
@@ -95,8 +98,9 @@ def _describe_population(population: Population) -> dict[str, Any]:
 
 
 def _schema(network: Network) -> int:
-    plain = not any(p.sparse for p in network.projections) and network.max_lag == 0
-    return _FORWARD if plain else SCHEMA
+    full = not any(p.sparse for p in network.projections) and network.max_lag == 0
+    plain = not any(_PARTS & p.kind.entry(p.cell).keys() for p in network.populations)
+    return _FORWARD if full and plain else SCHEMA
 
 
 def _describe_projection(projection: Projection) -> dict[str, Any]:
@@ -184,7 +188,7 @@ def load_network(directory: Path) -> Network:
         check_fields(description)
         network = _rebuild(description, arrays)
         if _schema(network) > schema:
-            raise ValueError(f"schema {schema} has no lag and keeps no single synapses")
+            raise ValueError(f"schema {schema} has no lag, no single synapse and no part of a cell")
         return network
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise StorageError(

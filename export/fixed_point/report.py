@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from export.description.inspection import table
+from export.description.multiplicity import in_units
 from export.description.network import (
     INPUT_RECEPTOR,
     FloatArray,
@@ -216,6 +217,7 @@ class PlanTables:
 
 def plan_tables(network: Network, plan: SpinnakerPlan) -> PlanTables:
     """A row a projection, a receptor, a kind of sum, and a population with modes."""
+    network = in_units(network)
     found = [(network.population(name), p) for name, p in plan.populations.items()]
     bounds = reach_for_all(network) if arithmetic_of(network).gated else {}
     return PlanTables(

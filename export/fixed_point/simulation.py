@@ -12,6 +12,8 @@ ticks and nothing else: here they are taken off.
 
 A plan for all inputs (:func:`plan_network`) cannot overflow. One for the spikes of calibration
 samples (:func:`calibrate`) leaves weights more bits, and its ring buffers may saturate for others.
+A population that sends several spikes in a step runs as several of one each, whose spikes are added
+up again (:mod:`export.description.multiplicity`); plans are of those.
 Products of gated spiking units have no bound for all inputs: they saturate under either plan.
 """
 
@@ -27,6 +29,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from export.description.multiplicity import in_units
 from export.description.network import FloatArray, Network, Population
 from export.fixed_point.loops import run_loop
 from export.fixed_point.plan import Arithmetic, Expected, Plan, Stepped
@@ -35,6 +38,7 @@ from export.fixed_point.registry import arithmetic_of
 from export.fixed_point.stepping import Sent, step
 from export.fixed_point.weights import Load, observed, stored_load
 from export.samples.inputs import as_samples, encode
+from export.samples.multiplicity import counted
 from export.samples.recording import Recording, concatenate
 from export.software.order import components, is_loop
 from pynn_models.errors import SnnSsmError
@@ -99,6 +103,7 @@ def plan_network(network: Network) -> SpinnakerPlan:
     Raises :class:`SpinnakerInputError`, ``SpinnakerUnsupportedError``, and the errors of the
     populations' plans.
     """
+    network = in_units(network)
     planner = _Planner(network, None)
     for population in planner.arithmetic.mapped(network):
         planner.add(population, None)
@@ -137,6 +142,7 @@ def calibrate(network: Network, samples: NDArray[Any]) -> SpinnakerPlan:
             f"{network.max_lag} steps before; expected a network without lags. Leave calibration "
             "out: the plan for all inputs holds for any delays."
         )
+    network = in_units(network)
     planner = _Planner(network, samples)
     sent = Sent({network.source.name: _bits(network, samples)})
     for population in planner.arithmetic.mapped(network):
@@ -162,6 +168,7 @@ def make_plan(network: Network, calibration: NDArray[Any] | None = None) -> Spin
 
 def check_plan(network: Network, plan: SpinnakerPlan) -> None:
     """Raise :class:`PlanOverflowError` unless every ring buffer holds all its sources at once."""
+    network = in_units(network)
     for name, found in plan.populations.items():
         for at in found.names:
             load = stored_load(
@@ -201,11 +208,12 @@ def run(
     plan = plan_network(network) if plan is None else plan
     if not allow_overflow:
         check_plan(network, plan)
-    parts = Sent({network.source.name: _bits(network, samples)}).batches(len(samples))
+    units = in_units(network)
+    parts = Sent({network.source.name: _bits(units, samples)}).batches(len(samples))
     with _threads() as threads:
-        done = list(threads.map(lambda part: _run_part(network, plan, part, membranes), parts))
+        done = list(threads.map(lambda part: _run_part(units, plan, part, membranes), parts))
     _warn(plan, [found for _, found in done])
-    return concatenate([recording for recording, _ in done])
+    return counted(network, concatenate([recording for recording, _ in done]))
 
 
 def _warn(plan: SpinnakerPlan, parts: list[_Faults]) -> None:

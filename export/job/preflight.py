@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from export.boards.config import Board
 from export.boards.execution import check_fits, estimate, mean_rates, time_scale
 from export.description.inspection import table
+from export.description.multiplicity import in_units
 from export.description.network import Network
 from export.fixed_point.simulation import make_plan
 from export.pynn.registry import board_backend
@@ -58,6 +59,7 @@ def preflight(
     other cells), ``SpinnakerInputError`` (real values, currents), ``CoreSizeError``,
     ``DelayLimitError``, ``DoesNotFitError``, and the errors of a plan.
     """
+    network = in_units(network)
     plan = make_plan(network, calibration)
     backend = board_backend(network, neurons_per_core, plan)
     backend.check(network)

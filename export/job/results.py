@@ -183,12 +183,15 @@ def recorded(results: Path, chunk: Chunk, network: Network) -> Recording:
     path = Path(results) / chunk.file
     recording = Recording.load(path)
     size = chunk.stop - chunk.start
-    expected = {p.name: (size, network.steps, p.size) for p in network.layers}
-    found = {name: spikes.shape for name, spikes in recording.spikes.items()}
+    expected = {p.name: (size, network.steps, p.size, p.levels > 1) for p in network.layers}
+    found = {
+        name: (*spikes.shape, spikes.dtype == np.uint8) for name, spikes in recording.spikes.items()
+    }
     if found != expected or recording.timestep != network.timestep:
         raise JobError(
-            f"{path} has spikes of {found} at {recording.timestep} ms; the network has {expected} "
-            f"at {network.timestep} ms. Run the job again."
+            f"{path} has spikes of {found} (samples, steps, neurons, whether counts) at "
+            f"{recording.timestep} ms; the network has {expected} at {network.timestep} ms. Run "
+            "the job again."
         )
     if network.linear_readout:
         return recording

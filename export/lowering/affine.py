@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -33,25 +33,28 @@ class Affine:
     """``sum_tap M_tap s_source[k - lag] + constant``: ``M`` (H, size of the source), (H,).
 
     The input counts with one coefficient a channel, (H, C), or a symbol; :func:`on_grid` gives each
-    spike source its own.
+    spike source its own. ``levels``: the most spikes of a step, of sources that send several.
     """
 
     matrices: Mapping[Tap, FloatArray]
     constant: FloatArray
+    levels: Mapping[str, int] = field(default_factory=dict)
 
     def scaled(self, scale: FloatArray, shift: FloatArray | float = 0.0) -> Affine:
         """``scale * self + shift``, a value a channel each."""
         matrices = {k: scale[:, None] * m for k, m in self.matrices.items()}
-        return Affine(matrices, scale * self.constant + shift)
+        return Affine(matrices, scale * self.constant + shift, self.levels)
 
     def mapped(self, weight: FloatArray, bias: FloatArray) -> Affine:
         """``weight @ self + bias``."""
         matrices = {k: weight @ m for k, m in self.matrices.items()}
-        return Affine(matrices, weight @ self.constant + bias)
+        return Affine(matrices, weight @ self.constant + bias, self.levels)
 
     def plus(self, other: Affine) -> Affine:
         """``self + other``, for an ``other`` of taps that have no part in ``self`` yet."""
-        return Affine({**self.matrices, **other.matrices}, self.constant + other.constant)
+        matrices = {**self.matrices, **other.matrices}
+        levels = {**self.levels, **other.levels}
+        return Affine(matrices, self.constant + other.constant, levels)
 
 
 def is_real(source: Source) -> bool:
@@ -59,9 +62,11 @@ def is_real(source: Source) -> bool:
     return source.kind.currents and source.bits == 0
 
 
-def _most(name: str, source: Source) -> float:
-    """The largest value of a source on a grid: of an integer channel, and 1 of a spike."""
-    return max(2.0**source.bits - 1, 1.0) if name == source.name else 1.0
+def _most(form: Affine, name: str, source: Source) -> float:
+    """The largest value of a source on a grid: of an integer channel, or spikes of a step."""
+    if name == source.name:
+        return max(2.0**source.bits - 1, 1.0)
+    return float(form.levels.get(name, 1))
 
 
 def _largest_sum(form: Affine, source: Source) -> FloatArray:
@@ -70,7 +75,7 @@ def _largest_sum(form: Affine, source: Source) -> FloatArray:
     for tap, matrix in form.matrices.items():
         largest = np.abs(matrix)
         if tap.source != source.name:
-            bound = bound + largest.sum(axis=1)
+            bound = bound + _most(form, tap.source, source) * largest.sum(axis=1)
         elif not is_real(source):
             bound = bound + source.kind.reach(source, source.kind.expand(source, largest))
     return bound
@@ -110,12 +115,12 @@ def on_grid(form: Affine, source: Source, terms: float = 1) -> Affine:
     """
     top = _exponent(_largest_sum(form, source) * terms)
     matrices = {
-        tap: _rounded(m, top, _most(tap.source, source)) for tap, m in form.matrices.items()
+        tap: _rounded(m, top, _most(form, tap.source, source)) for tap, m in form.matrices.items()
     }
     for tap in [tap for tap in matrices if tap.source == source.name]:
         given = form.matrices[tap] if is_real(source) else matrices[tap]
         matrices[tap] = source.kind.expand(source, given)
-    return Affine(matrices, _rounded(form.constant[:, None], top, 1.0)[:, 0])
+    return Affine(matrices, _rounded(form.constant[:, None], top, 1.0)[:, 0], form.levels)
 
 
 def projections(

@@ -59,11 +59,11 @@ def _check_cells(model: ModelConfig, cells: str | None) -> None:
             f"blocks.0.ssm: the model has {model.cells} cells, which IF_curr_exp cannot be. Leave "
             "out --cells, or train with model.cells = \"stock\"."
         )
-    if "lif" in (model.cells, cells) and (cells or model.cells) != model.cells:
+    if cells == "lif" and model.cells != "lif":
         raise LoweringError(
-            f"blocks.0.ssm: the model has {model.cells} cells, which {cells} cells cannot be: one "
-            "resets after a spike, the other does not. Leave out --cells, or train with "
-            f"model.cells = \"{cells}\"."
+            f"blocks.0.ssm: the model has {model.cells} cells, which lif cells cannot be: one "
+            "leaks and resets to 0 after a spike, the other need not. Leave out --cells, or train "
+            "with model.cells = \"lif\"."
         )
 
 

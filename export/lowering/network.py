@@ -136,13 +136,14 @@ def lower(
 
     with v_i and g_i as :mod:`export.lowering.mixing` has them.
 
-    ``cells``: ``native`` or ``stock`` (None: what the model was trained for); ``encoding``:
-    ``bits``, ``current``, ``token`` or ``spikes`` (None: ``token`` for an embedding, else ``bits``,
-    for real values ``current``); ``timestep`` in ms; ``delay``: steps a layer (the simulator's
+    ``cells``: ``native``, ``stock`` or ``lif`` (None: what the model was trained for); models of
+    ``stock`` and ``lif`` cells can be native, too. ``encoding``: ``bits``, ``current``, ``token``
+    or ``spikes`` (None: ``token`` for an embedding, else ``bits``, for real values ``current``);
+    ``timestep`` in ms; ``delay``: steps a layer (the simulator's
     minimum). Layer l has latency (l + 1) delay. A layer of ternary spikes is two populations: the
     second, ``..._negative``, spikes where the membrane is below minus the threshold. One of integer
-    spikes up to D is D populations: ``..._n`` spikes where there are n or more. A learned delay is
-    the lag of its synapses; of what is recurrent, one step is added.
+    spikes sends up to D of them at a step, as multiplicity. A learned delay is the lag of its
+    synapses; of what is recurrent, one step is added.
     Raises :class:`LoweringError` for a model that does not lower, ``NetworkError`` for an
     impossible timestep or encoding, ``CheckpointError`` for arrays that do not fit.
     Source: arXiv 2401.00955, section 2, with the batch norms folded.
@@ -153,7 +154,7 @@ def lower(
     source = input_source(model, encoding)
     task = checkpoint.config.task
     steps = task.steps
-    setting = Setting(source, timestep)
+    setting = Setting(source, timestep, cells or model.cells)
     lowered, stream = _lowered(layers, _encoded(arrays, model), setting)
     parts = _Parts(_latencies(layers, bool(stream.branches), delay))
     for one in lowered:
@@ -185,7 +186,7 @@ def margins(checkpoint: Checkpoint) -> dict[str, FloatArray]:
     """
     model = checkpoint.config.model
     check_lowers(model, None)
-    setting = Setting(input_source(model, None), 1.0)
+    setting = Setting(input_source(model, None), 1.0, model.cells)
     lowered, _ = _lowered(_layers(checkpoint), _encoded(checkpoint.arrays, model), setting)
     return {name: one.margin for one in lowered for name in one.cells}
 

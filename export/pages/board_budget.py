@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.boards.execution import estimate, time_scale
+from export.description.multiplicity import in_units, unit_names
 from export.description.network import Network
 from export.fixed_point.report import describe_plan
 from export.fixed_point.simulation import make_plan
@@ -30,9 +31,14 @@ def board_section(
     ``samples`` (B, C, L). A network that cannot run there has the reason instead.
     """
     try:
+        found = verification["layers"]
+        rates = {
+            name: float(found[population.name]["spike_rate"]) / population.levels
+            for population in network.layers for name in unit_names(population)
+        }
+        network = in_units(network)
         plan = describe_plan(network, make_plan(network))
         backend = board_backend(network)
-        rates = {name: float(found["spike_rate"]) for name, found in verification["layers"].items()}
         rates[network.source.name] = float(np.mean(encode(network, samples[:_RATES])))
         rows: list[dict[str, object]] = []
         for population in backend.mapped(network):

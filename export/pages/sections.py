@@ -61,7 +61,8 @@ def membranes(
     sample: int,
 ) -> Section:
     """One neuron on every backend, and how near all came to their thresholds."""
-    theta = float(find_layer(network, layer).cell.theta[neuron])
+    population = find_layer(network, layer)
+    theta = float(population.cell.theta[neuron])
     plot_membranes(membranes, theta, network.timestep)  # refuses what does not fit
     first, *others = membranes
     largest = {
@@ -73,13 +74,13 @@ def membranes(
             lambda width: plot_membranes(membranes, theta, network.timestep, width),
             f"Membrane of neuron {neuron} of {layer}, sample {sample}: above as {first} has it, "
             "below what the others differ by. The neuron spikes at each step at which y > θ, and a "
-            f"spike {network.population(layer).kind.after_spike}.",
+            f"spike {population.kind.after_spike(population.cell)}.",
             f"Membrane of neuron {neuron} of {layer} over {network.steps} steps, threshold "
             f"{theta:g}; {said or 'one backend only'}.",
         )
     ]
     margins = {
-        p.name: np.asarray(recording.membranes[p.name])[sample] - p.cell.theta
+        p.name: p.kind.distance(p.cell, np.asarray(recording.membranes[p.name])[[sample]])[0]
         for p in network.layers
         if p.name in recording.membranes
     }

@@ -30,7 +30,8 @@ class Backend(Protocol):
     ``module``: of PyNN; ``aliases``: other names that the same module goes by.
     ``lag``: the steps from an input's arrival to the spike it causes. ``stamp``: the time, in
     steps, that the simulator gives to a spike of step 0. ``copies``: None where samples stream,
-    else how many run side by side at most. ``takes_currents``: an input can be step currents.
+    else how many run side by side at most. ``takes_currents``: an input can be step currents;
+    ``counts``: a neuron can send several spikes in a step.
     """
 
     module: str
@@ -40,6 +41,7 @@ class Backend(Protocol):
     stamp: int
     copies: int | None
     takes_currents: bool
+    counts: bool
 
     def takes(self, network: Network) -> bool:
         """Whether the network is of this backend's cells."""

@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from export.description.multiplicity import in_units
 from export.description.network import INPUT_RECEPTOR, FloatArray, Network, Population, Projection
 from export.pynn.backend import (
     Backend,
@@ -43,7 +44,8 @@ from export.pynn.backend import (
 )
 from export.pynn.registry import BACKENDS
 from export.samples.inputs import as_samples, encode
-from export.samples.recording import Recording, concatenate
+from export.samples.multiplicity import counted
+from export.samples.recording import Recording, Spikes, concatenate
 
 
 def _known(name: str) -> list[Backend]:
@@ -109,10 +111,12 @@ class Built:
     ``projections`` has the keys of ``Network.key``: (source, target), or (source, target, receptor)
     for one onto a value or a gate; ``duration`` is the time in ms to pass to ``sim.run``;
     ``first_steps`` the simulator step at which each population starts; ``copies`` samples run side
-    by side; ``clock`` the simulator's time in ms.
+    by side; ``clock`` the simulator's time in ms. ``network``: what was built; it is that ``asked``
+    for, or, where the backend sends one spike in a step, that of as many populations as it sends.
     """
 
     network: Network
+    asked: Network
     backend: str
     samples: int
     duration: float
@@ -145,7 +149,8 @@ class Built:
         self._check_run()
         spikes = {p.name: self._spikes(p) for p in self.network.layers}
         traces = {name: self._membrane(name) for name in membranes}
-        return Recording(self.backend, self.network.timestep, spikes, traces)
+        found = Recording(self.backend, self.network.timestep, spikes, traces)
+        return found if self.network is self.asked else counted(self.asked, found)
 
     def _check_run(self) -> None:
         now = float(self.clock())
@@ -166,9 +171,9 @@ class Built:
             )
         return self.populations[known]
 
-    def _spikes(self, population: Population) -> NDArray[np.bool_]:
+    def _spikes(self, population: Population) -> Spikes:
         rows = self.samples * self._period // self.copies
-        found = np.zeros((rows, self.copies * population.size), np.bool_)
+        found = np.zeros((rows, self.copies * population.size), np.uint8)
         block = self.populations[population.name].get_data("spikes")
         trains = whole_segment(block, population.name).spiketrains
         if len(trains) != found.shape[1]:
@@ -181,8 +186,12 @@ class Built:
             stamps = np.rint(train.magnitude / self.network.timestep).astype(np.int64)
             steps_of = stamps - self.via.stamp - self.first_steps[population.name]
             # Steps past the last sample run on while the layers behind finish it.
-            found[steps_of[steps_of < len(found)], train.annotations["source_index"]] = True
-        return self._by_sample(found)
+            at = (steps_of[steps_of < len(found)], train.annotations["source_index"])
+            if population.levels == 1:
+                found[at] = 1
+            else:
+                np.add.at(found, at, 1)  # a spike of multiplicity m stands there m times
+        return self._by_sample(found if population.levels > 1 else found.astype(np.bool_))
 
     def _membrane(self, name: str) -> FloatArray:
         self._built(name)
@@ -229,6 +238,7 @@ def build(
     if samples is None:
         samples = np.zeros((1, network.source.channels, network.steps))
     samples = as_samples(network, samples)
+    asked, network = network, network if backend.counts else in_units(network)
     emitted = encode(network, samples)  # (B, L, sources)
     if network.source.kind.currents and not backend.takes_currents:
         raise no_currents(network.source)
@@ -250,7 +260,7 @@ def build(
         stream = emitted.transpose(1, 0, 2).reshape(network.steps, -1)  # (L, B sources)
     last = max(first[p.name] for p in made)
     built = Built(
-        network, sim.__name__, len(samples), (last + len(stream) + 1) * network.timestep,
+        network, asked, sim.__name__, len(samples), (last + len(stream) + 1) * network.timestep,
         first, backend, copies, clock=sim.get_current_time,
     )
     for population in made:

@@ -64,6 +64,7 @@ class Nest:
     aliases: tuple[str, ...] = ()
     stamp = 1  # what happens in step s is stamped s + 1
     takes_currents = False
+    counts = True
     cells: str
     copies: int | None
 

@@ -130,6 +130,7 @@ class SpinnakerBackend:
     stamp = 0
     copies: int | None
     takes_currents = False
+    counts = False
 
     def __init__(
         self,

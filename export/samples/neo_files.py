@@ -7,9 +7,9 @@ A block holds one segment and a spike train a neuron, named by its annotations `
 ``source_index``. The samples stand back to back, as a simulator ran them: sample b of the segment
 covers the times ``b T`` to ``(b + 1) T``, where T = ``steps * timestep`` (annotations of the block,
 ``timestep`` in ms), and a spike of step k stands at the end of its step,
-``b T + (k + 1) timestep``. ``Recording.to_neo`` is the same with a segment a sample: easier to
-read, and slower by the number of samples, for Neo spends some 5 ms on a spike train. Its other
-pickle-free format, NIX, needs 200 ms a train.
+``b T + (k + 1) timestep``, as often as there are spikes. ``Recording.to_neo`` is the same with a
+segment a sample: easier to read, and slower by the number of samples, for Neo spends some 5 ms on
+a spike train. Its other pickle-free format, NIX, needs 200 ms a train.
 """
 
 from __future__ import annotations
@@ -18,9 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from export.samples.recording import Recording
+from export.samples.recording import Recording, steps_of
 
 if TYPE_CHECKING:
     import neo
@@ -45,7 +43,7 @@ def to_block(recording: Recording, **annotations: str | int | float) -> neo.Bloc
         for h in range(stream.shape[1]):
             segment.spiketrains.append(
                 neo.SpikeTrain(
-                    (np.flatnonzero(stream[:, h]) + 1) * recording.timestep,
+                    (steps_of(stream[:, h]) + 1) * recording.timestep,
                     units=pq.ms,
                     t_stop=samples * steps * recording.timestep,
                     population=name,

@@ -18,6 +18,8 @@ from snn_ssm.files import FileError, read_arrays, read_sealed, seal_arrays, writ
 if TYPE_CHECKING:
     import neo
 
+Spikes = NDArray[np.bool_] | NDArray[np.uint8]  # of cells of several levels: how many
+
 _LOGITS = "logits"
 _REMEDY = "Copy the file again, or make the recording anew."
 
@@ -28,8 +30,9 @@ class RecordingError(SnnSsmError):
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """Spikes (B, L, H) bool and membranes (B, L, H) by population, latencies taken off.
+    """Spikes (B, L, H) and membranes (B, L, H) by population, latencies taken off.
 
+    Spikes are bool; of a population that sends several in a step they are counts, uint8.
     Step k of a sample is step k of the trained network, whichever backend it comes from.
     ``timestep`` in ms. ``logits`` (B, classes), or (B, L, classes) where each step is answered,
     only from a backend that computes its own; ``running`` (B, L, classes): the scores at each step
@@ -38,7 +41,7 @@ class Recording:
 
     backend: str
     timestep: float
-    spikes: dict[str, NDArray[np.bool_]]
+    spikes: Mapping[str, Spikes]
     membranes: dict[str, FloatArray] = field(default_factory=dict)
     logits: FloatArray | None = None
     running: FloatArray | None = None
@@ -47,7 +50,7 @@ class Recording:
         """A Neo Block: a segment a sample, a spike train a neuron, a signal a membrane.
 
         Times are in ms from the sample's start; step k stands at ``(k + 1) timestep``, the end of
-        the step, as in NEST.
+        the step, as in NEST. Several spikes of one step are as many entries.
         """
         import neo
         import quantities as pq
@@ -59,7 +62,7 @@ class Recording:
             segment = neo.Segment(name=f"sample {b}")
             for name, spikes in self.spikes.items():
                 for h in range(spikes.shape[2]):
-                    times = (np.flatnonzero(spikes[b, :, h]) + 1) * self.timestep
+                    times = (steps_of(spikes[b, :, h]) + 1) * self.timestep
                     segment.spiketrains.append(
                         neo.SpikeTrain(
                             times, units=pq.ms, t_stop=stop, population=name, source_index=h
@@ -81,7 +84,8 @@ class Recording:
     def save(self, path: Path) -> None:
         """Write as safetensors with a SHA-256 inside.
 
-        ``spikes.NAME`` as packed bits, ``membranes.NAME`` and ``logits`` float64.
+        ``spikes.NAME`` as packed bits, ``counts.NAME`` uint8 where a population sends several in a
+        step, ``membranes.NAME`` and ``logits`` float64.
         """
         write_atomic(Path(path), self.packed())
 
@@ -90,6 +94,9 @@ class Recording:
         arrays: dict[str, Any] = {}
         metadata = {"backend": self.backend, "timestep": repr(self.timestep)}
         for name, spikes in self.spikes.items():
+            if spikes.dtype == np.uint8:
+                arrays[f"counts.{name}"] = spikes
+                continue
             arrays[f"spikes.{name}"] = np.packbits(spikes, axis=-1)
             metadata[f"size.{name}"] = str(spikes.shape[-1])
         for name, trace in self.membranes.items():
@@ -113,16 +120,24 @@ class Recording:
             ) from error
 
 
+def steps_of(spikes: Spikes) -> NDArray[np.int64]:
+    """The steps of one neuron's spikes (L,), each as often as it spikes in it."""
+    return np.repeat(np.arange(len(spikes)), spikes.astype(np.int64))
+
+
 def _unpacked(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> Recording:
     """The recording in a file; raises ``KeyError`` or ``ValueError`` for what is none."""
     timestep = float(metadata["timestep"])
     if not 0 < timestep < math.inf:
         raise ValueError(f"a timestep of {timestep} ms")
-    spikes, membranes, scores = {}, {}, None
+    spikes: dict[str, Spikes] = {}
+    membranes, scores = {}, None
     for key, array in arrays.items():
         kind, _, name = key.partition(".")
         if kind == "spikes" and name:
             spikes[name] = _unpacked_spikes(key, array, int(metadata[f"size.{name}"]))
+        elif kind == "counts" and name and array.dtype == np.uint8 and array.ndim == 3:
+            spikes[name] = array
         elif kind == "membranes" and name and array.dtype == np.float64 and array.ndim == 3:
             membranes[name] = array
         elif key == _LOGITS and array.dtype == np.float64 and array.ndim in (2, 3):

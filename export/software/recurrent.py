@@ -21,6 +21,7 @@ from export.description.network import (
     gate_receptor,
     value_receptor,
 )
+from export.samples.recording import Spikes
 from export.software.loops import add_arriving, compiled
 from export.software.order import chunk
 from export.software.states import State
@@ -42,7 +43,7 @@ class Arriving(NamedTuple):
         return total
 
 
-Ran = dict[str, tuple[NDArray[np.bool_], FloatArray | None]]
+Ran = dict[str, tuple[Spikes, FloatArray | None]]
 """Spikes (B, L, H) by population, and membranes where they are kept."""
 
 
@@ -69,7 +70,7 @@ def run_loop(
     sends = {name for name, sent in inner.items() if any(q.graded for q in sent)} | set(kept)
     ran: Ran = {
         p.name: (
-            np.empty((*shape, p.size), np.bool_),
+            np.empty((*shape, p.size), np.bool_ if p.levels == 1 else np.uint8),
             np.empty((*shape, p.size)) if p.name in sends else None,
         )
         for p in members
@@ -103,7 +104,7 @@ class _Neurons:
     def __init__(
         self, network: Network, population: Population, state: State,
         receptors: Mapping[str, Arriving],
-        ran: tuple[NDArray[np.bool_], FloatArray | None], at: slice,
+        ran: tuple[Spikes, FloatArray | None], at: slice,
     ) -> None:
         self.network, self.population, self.receptors, self.at = network, population, receptors, at
         cell, kind = population.cell, population.kind
@@ -115,7 +116,7 @@ class _Neurons:
     def run(self, steps: slice) -> None:
         """Its spikes and, where kept, membranes of these steps, the next ones."""
         u = self._input(steps)
-        spikes = np.empty(u.shape, np.bool_)
+        spikes = np.empty(u.shape, self.spikes.dtype)
         trace = np.empty((0, 0, 0) if self.trace is None else u.shape)
         self._loop(u, *self._constants, *self._state, spikes, trace)
         self.spikes[:, steps] = spikes

@@ -38,7 +38,7 @@ from export.description.network import (
     value_receptor,
 )
 from export.samples.inputs import as_samples, encode
-from export.samples.recording import Recording, concatenate
+from export.samples.recording import Recording, Spikes, concatenate
 from export.software.loops import add_arriving, compiled
 from export.software.order import components, is_loop
 from export.software.recurrent import Arriving, Ran, add_branch, run_loop
@@ -64,23 +64,24 @@ def _in_threads(work: Callable[[slice], None], samples: int) -> None:
 
 
 @functools.lru_cache(maxsize=64)
-def _constants(cell: Cell, timestep: float) -> tuple[FloatArray, ...]:
+def _constants(cell: Cell, timestep: float) -> tuple[NDArray[Any], ...]:
     """A kind's constants, by the cell's identity: slow, and asked for at each step of a stream."""
     return kind_of(cell).constants(cell, timestep)
 
 
 def run_cell(
     cell: Cell, u: FloatArray, timestep: float, *, membrane: bool, state: State | None = None
-) -> tuple[NDArray[np.bool_], FloatArray | None]:
+) -> tuple[Spikes, FloatArray | None]:
     """The cell's equation over a sequence: ``u`` (B, L, H), all of it -> spikes, membrane.
 
     ``state``: what ``CellKind.state`` gave or an earlier call left, changed in place; None: rest.
 
     The operations and their order are those of the cell's contract, modes ascending, so that the
     result does not depend on the backend. The membrane is what is compared with the threshold: of
-    a cell with reset, v before the reset.
+    a cell with reset, v before the reset. Spikes are bool, of a cell of several levels uint8: how
+    many.
     """
-    spikes = np.empty(u.shape, np.bool_)
+    spikes: Spikes = np.empty(u.shape, np.bool_ if cell.levels == 1 else np.uint8)
     trace = np.empty(u.shape if membrane else (0, 0, 0))
     kind = kind_of(cell)
     loop, constants = compiled(kind.loop(cell)), _constants(cell, timestep)
@@ -139,7 +140,7 @@ def advance(
     graded = {p.source for p in network.projections if p.graded}
     needed, kept = _needed(network, membranes), graded | set(membranes)
     sent = _Sent({network.source.name: encoded}, {}, {})
-    spikes: dict[str, NDArray[np.bool_]] = {}
+    spikes: dict[str, Spikes] = {}
     for members in components(network):
         if not any(p.name in needed for p in members):
             continue

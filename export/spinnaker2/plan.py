@@ -42,7 +42,13 @@ class Spinnaker2Plan:
 
 def check(network: Network) -> None:
     """Raise :class:`Spinnaker2Error` for a network of gates, of currents, of membranes sent or of
-    lags."""
+    lags, and for neurons on which spikes act back otherwise than by the reset of LIF cells."""
+    held = network.with_feedback()
+    if held is not None:
+        raise Spinnaker2Error(
+            f"population {held[0].name!r}: its neurons have a {held[1]}, which none for SpiNNaker "
+            "2 here has; expected cells without. Use the backend software or nest."
+        )
     if network.max_lag:
         raise Spinnaker2Error(
             f"a projection arrives {network.max_lag} steps later than the layers follow each "

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from export.description.multiplicity import in_units
 from export.description.network import Network, NetworkError
 from export.samples.inputs import as_samples, encode
+from export.samples.multiplicity import counted
 from export.samples.recording import Recording, concatenate
 from export.spinnaker2.neurons import NEURONS
 from export.spinnaker2.plan import Spinnaker2Plan, plan_network
@@ -35,7 +37,8 @@ def runner(
     readout has no neurons there, and its membrane is refused with ``NetworkError``. Raises as
     :func:`plan_network`.
     """
-    plan = plan_network(network)
+    units = in_units(network)
+    plan = plan_network(units)
 
     def run(samples: NDArray[Any], membranes: Collection[str]) -> Recording:
         for name in membranes:
@@ -46,10 +49,10 @@ def runner(
                     "does. Ask for a layer."
                 )
         checked = as_samples(network, samples)
-        return concatenate([
-            _part(network, plan, checked[i : i + _BATCH], membranes)
+        return counted(network, concatenate([
+            _part(units, plan, checked[i : i + _BATCH], membranes)
             for i in range(0, len(checked), _BATCH)
-        ])
+        ]))
 
     return run
 

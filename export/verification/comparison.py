@@ -20,18 +20,22 @@ class VerificationError(SnnSsmError):
 class Divergence:
     """The first spike that differs, in order of sample, step and layer.
 
+    ``spike``: whether the reference spikes, or, of neurons of several levels, how often.
     ``reference`` and ``value`` are the two membranes there (None where a backend gave none),
-    ``margin`` is the reference's distance from the threshold.
+    ``margin`` is the reference's distance from the threshold theta. ``cause``: the part of the
+    neuron by which the two came apart, ``reset``, ``refractory`` or ``history``; None where it was
+    none of these, or where it cannot be told (:mod:`export.verification.cause`).
     """
 
     sample: int
     layer: str
     neuron: int
     step: int
-    spike: bool
+    spike: bool | int
     reference: float | None
     value: float | None
     margin: float | None
+    cause: str | None = None
 
 
 def first_difference(a: Recording, b: Recording) -> tuple[int, int, str, int] | None:

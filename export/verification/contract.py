@@ -7,6 +7,7 @@ and torch step.
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import platform
 import time
@@ -21,6 +22,7 @@ from export.description.network import FloatArray, Network
 from export.samples.answers import Counted, decide
 from export.samples.readout import needed_membranes, scores_of
 from export.samples.recording import Recording
+from export.verification.cause import cause_of
 from export.verification.comparison import (
     Divergence,
     VerificationError,
@@ -56,21 +58,29 @@ def _locate(
     if where is None:
         raise VerificationError("the recordings do not differ; there is nothing to locate.")
     sample, step, layer, neuron = where
+    traces: list[FloatArray] = []
     values: list[float | None] = []
     for runner in runners:
         again = runner(samples[sample : sample + 1], [layer])
-        trace = again.membranes.get(layer)
-        values.append(None if trace is None else float(trace[0, step, neuron]))
-    theta = float(network.population(layer).cell.theta[neuron])
+        found = again.membranes.get(layer)
+        if found is not None:
+            traces.append(found[0, : step + 1, neuron])
+        values.append(None if found is None else float(found[0, step, neuron]))
+    cell, spikes = network.population(layer).cell, recordings[0].spikes[layer]
+    theta = float(cell.theta[neuron])
+    cause = None
+    if len(traces) == 2:
+        cause = cause_of(cell, spikes[sample, : step + 1, neuron].astype(np.int64), *traces)
     return Divergence(
         sample=sample,
         layer=layer,
         neuron=neuron,
         step=step,
-        spike=bool(recordings[0].spikes[layer][sample, step, neuron]),
+        spike=spikes[sample, step, neuron].item(),
         reference=values[0],
         value=values[1],
         margin=None if values[0] is None else abs(values[0] - theta),
+        cause=cause,
     )
 
 
@@ -210,7 +220,8 @@ class Verification:
             if name not in recording.membranes:
                 continue
             trace = recording.membranes[name]
-            distance = np.abs(trace - self.network.population(name).cell.theta)
+            population = self.network.population(name)
+            distance = population.kind.distance(population.cell, trace)
             layer.smallest_margin = min(layer.smallest_margin, float(distance.min()))
 
     def _ties(self, recording: Recording, recordings: Mapping[str, Recording]) -> None:
@@ -219,8 +230,11 @@ class Verification:
         for name, margin in self.margins.items():
             if name not in recording.membranes or name not in self.layers:
                 continue
-            theta = self.network.population(name).cell.theta
-            ties = at_threshold(recording.membranes[name], theta, margin)
+            population = self.network.population(name)
+            ties = functools.reduce(np.logical_or, (
+                at_threshold(recording.membranes[name], theta, margin)
+                for theta in population.kind.thresholds(population.cell).T
+            ))
             self.layers[name].ties += int(ties.sum())
             for backend, other in recordings.items():
                 differs = reference.spikes[name] != other.spikes[name]

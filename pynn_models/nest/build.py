@@ -23,6 +23,8 @@ _SOURCE_DIR = Path(__file__).resolve().parent
 _SOURCES = (
     "state_space.cpp",  # the file that is compiled
     "parameters.h",
+    "parts.h",
+    "refusals.h",
     "graded_connection.h",
     "shim/ltdl.h",
     "shim/nest_noboost.h",

@@ -21,17 +21,18 @@ class StateSpace(NativeCellType):
         x_n[k] = abar_n x_n[k-1] + u[k],  y[k] = Re(sum_n c_n x_n[k]) + d u[k],  spike: y > theta
 
     where k = kernel step - first_step. For k < 0 input is thrown away and the state stays 0; with
-    period > 0 the modes are zeroed before step k whenever k % period == 0, so that samples of
+    period > 0 all state is zeroed before step k whenever k % period == 0, so that samples of
     `period` steps follow each other without a gap. With active > 0 a neuron takes no input and
     sends nothing while k % period >= active: a gap in which what is on its way runs out.
 
-    Parameters: as in `pynn_models.cells.PARAMETERS`. tau, omega, c_re, c_im and those of the
-    branches are vectors: one `ArrayParameter` for all cells, or a list of them, one a cell
-    (`cell_type` makes these). Without shift and gain the branches are of the kind glu.
+    Parameters: as in `pynn_models.cells.PARAMETERS`. tau, omega, c_re, c_im, r_re, r_im, a, further
+    and those of the branches are vectors: one `ArrayParameter` for all cells, or a list of them,
+    one a cell (`cell_type` makes these). Without shift and gain the branches are of the kind glu.
     Receptors: excitatory and inhibitory are the same one, that of u, and the sign of an input is
     that of its weight; value0, gate0, value1, ... are those of the branches, which are counted
     when the cell type is made.
-    Recordable: spikes, y, u. Spikes lie on the grid, whatever the spike precision set up.
+    Recordable: spikes, y, u. A spike of multiplicity m is recorded m times. Spikes lie on the grid,
+    whatever the spike precision set up.
     `sim.reset()` leaves the modes as they are: stream samples with a period, or set up anew.
     Make it after `sim.setup()`; if other populations come first, call `pynn_models.nest.install()`
     right after the setup.
@@ -51,6 +52,12 @@ class StateSpace(NativeCellType):
         "gate_bias": ArrayParameter([]),
         "shift": ArrayParameter([]),
         "gain": ArrayParameter([]),
+        "r_re": ArrayParameter([]),
+        "r_im": ArrayParameter([]),
+        "hard_reset": 0,
+        "refractory": 0,
+        "a": ArrayParameter([]),
+        "further": ArrayParameter([]),
         "first_step": 0,
         "period": 0,
         "active": 0,
@@ -121,7 +128,22 @@ def cell_type(
     if cell.branches is not None:
         names = ["value_bias", "gate_bias", *BRANCHES[cell.branches.kind].uses]
         parameters |= {name: _rows(getattr(cell.branches, name)) for name in names}
-    return StateSpace(**parameters)
+    return StateSpace(**parameters, **_parts(cell))
+
+
+def _parts(cell: StateSpaceCell) -> dict[str, Any]:
+    """The parameters of a cell's reset, history and multiplicity: none of a part that it lacks."""
+    found: dict[str, Any] = {}
+    if cell.reset is not None:
+        found["refractory"] = cell.reset.refractory
+        found["hard_reset"] = int(cell.reset.is_hard)
+        for name, value in (("r_re", cell.reset.r_re), ("r_im", cell.reset.r_im)):
+            found |= {} if value is None else {name: _rows(value)}
+    if cell.history is not None:
+        found["a"] = _rows(cell.history.a)
+    if cell.multiplicity is not None:
+        found["further"] = _rows(cell.multiplicity.further)
+    return found
 
 
 def _steps(name: str, value: int) -> int:

@@ -1,11 +1,13 @@
 // The parameters of the state-space neuron, and what NEST is told of values that cannot be used.
-// Equations: state_space.cpp. Units and meanings: pynn_models/cells.py.
+// Equations: state_space.cpp. Units and meanings: pynn_models/cells/.
 
 #ifndef SNN_SSM_PARAMETERS_H
 #define SNN_SSM_PARAMETERS_H
 
+#include "parts.h"
+#include "refusals.h"
+
 #include "dict_util.h"
-#include "exceptions.h"
 #include "nest_types.h"
 #include "node.h"
 
@@ -34,66 +36,12 @@ struct Parameters
   std::vector< double > gate_bias;
   std::vector< double > shift; // empty for glu
   std::vector< double > gain;  // empty for glu
+  Parts parts;
 
   void get( Dictionary& dict ) const;
   void set( const Dictionary& dict, nest::Node* node );
   void validate() const;
 };
-
-inline void
-refuse( const std::string& text )
-{
-  throw nest::BadProperty( "snn_ssm_state_space: " + text );
-}
-
-inline void
-require_finite( const std::string& name, double value )
-{
-  if ( not std::isfinite( value ) )
-  {
-    std::ostringstream text;
-    text << name << " is " << value << ", expected a finite number";
-    refuse( text.str() );
-  }
-}
-
-inline void
-require_finite( const std::string& name, const std::vector< double >& values )
-{
-  for ( size_t n = 0; n < values.size(); ++n )
-  {
-    // The element's name is put together only if needed: NEST checks at every create and set.
-    if ( not std::isfinite( values[ n ] ) )
-    {
-      std::ostringstream element;
-      element << name << "[" << n << "]";
-      require_finite( element.str(), values[ n ] );
-    }
-  }
-}
-
-inline void
-require_length( const std::string& name, size_t found, size_t expected, const std::string& why )
-{
-  if ( found != expected )
-  {
-    std::ostringstream text;
-    text << name << " has " << found << " elements, expected " << expected << " (" << why
-         << "); set all vectors that must agree in one call";
-    refuse( text.str() );
-  }
-}
-
-inline void
-require_not_negative( const std::string& name, long value )
-{
-  if ( value < 0 )
-  {
-    std::ostringstream text;
-    text << name << " is " << value << ", expected a number of steps >= 0";
-    refuse( text.str() );
-  }
-}
 
 inline void
 Parameters::get( Dictionary& dict ) const
@@ -112,6 +60,7 @@ Parameters::get( Dictionary& dict ) const
   dict[ "first_step" ] = first_step;
   dict[ "period" ] = period;
   dict[ "active" ] = active;
+  parts.get( dict );
 }
 
 inline void
@@ -131,6 +80,7 @@ Parameters::set( const Dictionary& dict, nest::Node* node )
   dict.update_integer_value( "first_step", first_step );
   dict.update_integer_value( "period", period );
   dict.update_integer_value( "active", active );
+  parts.set( dict );
   validate();
 }
 
@@ -180,6 +130,7 @@ Parameters::validate() const
     text << "active is " << active << " steps, expected at most the period, " << period;
     refuse( text.str() );
   }
+  parts.validate( n_modes, n_imaginary, theta );
 }
 
 } // namespace snn_ssm

@@ -1,14 +1,15 @@
-// A spiking state-space neuron for NEST: N diagonal modes, a threshold, no reset.
+// A spiking state-space neuron for NEST: N diagonal modes, a threshold, and optional parts.
 //
 //   decay = exp(-h/tau);  ar = decay*cos(omega*h);  ai = decay*sin(omega*h)     h: resolution, ms
 //   u  = ((spikes + currents) + graded) + bias, then + b of each branch, ascending
 //   xr = (ar*xr - ai*xi) + u;   xi = ar*xi + ai*xr(old)        complex modes
 //   xr = ar*xr + u                                             real modes (omega, c_im empty)
 //   y  = (sum over ascending n of (cr*xr - ci*xi) or cr*xr) + d*u
-//   spike if y > theta (strictly); the state is left alone
+//   spike if y > theta (strictly); the state is left alone. With a reset, a history or further
+//   thresholds: parts.h; a spike then has the multiplicity that they say.
 //
 // with k = kernel step - first_step. k < 0: input is thrown away, the state stays 0, no spike.
-// period > 0 and k % period == 0: the modes are zeroed before the update.
+// period > 0 and k % period == 0: all state is zeroed before the update.
 // active > 0 and k % period >= active: as k < 0, but that the state stays as it is.
 //
 // A branch multiplies what arrives at two receptors, value and gate:
@@ -23,7 +24,7 @@
 //
 // The order of these operations is a contract: a reference that follows it agrees bit for bit.
 // Compile with -ffp-contract=off and without -ffast-math; sums must not be reassociated.
-// Equations, units and meanings: pynn_models/cells.py.
+// Equations, units and meanings: pynn_models/cells/.
 
 #include "graded_connection.h"
 #include "parameters.h"
@@ -146,6 +147,7 @@ private:
   double read_branch( size_t p, long lag );
   double advance( double u );
   bool is_active( long k ) const;
+  long advance_with_parts( double u );
   bool has_graded_targets();
   void send_membranes();
 
@@ -159,6 +161,7 @@ private:
   nest::RingBuffer spikes_;
   nest::RingBuffer currents_;
   std::unique_ptr< Gates > gates_;
+  std::unique_ptr< Feedback > feedback_; // only of a neuron with optional parts
   std::vector< double > membranes_;    // y of each step of this slice of min_delay steps
   std::optional< bool > sends_graded_; // unknown until a run's first update
   nest::UniversalDataLogger< StateSpaceNeuron > logger_;
@@ -196,6 +199,10 @@ StateSpaceNeuron::StateSpaceNeuron( const StateSpaceNeuron& other )
   , state_( other.state_ )
   , logger_( *this )
 {
+  if ( other.feedback_ )
+  {
+    feedback_ = std::make_unique< Feedback >( *other.feedback_ );
+  }
   set_branches( other.n_branches() );
   compute_propagators();
 }
@@ -362,6 +369,14 @@ StateSpaceNeuron::set_status( const Dictionary& dict )
   set_branches( parameters.value_bias.size() );
   parameters_ = parameters;
   state_ = state;
+  if ( not parameters_.parts.any() )
+  {
+    feedback_.reset();
+  }
+  else if ( not feedback_ )
+  {
+    feedback_ = std::make_unique< Feedback >();
+  }
   compute_propagators();
 }
 
@@ -474,6 +489,21 @@ StateSpaceNeuron::advance( double u )
   return sum + parameters_.d * u;
 }
 
+// The same with a reset, a history or further thresholds; returns the number of spikes.
+long
+StateSpaceNeuron::advance_with_parts( double u )
+{
+  feedback_->take( parameters_.parts, state_.x_re, state_.x_im );
+  state_.y = advance( u );
+  if ( parameters_.parts.hard_reset and feedback_->rest > 0 )
+  {
+    state_.x_re.assign( state_.x_re.size(), 0.0 );
+    state_.x_im.assign( state_.x_im.size(), 0.0 );
+    state_.y = 0.0 + parameters_.d * u;
+  }
+  return feedback_->fire( parameters_.parts, parameters_.theta, state_.y );
+}
+
 // u of a step. The ring buffers are cleared by reading, also before the first step.
 double
 StateSpaceNeuron::read_input( long lag )
@@ -560,12 +590,26 @@ StateSpaceNeuron::update( nest::Time const& origin, const long from, const long 
       {
         state_.x_re.assign( state_.x_re.size(), 0.0 );
         state_.x_im.assign( state_.x_im.size(), 0.0 );
+        if ( feedback_ )
+        {
+          *feedback_ = Feedback();
+        }
       }
       state_.u = u;
-      state_.y = advance( u );
-      if ( state_.y > parameters_.theta )
+      long spikes;
+      if ( not feedback_ ) [[likely]]
+      {
+        state_.y = advance( u );
+        spikes = state_.y > parameters_.theta;
+      }
+      else
+      {
+        spikes = advance_with_parts( u );
+      }
+      if ( spikes > 0 )
       {
         nest::SpikeEvent event;
+        event.set_multiplicity( spikes );
         nest::kernel().event_delivery_manager.send( *this, event, lag );
       }
     }

@@ -31,7 +31,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pynn_models.cells import FloatArray, StateSpaceCell, propagator
+from pynn_models.cells import StateSpaceCell, propagator
+from pynn_models.cells.checks import FloatArray
 from pynn_models.spinnaker.fixed_point import INT32_MAX, FixedPointError, from_q031, to_q031
 
 Int32Array = NDArray[np.int32]

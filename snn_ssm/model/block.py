@@ -13,6 +13,7 @@ from snn_ssm.config import ModelConfig
 from snn_ssm.kinds import CELLS
 from snn_ssm.model import lif, spiking
 from snn_ssm.model.delays import Recurrent
+from snn_ssm.model.firing import Firing, Historic
 from snn_ssm.model.layers import Layer
 from snn_ssm.model.loading import load
 from snn_ssm.model.mixing import make_mixing
@@ -26,6 +27,7 @@ _CONTINUOUS = {
     "gelu": functional.gelu,
     "identity": lambda y: y,
 }
+_FIRST_RAISE = 0.1  # of the threshold by a step of a history
 _FIRST_DELTA = 0.5  # about 0.15 of the largest of a few hundred membranes of unit variance
 
 
@@ -34,6 +36,14 @@ def detached(state: Tensor | tuple[Tensor, ...]) -> Any:
     if isinstance(state, Tensor):
         return state.detach()
     return type(state)(*(part.detach() for part in state))
+
+
+def _raised(a: Tensor, p: Tensor) -> Tensor:
+    """``sum_j a_j p[k-j]``: what a history a (H, J) adds to the threshold; p (B, H, L)."""
+    kernel = a.to(p.dtype).flip(-1)[:, None]  # (H, 1, J), the oldest first
+    past = functional.pad(p, (a.shape[1], 0))[..., :-1]
+    return functional.conv1d(past, kernel, groups=len(kernel))
+
 
 
 class Block(nn.Module):
@@ -45,7 +55,9 @@ class Block(nn.Module):
     ``h + D(W s(norm(y(h))))``, W without a bias. With ``membrane_norm`` the membrane is a batch
     norm of the layer's y. The activations on a membrane y:
 
-    ``heaviside``: 1 if y > 0 (LIF: y > 1) else 0. ``integer``: how many of 1/2, 3/2, ...,
+    ``heaviside``: 1 if y > 0 (LIF: y > 1; with a reset: y > theta, a parameter) else 0. With a
+    ``history`` of J steps, a parameter a (H, J): 1 if ``y[k] > sum_j a_j p[k-j]``, where p is 1 if
+    y > 0 else 0. ``integer``: how many of 1/2, 3/2, ...,
     ``spike_levels`` - 1/2 are below y. ``ternary``, ``ternary-constant``: T(y) with the
     threshold ``0.15 max_h |y|`` of the step, or ``exp(log_threshold)``, a parameter (H,).
     ``bernoulli``: in training 1 with probability sigmoid(y), in evaluation 1 if y > 0. Without
@@ -68,6 +80,9 @@ class Block(nn.Module):
         if self.activation == "ternary-constant":
             first = torch.full((config.channels,), math.log(_FIRST_DELTA))
             self.log_threshold = nn.Parameter(first)
+        self.history: nn.Parameter | None = None
+        if config.history:
+            self.history = nn.Parameter(torch.full((config.channels, config.history), _FIRST_RAISE))
         self.mixing = make_mixing(config)
         self.recurrent = Recurrent(config) if config.recurrent else None
         self.delays = config.delays
@@ -84,6 +99,22 @@ class Block(nn.Module):
         if self.membrane_norm is not None:
             return self.membrane_norm(y)
         return self.norm(y) if self.stock else y
+
+    def fire(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Membrane and output, (B, H, L) each, from the layer's y."""
+        y = self.membrane(y)
+        return y, self.activate(y)
+
+    def respond(self, u: Tensor, scanned: bool = False) -> tuple[Tensor, Tensor]:
+        """Membrane and output of the layer's input u, (B, H, L) each."""
+        return self.ssm.respond(u, self.fire, scanned)
+
+    def firing(self, level: Tensor | None = None) -> Firing:
+        """What :meth:`fire` does to a membrane, a step at a time; ``level`` as :meth:`activate`."""
+        if self.history is not None:
+            above = torch.zeros_like(self.history[:, 0]) if level is None else level
+            return Historic(above.double(), self.history.double())
+        return self.ssm.firing(level, lambda y: self.activate(y, level))
 
     def threshold(self, y: Tensor) -> Tensor:
         """The ternary activation's delta for a membrane (B, H, L): (B, 1, L) or (H, 1)."""
@@ -112,7 +143,10 @@ class Block(nn.Module):
             y = y - level[:, None]
         elif self.theta:
             y = y - self.theta
-        return spiking.heaviside(y, self.surrogate, self.slope)
+        s = spiking.heaviside(y, self.surrogate, self.slope)
+        if self.history is None:
+            return s
+        return spiking.heaviside(y - _raised(self.history, s), self.surrogate, self.slope)
 
     def loop(self, u: Tensor, recurrent: Recurrent) -> tuple[Tensor, Tensor]:
         """Membrane and output of a recurrent layer, a step after the other, (B, H, L) each.

@@ -7,23 +7,25 @@ A layer maps its input u to its membrane y, both (B, H, L). ``forward`` runs it 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from snn_ssm.config import ModelConfig
 from snn_ssm.model import chunks, kernel, modes
+from snn_ssm.model.firing import Firing, Memoryless
 from snn_ssm.model.quantise import quantise_poles
 
 
 class Recurrence(Protocol):
     """A layer as a simulator runs it: a state, and what a step does to it."""
 
-    def initial(self, u: Tensor) -> Tensor:
+    def initial(self, u: Tensor) -> Any:
         """The state before the first step of an input (B, H, L)."""
 
-    def step(self, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, x: Any, u: Tensor) -> tuple[Any, Tensor]:
         """The next state, and the membrane (B, H), from the state and the input (B, H)."""
 
     def scan(self, u: Tensor) -> Tensor:
@@ -83,6 +85,19 @@ class DiscreteModes(NamedTuple):
 
 class Layer(nn.Module):
     """A map of the input u to the membrane y, (B, H, L) -> (B, H, L), run in several ways."""
+
+    def respond(
+        self, u: Tensor, fire: Callable[[Tensor], tuple[Tensor, Tensor]], scanned: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Membrane and output of an input, (B, H, L) each; ``fire`` makes both of the layer's y.
+
+        ``scanned``: by the recurrence, for inference.
+        """
+        return fire(self.recurrence().scan(u) if scanned else self(u))
+
+    def firing(self, level: Tensor | None, activate: Callable[[Tensor], Tensor]) -> Firing:
+        """What ``activate`` does to a membrane (B, H, 1), with what the layer adds to it."""
+        return Memoryless(activate)
 
     @abstractmethod
     def recurrence(self, level: Tensor | None = None) -> Recurrence:

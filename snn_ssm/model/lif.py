@@ -49,7 +49,7 @@ class _LeakyReset(torch.autograd.Function):
         return grad_u, grad_beta, None
 
 
-class _OfSteps(torch.autograd.Function):
+class OfSteps(torch.autograd.Function):
     """The identity, (B, H, L); backward the gradients of some steps only, 0 at the others."""
 
     @staticmethod
@@ -123,4 +123,4 @@ class LifLayer(Layer):
     def forward(self, u: Tensor) -> Tensor:
         """The membrane of ``u``, (B, H, L) -> (B, H, L)."""
         y = self.recurrence().scan(u)
-        return y if self.gradient_steps is None else _OfSteps.apply(y, self.gradient_steps)
+        return y if self.gradient_steps is None else OfSteps.apply(y, self.gradient_steps)

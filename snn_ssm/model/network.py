@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -24,19 +24,17 @@ class Network(SequenceModel):
         super().__init__(config, seed, Block, encoder_bias=config.cells != "stock")
 
     def forward(self, p: Tensor, lengths: Tensor | None = None) -> Output:
-        """The network as convolutions (LIF layers: step after step), for training.
+        """The network as convolutions (layers that reset: step after step), for training.
 
         ``lengths`` (B,): the steps of each sample that count; None: all.
         """
-        return self._run(p, lambda block, u: block.ssm(u), lengths)
+        return self._run(p, lengths, scanned=False)
 
     def scan(self, p: Tensor, lengths: Tensor | None = None) -> Output:
         """The network as blockwise recurrences (inference)."""
-        return self._run(p, lambda block, u: block.ssm.recurrence().scan(u), lengths)
+        return self._run(p, lengths, scanned=True)
 
-    def _run(
-        self, p: Tensor, apply: Callable[[Block, Tensor], Tensor], lengths: Tensor | None
-    ) -> Output:
+    def _run(self, p: Tensor, lengths: Tensor | None, *, scanned: bool) -> Output:
         h = self.encode(p)  # (B, H, L)
         membranes, outputs = [], []
         for block in self.blocks:
@@ -44,8 +42,7 @@ class Network(SequenceModel):
             if block.recurrent is not None:
                 y, s = block.loop(u, block.recurrent)
             else:
-                y = block.membrane(apply(block, u))
-                s = block.activate(y)
+                y, s = block.respond(u, scanned)
             h = block.after(h, y, s)
             membranes.append(y)
             outputs.append(s)
@@ -65,7 +62,9 @@ class Network(SequenceModel):
         recurrences = [
             block.ssm.recurrence(level) for block, level in zip(blocks, above, strict=True)
         ]
+        firing = [block.firing(level) for block, level in zip(blocks, above, strict=True)]
         encoded = self.encode(p)  # (B, H, L)
+        fired = [found.initial(encoded) for found in firing]
         states = [recurrence.initial(encoded) for recurrence in recurrences]
         shape = encoded.shape
         membranes = [encoded.new_empty(shape) for _ in blocks]
@@ -81,7 +80,7 @@ class Network(SequenceModel):
                     u = u + product(_last(outputs[i], k, block.recurrent.memory))
                 states[i], y = recurrences[i].step(states[i], u)
                 y = block.membrane(y[..., None])  # (B, H, 1)
-                s = block.activate(y, above[i])
+                fired[i], s = firing[i].step(fired[i], y)
                 h = block.after(h, y, s, _last(outputs[i], k, block.delays))
                 membranes[i][..., k : k + 1] = y
                 outputs[i][..., k : k + 1] = s

@@ -24,18 +24,16 @@ class Reference(NamedTuple):
     ``running`` (B, L, classes): the scores at each step, of which those of a sample are the last
     ones; None of a pair, which has none before its end.
 
-    ``spikes``: where a layer's output is above 0; of a ternary layer its positive spikes, where
-    y is above its level. ``negative``: a ternary layer's negative spikes, where -y is, which a
-    second population, of membrane -y, emits; None for a layer whose spikes have no sign.
-    ``further``: of a layer of integer spikes s, where s is at least 2, 3, ..., D, each of which a
-    population of its own emits; empty for others.
+    ``spikes``: where a layer's output is above 0; of integer spikes how many, uint8; of a ternary
+    layer its positive spikes, where y is above its level. ``negative``: a ternary layer's negative
+    spikes, where -y is, which a second population, of membrane -y, emits; None for a layer whose
+    spikes have no sign.
     ``membranes``: y; of LIF neurons before the reset; with a norm on the membrane ``w y / sigma``,
     what is left of it without its constant, which is in the population's thresholds.
     """
 
-    spikes: list[NDArray[np.bool_]]
+    spikes: list[NDArray[np.bool_] | NDArray[np.uint8]]
     negative: list[NDArray[np.bool_] | None]
-    further: list[list[NDArray[np.bool_]]]
     membranes: list[NDArray[np.float64]]
     logits: NDArray[np.float64]
     running: NDArray[np.float64] | None
@@ -97,12 +95,11 @@ def run_reference(
     out = network.double().steps(p, _levels(checkpoint)) if method == "steps" else network(p)
     n = None if lengths is None else torch.from_numpy(np.array(lengths))
     signed = model.activation.startswith("ternary")
-    most = model.spike_levels if model.activation == "integer" else 1
+    several = model.activation == "integer" and model.spike_levels > 1
     blocks: list[Block] = list(network.blocks)
     return Reference(
-        [_time_major(s > 0) for s in out.outputs],
+        [_time_major(s.to(torch.uint8) if several else s > 0) for s in out.outputs],
         [_time_major(s < 0) if signed else None for s in out.outputs],
-        [[_time_major(s >= n) for n in range(2, most + 1)] for s in out.outputs],
         [
             _time_major(_without_constant(y, block))
             for y, block in zip(out.membranes, blocks, strict=True)

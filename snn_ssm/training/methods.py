@@ -12,6 +12,7 @@ from snn_ssm.config import TaskConfig, TrainingConfig
 from snn_ssm.model.block import Block
 from snn_ssm.model.delays import Delays, width_at
 from snn_ssm.model.lif import LifLayer
+from snn_ssm.model.resetting import ResettingLayer
 from snn_ssm.model.sequence import SequenceModel
 
 _PRUNED_BY = 0.5  # share of all steps after which the target sparsity is reached and held
@@ -74,7 +75,7 @@ def cut_time(network: SequenceModel, training: TrainingConfig, length: int) -> N
     count = min(training.gradient_steps, length)
     drawn = torch.randperm(length)[:count] if count else None
     for module in network.modules():
-        if isinstance(module, LifLayer | Block):
+        if isinstance(module, LifLayer | ResettingLayer | Block):
             module.through_time = training.through_time
             module.gradient_steps = drawn
 

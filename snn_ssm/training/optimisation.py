@@ -12,7 +12,7 @@ from pynn_models.errors import SnnSsmError
 from snn_ssm.config import SPIKES, ModelConfig, TrainingConfig
 
 MODE_PARAMETERS = ("a", "omega", "log_dt", "b")
-_UNDECAYED = ("bias", "d", "log_threshold", "position")
+_UNDECAYED = ("bias", "d", "log_threshold", "position", "theta", "history", "r")
 _UNSIGNED = ("heaviside", "integer", "bernoulli")
 
 
@@ -32,8 +32,8 @@ def rate_factor(step: int, total: int, warmup: float) -> float:
 
 
 def parameter_groups(network: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
-    """Three groups: modes (smaller rate, no decay); norms, biases, thresholds, delays (no decay);
-    the rest.
+    """Three groups: modes (smaller rate, no decay); norms, biases, delays, thresholds and what
+    moves them or is taken by spikes (no decay); the rest.
 
     Each group carries its peak rate as ``peak``.
     """

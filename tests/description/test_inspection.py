@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from support.cell_parts import with_parts
 from support.gated_networks import (
     KINDS,
     gated_network_of,
@@ -9,8 +10,9 @@ from support.gated_networks import (
     lowered,
     samples_for,
 )
-from support.random_networks import checkpoint_of, network_of, samples_of
+from support.random_networks import checkpoint_of, network_of, network_samples, samples_of
 
+from export.description.cells import kind_of
 from export.description.inspection import bounds, describe, table, verification_table
 from export.description.network import Network, Population, Projection, Readout, Source
 from export.lowering.network import lower
@@ -53,6 +55,22 @@ def test_bounds_of_random_gated_networks(kind, encoding):
         found = software.run(network, samples_for(network, 8), membranes=names)
         for name, bound in bounds(network).items():
             assert np.abs(found.membranes[name]).max() <= bound.y < np.inf
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_bounds_of_cells_with_parts(seed):
+    network = with_parts(network_of(seed), seed)
+    names = [p.name for p in network.populations]
+    found = software.run(network, network_samples(network, 8), membranes=names)
+    for name, bound in bounds(network).items():
+        assert np.abs(found.membranes[name]).max() <= bound.y < np.inf
+
+
+def test_parts_stand_beside_the_modes():
+    cells = [p.cell for seed in range(4) for p in with_parts(network_of(seed), seed).layers]
+    words = {kind_of(cell).modes(cell) for cell in cells}
+    assert any("hard reset" in w for w in words) and any(", reset" in w for w in words)
+    assert any("history 2" in w for w in words) and any("4 levels" in w for w in words)
 
 
 @pytest.mark.parametrize("seed", range(4))

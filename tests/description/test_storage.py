@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.cell_parts import with_parts
 from support.gated_networks import KINDS, gated_network_of, leaky_network_of, lowered
 from support.looped_networks import looped_network_of
 from support.random_networks import checkpoint_of, network_of
@@ -28,11 +29,12 @@ from export.description.storage import (
 )
 from export.lowering.network import lower
 from export.software import simulation as software
-from pynn_models import CellParameterError, SnnSsmError, StateSpaceCell
-from pynn_models.cells import LeakyCell
+from pynn_models import CellParameterError, SnnSsmError
+from pynn_models.cells import LeakyCell, StateSpaceCell
 from snn_ssm.files import FileError, pack_arrays, read_arrays, sha256
 
 LEAVES = ["tau", "omega", "c_re", "c_im", "d", "theta", "bias"]
+PARTS = {"reset": ["r_re", "r_im"], "history": ["a"], "multiplicity": ["further"]}
 LEAKY_LEAVES = ["tau", "theta", "bias"]
 BRANCH_LEAVES = ["value_bias", "gate_bias", "shift", "gain"]
 
@@ -46,6 +48,7 @@ def assert_same(found, original):
         assert type(one.cell) is type(two.cell)
         for leaf in LEAKY_LEAVES if isinstance(one.cell, LeakyCell) else LEAVES:
             assert_same_array(getattr(one.cell, leaf), getattr(two.cell, leaf))
+        assert not isinstance(one.cell, StateSpaceCell) or same_parts(one.cell, two.cell)
         assert (one.branches is None) == (two.branches is None)
         if one.branches is not None:
             assert one.branches.kind == two.branches.kind
@@ -57,6 +60,16 @@ def assert_same(found, original):
         assert type(one.delay) is type(two.delay) and np.array_equal(one.delay, two.delay)
         assert_same_array(one.weights, two.weights)
         assert_same_array(one.mask, two.mask)
+
+
+def same_parts(one, two):
+    for part, leaves in PARTS.items():
+        a, b = getattr(one, part), getattr(two, part)
+        assert (a is None) == (b is None), part
+        for leaf in leaves if a is not None else ():
+            assert_same_array(getattr(a, leaf), getattr(b, leaf))
+    assert one.reset is None or one.reset.refractory == two.reset.refractory
+    return True
 
 
 def assert_same_array(one, two):
@@ -130,6 +143,44 @@ def test_leaky_networks_there_and_back(tmp_path, encoding):
     original = leaky_network_of(1, encoding=encoding)
     save_network(original, tmp_path / "network")
     assert_same(load_network(tmp_path / "network"), original)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_cells_with_parts_there_and_back(tmp_path, seed):
+    """In schema 2, which a reader of schema 1 refuses: it would pass over the parts."""
+    original = with_parts(network_of(seed), seed)
+    save_network(original, tmp_path / "network")
+    assert_same(load_network(tmp_path / "network"), original)
+    description = json.loads((tmp_path / "network" / NETWORK_FILE).read_text())
+    assert description["schema"] == 2
+    keys = {key for entry in description["populations"] for key in entry}
+    assert keys & {"reset", "refractory", "history", "levels"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("reset", "firm", "a reset 'firm', none of soft, hard"),
+        ("reset", 1, r"populations\[0\].reset is 1"),
+        ("refractory", -1, r"populations\[0\].refractory is -1"),
+        ("history", "long", r"populations\[0\].history is 'long'"),
+        ("levels", 1.5, r"populations\[0\].levels is 1.5"),
+    ],
+)
+def test_parts_that_are_none(saved, key, value, message):
+    _, directory = saved
+    rewrite(directory, lambda description, _: description["populations"][0].update({key: value}))
+    with pytest.raises(StorageError, match=message):
+        load_network(directory)
+
+
+def test_a_part_without_its_array(tmp_path):
+    original = with_parts(network_of(2), 2)
+    save_network(original, tmp_path / "network")
+    name = "populations.layer0.multiplicity.further"
+    rewrite(tmp_path / "network", lambda _, arrays: arrays.pop(name))
+    with pytest.raises(StorageError, match=name):
+        load_network(tmp_path / "network")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -294,7 +345,8 @@ def test_an_altered_description(saved, key, value):
 def test_another_schema(saved, schema):
     path = saved[1] / NETWORK_FILE
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": schema}))
-    with pytest.raises(StorageError, match=f"has network schema {schema!r}; this version reads 1"):
+    said = f"has network schema {schema!r}; this version reads 1 and 2"
+    with pytest.raises(StorageError, match=said):
         load_network(saved[1])
 
 
@@ -433,7 +485,7 @@ def test_single_synapses_are_stored_one_by_one(sparse):
 
 def test_a_file_of_schema_1_has_no_loop(sparse):
     rewrite(sparse, lambda description, _: description.update(schema=1))
-    with pytest.raises(StorageError, match="schema 1 has no lag and keeps no single synapses"):
+    with pytest.raises(StorageError, match="schema 1 has no lag, no single synapse and no part"):
         load_network(sparse)
 
 

@@ -1,15 +1,20 @@
 """Which networks SpiNNaker's cells can be: all that lower, as near to float64 as their integers."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.gated_networks import KINDS, gated_network_of, leaky_network_of, lowered, samples_for
-from support.random_networks import network_of
+from support.random_networks import network_of, network_samples
 
 from export.fixed_point import simulation as spinnaker
 from export.fixed_point.registry import ARITHMETIC, SpinnakerUnsupportedError, arithmetic_of
 from export.pynn.registry import ON_BOARDS, board_backend
 from export.software import simulation as software
-from pynn_models import SnnSsmError
+from export.spinnaker2 import plan as spinnaker2
+from export.spinnaker2.plan import Spinnaker2Error
+from pynn_models import History, Reset, SnnSsmError
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -52,3 +57,25 @@ def test_cells_that_there_is_no_plan_for(monkeypatch):
     )
     assert issubclass(SpinnakerUnsupportedError, SnnSsmError)
     assert samples_for(network).shape == (3, 2, 12)
+
+
+@pytest.mark.parametrize("part", ["reset", "history"])
+def test_neurons_on_which_spikes_act_back_are_refused_by_the_part(part):
+    network = network_of(0)
+    first = network.populations[0]
+    reset, history = Reset(), History(a=np.zeros((first.size, 2)))
+    changed = replace(first.cell, **{part: {"reset": reset, "history": history}[part]})
+    network = replace(network, populations=(replace(first, cell=changed), *network.populations[1:]))
+    key = {"reset": "model.reset = \"none\"", "history": "model.history = 0"}[part]
+    said = (
+        f"population 'layer0': its neurons have a {part}, which no integer cell for SpiNNaker here "
+        "has; expected cells without. Use the backend software or nest, or train with " + key
+    )
+    for refused in (
+        lambda: spinnaker.plan_network(network), lambda: board_backend(network),
+        lambda: spinnaker.run(network, network_samples(network)),
+    ):
+        with pytest.raises(SpinnakerUnsupportedError, match=re.escape(said)):
+            refused()
+    with pytest.raises(Spinnaker2Error, match=f"its neurons have a {part}, which none for"):
+        spinnaker2.plan_network(network)

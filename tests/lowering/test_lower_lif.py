@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.gated_networks import checkpoint_of_kind, lowered
-from support.random_networks import NORMS
+from support.random_networks import NORMS, samples_of
 from support.trained_model import assert_is_the_trained_model
 
 from export.lowering.network import LoweringError, lower
+from export.software import simulation as software
 from pynn_models.cells import LeakyCell, propagator
 from snn_ssm.checkpoint import Checkpoint
 from snn_ssm.levels import levels
@@ -94,3 +95,19 @@ def test_a_decay_that_is_none(value, rate):
         f"blocks.1.ssm: neuron [3] decays by exp(-{rate}) a step; expected a finite, positive "
         "rate. Retrain with a lower training.mode_rate."
     )
+
+
+def test_as_native_cells_they_are_the_same_to_the_last_bit():
+    """LIF is a member of the family: one real mode, c = 1, d = 0, a hard reset."""
+    checkpoint = checkpoint_of_kind("lif", steps=40)
+    samples = samples_of(checkpoint, 5)
+    leaky, native = lower(checkpoint), lower(checkpoint, cells="native")
+    assert native.cells == "native"
+    assert all(p.cell.reset.is_hard and p.cell.n_modes == 1 for p in native.layers)
+    one, other = (
+        software.run(n, samples, membranes=["layer0", "layer1"]) for n in (leaky, native)
+    )
+    for name in ("layer0", "layer1"):
+        assert one.spikes[name].any()
+        assert (one.spikes[name] == other.spikes[name]).all()
+        assert (one.membranes[name] == other.membranes[name]).all()

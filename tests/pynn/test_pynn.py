@@ -7,6 +7,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from support.cell_parts import with_parts
 from support.files import ROOT
 from support.nest_simulator import IN_NEST, nest, sim
 from support.random_networks import checkpoint_of, network_of, network_samples, samples_of
@@ -90,6 +91,9 @@ def test_random_networks_bit_for_bit(seed, encoding):
     """Cells of all kinds, thresholds and latencies at random, projections left out."""
     network = network_of(seed, encoding=encoding, layers=3, tied=False, steps=20)
     assert_nest_equals_software(network, network_samples(network, 3))
+    if encoding == "bits":
+        parted = with_parts(network, seed)
+        assert_nest_equals_software(parted, network_samples(parted, 3))
 
 
 def test_extreme_samples_bit_for_bit():

@@ -104,7 +104,7 @@ def test_a_board_without_the_program_is_refused(monkeypatch):
 def test_graded_projections_have_no_synapses():
     network = gated_network_of(1, "gsu")
     backend = SpinnakerGated()
-    built = Built(network, "pyNN.spiNNaker", 1, 1.0, {}, backend)
+    built = Built(network, network, "pyNN.spiNNaker", 1, 1.0, {}, backend)
     graded = next(p for p in network.projections if p.graded)
     built.projections[graded.source, graded.target, graded.receptor] = {}
     assert built.projections_of(graded) is None

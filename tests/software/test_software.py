@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.cell_parts import with_parts
 from support.gated_networks import KINDS, gated_network_of, leaky_network_of, lowered, samples_for
 from support.random_networks import checkpoint_of, network_of, network_samples, samples_of
 from support.scalar_simulator import assert_same_bits as assert_equal
@@ -42,13 +43,33 @@ def assert_same_bits(network, samples):
     delay=st.integers(1, 3),
     timestep=st.sampled_from([1.0, 0.5, 0.1]),
     steps=st.integers(1, 12),
+    parts=st.booleans(),
 )
-def test_random_networks_bit_for_bit(seed, encoding, layers, tied, delay, timestep, steps):
+def test_random_networks_bit_for_bit(
+    seed, encoding, layers, tied, delay, timestep, steps, parts
+):
     network = network_of(
         seed, encoding=encoding, layers=layers, tied=tied, delay=delay, timestep=timestep,
         steps=steps,
     )
+    network = with_parts(network, seed) if parts else network
     assert_same_bits(network, network_samples(network))
+
+
+def test_cells_with_parts_are_drawn_that_spike_and_count():
+    """The networks of the test above are of all parts, and of spikes that these make."""
+    drawn = [with_parts(network_of(seed, steps=30), seed) for seed in range(20)]
+    cells = [p.cell for network in drawn for p in network.layers]
+    assert {c.reset is None or c.reset.is_hard for c in cells} == {True, False}
+    assert {c.history is None for c in cells} == {c.levels == 1 for c in cells} == {True, False}
+    counts = [
+        spikes for network in drawn
+        for spikes in software.run(network, network_samples(network)).spikes.values()
+    ]
+    assert {s.dtype for s in counts} == {np.dtype(bool), np.dtype(np.uint8)}
+    assert max(s.max() for s in counts) == 4
+    for network, spikes in zip(drawn, counts, strict=False):
+        assert spikes.shape[1] == network.steps
 
 
 @pytest.mark.parametrize("init", ["s4d-lin", "s4d-real"])

@@ -11,6 +11,7 @@ from support.gated_networks import leaky_network_of, lowered
 from support.spinnaker2_chip import install
 
 from export.command.arguments import main
+from export.description.multiplicity import in_units
 from export.description.network import NetworkError
 from export.samples.readout import logits
 from export.software import simulation as software
@@ -157,6 +158,7 @@ def neuron(cells, p, h, plus, minus, state):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_prediction_is_the_equations_in_float32(kind):
     network, samples = network_of(kind, 3)
+    network = in_units(network)  # a neuron of several spikes is as many of one
     names = [p.name for p in network.layers]
     found = runner(network)(samples, names)
     plan = plan_network(network)

@@ -54,9 +54,10 @@ def _model(rng, tie):
             model["gsu_weights"] = int(rng.integers(1, 3))
     if cells == "native" and rng.random() < 0.3:
         model["membrane_norm"] = True
-    if cells == "native" and "activation" not in model and rng.random() < 0.3:
-        model |= {"activation": "integer", "spike_levels": int(rng.integers(1, 6))}
-    if cells != "stock" and not model.get("membrane_norm") and rng.random() < 0.3:
+    if cells == "native" and "activation" not in model and rng.random() < 0.6:
+        model |= _part(rng)
+    loops = cells != "stock" and not model.get("membrane_norm") and rng.random() < 0.3
+    if loops and "reset" not in model and "history" not in model:
         model["recurrent"] = True
         model["recurrent_delays"] = int(rng.choice([0, 0, 3]))
     if model.get("mixing", "linear") == "linear" and rng.random() < 0.3:
@@ -76,6 +77,17 @@ def _model(rng, tie):
     if tie == "integer":
         model["weight_bits"] = int(rng.choice([2, 3, 4]))
     return model
+
+
+def _part(rng):
+    """The keys of integer spikes, of a reset or of a history: what a plain neuron may have too."""
+    part = str(rng.choice(["integer", "reset", "history"]))
+    if part == "integer":
+        return {"activation": "integer", "spike_levels": int(rng.integers(1, 6))}
+    if part == "history":
+        return {"history": int(rng.integers(1, 9))}
+    reset, refractory = str(rng.choice(["soft", "hard"])), int(rng.choice([0, 1, 3]))
+    return {"reset": reset, "refractory": refractory, "membrane_norm": False}
 
 
 def _input(rng, cells, tie):
@@ -153,6 +165,8 @@ def _tie(rng, arrays, model, tie):
             arrays[f"blocks.{i}.norm.bias"][h] = 0
     for i in range(model.depth):
         ssm = f"blocks.{i}.ssm"
+        if f"{ssm}.theta" in arrays and tie:
+            arrays[f"{ssm}.theta"][h] = 0
         if tie == "mute":
             arrays[f"{ssm}.c"][0, h] = 0
             arrays[f"{ssm}.d"][h] = 0

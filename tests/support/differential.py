@@ -39,10 +39,8 @@ def trained(case):
     """The trained model's own spikes, by population name."""
     found = run_reference(case.checkpoint, case.samples)
     spikes = {}
-    layers = zip(found.spikes, found.negative, found.further, strict=True)
-    for i, (positive, negative, further) in enumerate(layers):
+    for i, (positive, negative) in enumerate(zip(found.spikes, found.negative, strict=True)):
         spikes[f"layer{i}"] = positive
-        spikes |= {f"layer{i}_{n}": above for n, above in enumerate(further, 2)}
         if negative is not None:
             spikes[f"layer{i}_negative"] = negative
     return spikes

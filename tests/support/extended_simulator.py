@@ -91,6 +91,11 @@ class Model:
             abar = self.rounded(abar)
         return abar, c * share * b, self.get(f"{ssm}.d")
 
+    def taken(self, i):
+        """r, (H, N): what a spike takes from each mode."""
+        r = self.get(f"blocks.{i}.ssm.r")
+        return r[..., 0] + COMPLEX(1j) * r[..., 1] if self.model.complex_modes else r
+
     @staticmethod
     def rounded(abar):
         unit = REAL(2) ** 31
@@ -165,18 +170,38 @@ class Layer:
         else:
             self.abar, self.g, self.d = model.modes(i)
             self.x = np.zeros((batch, *self.abar.shape), np.result_type(self.abar, REAL))
+        m = model.model
+        self.reset, self.refractory = m.reset, m.refractory
+        self.r = model.taken(i) if m.reset == "soft" else None
+        self.a = model.get(f"blocks.{i}.history") if m.history else np.zeros((h, 0), REAL)
+        self.s, self.rest = np.zeros((batch, h), int), np.zeros((batch, h), int)
+        self.before = [np.zeros((batch, h), bool)] * self.a.shape[1]
 
     def step(self, u):
         """Membrane (B, H) and spikes: -1, 0 or 1, or 0 to D."""
         if self.cells == "lif":
             y = self.beta * self.v + u
         else:
+            took = self.s[..., None]
+            if self.reset == "soft":
+                self.x = self.x - self.r * took
+            if self.reset == "hard":
+                self.x = np.where(took > 0, 0, self.x)
             self.x = self.abar * self.x + u[..., None]
+            if self.reset == "hard":
+                self.x = np.where(self.rest[..., None] > 0, 0, self.x)
             y = (self.g * self.x).real.sum(-1) + self.d * u
         if self.cells == "stock":
             y = self.m.norm(f"blocks.{self.i}.norm", y)
         y = self.m.norm(f"blocks.{self.i}.membrane_norm", y)
-        s = sum((y > self.level + j).astype(int) for j in range(self.most))
+        raised = sum(
+            (self.a[:, j] * p for j, p in enumerate(self.before)), np.zeros_like(self.level)
+        )
+        s = sum((y > self.level + raised + j).astype(int) for j in range(self.most))
+        s = np.where(self.rest > 0, 0, s)
+        self.rest = np.where(s > 0, self.refractory, np.maximum(self.rest - 1, 0))
+        self.before = [y > self.level, *self.before][: len(self.before)]
+        self.s = s
         if self.m.model.activation == "ternary-constant":
             s = s - (-y > self.level)
         if self.cells == "lif":
@@ -206,12 +231,10 @@ def simulate(checkpoint, samples, levels):
             membranes[i, :, k], spikes[i, :, k] = y, s
     found, ties, closest = {}, 0, np.inf
     for i, layer in enumerate(layers):
-        found[f"layer{i}"] = spikes[i] > 0
+        found[f"layer{i}"] = np.maximum(spikes[i], 0)
         signs = [1, -1] if ternary else [1]
         if ternary:
             found[f"layer{i}_negative"] = spikes[i] < 0
-        for n in range(2, layer.most + 1):
-            found[f"layer{i}_{n}"] = spikes[i] >= n
         for sign in signs:
             y = sign * membranes[i]
             ties += int((np.abs(y - layer.theta) <= layer.level - layer.theta).sum())

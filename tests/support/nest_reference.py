@@ -72,6 +72,9 @@ class Reference:
     def reset(self):
         self.x_re = np.zeros(self.cell.tau.shape)
         self.x_im = np.zeros(self.cell.tau.shape)
+        self.spikes = np.zeros(self.cell.n_neurons, int)
+        self.rest = np.zeros(self.cell.n_neurons, int)
+        self.before = [np.zeros(self.cell.n_neurons, bool)] * 32
 
     def step(self, arriving, pairs=()):
         """u, y, spikes; ``pairs``: what arrives at value and gate of each branch."""
@@ -80,6 +83,7 @@ class Reference:
         for p, (value, gate) in enumerate(pairs):
             u = u + self._branch(p, value + cell.branches.value_bias[:, p],
                                  gate + cell.branches.gate_bias[:, p])
+        self._take()
         column = u[:, None]
         if cell.is_complex:
             x_re = (self.a_re * self.x_re - self.a_im * self.x_im) + column
@@ -89,11 +93,41 @@ class Reference:
         else:
             self.x_re = self.a_re * self.x_re + column
             terms = cell.c_re * self.x_re
+        if cell.reset is not None and cell.reset.is_hard:
+            for x in (self.x_re, self.x_im, terms):
+                x[self.rest > 0] = 0
         total = np.zeros(len(u))
         for n in range(cell.n_modes):
             total = total + terms[:, n]
         y = total + cell.d * u
-        return u, y, y > cell.theta
+        return u, y, self._fire(y)
+
+    def _take(self):
+        reset, s = self.cell.reset, self.spikes[:, None]
+        if reset is None:
+            return
+        if reset.is_hard:
+            self.x_re, self.x_im = (np.where(s > 0, 0.0, x) for x in (self.x_re, self.x_im))
+            return
+        self.x_re = self.x_re - reset.r_re * s
+        self.x_im = self.x_im if reset.r_im is None else self.x_im - reset.r_im * s
+
+    def _fire(self, y):
+        """The number of thresholds below y, (H,); a neuron that rests has none."""
+        cell, raised = self.cell, np.zeros(len(y))
+        if cell.history is not None:
+            for j in range(cell.history.steps):
+                raised = np.where(self.before[j], raised + cell.history.a[:, j], raised)
+        every = [cell.theta]
+        if cell.multiplicity is not None:
+            every += list(cell.multiplicity.further.T)
+        s = sum((y > theta + raised).astype(int) for theta in every)
+        s = np.where(self.rest > 0, 0, s)
+        refractory = 0 if cell.reset is None else cell.reset.refractory
+        self.rest = np.where(s > 0, refractory, np.maximum(self.rest - 1, 0))
+        self.before = [y > cell.theta, *self.before[:-1]]
+        self.spikes = s
+        return s
 
     def _branch(self, p, value, gate):
         branches = self.cell.branches

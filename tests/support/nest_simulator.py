@@ -67,16 +67,16 @@ def spike_sources(raster, first_arrival, delay_steps, dt):
 
 
 def recorded(population, first_step, steps, dt):
-    """u, y, spikes of a population from PyNN's get_data, from its first step on."""
+    """u, y, number of spikes of a population from PyNN's get_data, from its first step on."""
     segment = population.get_data().segments[0]
     # Index i of an analog signal is time i*dt, and kernel step s is stamped (s + 1)*dt.
     window = slice(first_step + 1, first_step + 1 + steps)
     u, y = (np.asarray(segment.filter(name=name)[0])[window] for name in ("u", "y"))
-    raster = np.zeros((steps, population.size), bool)
+    raster = np.zeros((steps, population.size), int)
     for train in segment.spiketrains:
         index = train.annotations["source_index"]
         at = np.rint(np.asarray(train) / dt).astype(int) - 1 - first_step
-        raster[at[(at >= 0) & (at < steps)], index] = True
+        np.add.at(raster, (at[(at >= 0) & (at < steps)], index), 1)
         assert (at >= 0).all(), "a spike before the first step"
     return u, y, raster
 

@@ -25,6 +25,16 @@ class StateSpaceNeuron:
             a = (decay * math.cos(angle), decay * math.sin(angle))
             self.modes.append((a, float(cell.c_re[h, n]), c_im))
         self.is_complex = cell.is_complex
+        self.reset_part, self.a = cell.reset, []
+        self.r = [(0.0, 0.0)] * cell.n_modes
+        if cell.reset is not None and not cell.reset.is_hard:
+            r_im = cell.reset.r_im if cell.is_complex else np.zeros(cell.tau.shape)
+            self.r = list(zip(cell.reset.r_re[h].tolist(), r_im[h].tolist(), strict=True))
+        if cell.history is not None:
+            self.a = cell.history.a[h].tolist()
+        self.thresholds = [float(cell.theta[h])]
+        if cell.multiplicity is not None:
+            self.thresholds += cell.multiplicity.further[h].tolist()
         self.d, self.theta, self.bias = (float(v[h]) for v in (cell.d, cell.theta, cell.bias))
         self.gates = []
         if cell.branches is not None:
@@ -37,9 +47,10 @@ class StateSpaceNeuron:
 
     def reset(self):
         self.state = [(0.0, 0.0)] * len(self.modes)
+        self.spikes, self.rest, self.before = 0, 0, [False] * len(self.a)
 
     def step(self, arriving):
-        """``arriving``: receptor -> number; returns the membrane and whether it spikes."""
+        """``arriving``: receptor -> number; returns the membrane and how often it spikes."""
         u = arriving.get(INPUT_RECEPTOR, 0.0) + self.bias
         for p, (kind, value_bias, gate_bias, shift, gain) in enumerate(self.gates):
             value = arriving.get(value_receptor(p), 0.0) + value_bias
@@ -50,17 +61,37 @@ class StateSpaceNeuron:
                 z = value * gate + shift
                 u += (0.5 * z) * (1.0 + math.erf(z * math.sqrt(0.5))) * gain
         total, state = 0.0, []
-        for ((ar, ai), cr, ci), (xr, xi) in zip(self.modes, self.state, strict=True):
-            if self.is_complex:
+        hard = self.reset_part is not None and self.reset_part.is_hard
+        for ((ar, ai), cr, ci), (xr, xi), (rr, ri) in zip(
+            self.modes, self.state, self.r, strict=True
+        ):
+            xr, xi = xr - rr * self.spikes, xi - ri * self.spikes
+            if hard and self.spikes:
+                xr, xi = 0.0, 0.0
+            if hard and self.rest:
+                xr, xi = 0.0, 0.0
+            elif self.is_complex:
                 xr, xi = (ar * xr - ai * xi) + u, ar * xi + ai * xr
-                total += cr * xr - ci * xi
             else:
                 xr = ar * xr + u
-                total += cr * xr
+            total += cr * xr - ci * xi
             state.append((xr, xi))
         self.state = state
         y = total + self.d * u
-        return y, y > self.theta
+        return y, self.fire(y)
+
+    def fire(self, y):
+        """The thresholds below y: none in its rest; each is raised by the last pre-spikes."""
+        raised = 0.0
+        for spiked, a in zip(self.before, self.a, strict=True):
+            raised = raised + a if spiked else raised
+        found = sum(y > theta + raised for theta in self.thresholds)
+        found = 0 if self.rest else found
+        self.before = [y > self.thresholds[0], *self.before][: len(self.a)]
+        refractory = 0 if self.reset_part is None else self.reset_part.refractory
+        self.rest = refractory if found else max(self.rest - 1, 0)
+        self.spikes = found
+        return found
 
 
 class LeakyNeuron:
@@ -132,7 +163,7 @@ def simulate(network, samples):
     }
     arriving = {p.name: [[{} for _ in range(p.size)] for _ in range(total)]
                 for p in network.populations}
-    spikes = {p.name: np.zeros((total, p.size), bool) for p in network.populations}
+    spikes = {p.name: np.zeros((total, p.size), int) for p in network.populations}
     membranes = {p.name: np.zeros((total, p.size)) for p in network.populations}
 
     lists = {p: synapses_of(p) for p in network.projections}
@@ -161,7 +192,7 @@ def simulate(network, samples):
                     neuron.reset()
                 found = neuron.step(arriving[name][step][h])
                 membranes[name][step, h], spikes[name][step, h] = found
-            emit(name, step, spikes[name][step].astype(int).tolist(), membranes[name][step])
+            emit(name, step, spikes[name][step].tolist(), membranes[name][step])
     return spikes, membranes
 
 

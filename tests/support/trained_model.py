@@ -22,11 +22,9 @@ def assert_is_the_trained_model(checkpoint, network, samples):
     found = software.run(network, samples, membranes=names)
     for i, spikes in enumerate(expected.spikes):
         name = f"layer{i}"
+        assert found.spikes[name].dtype == spikes.dtype
         assert (found.spikes[name] == spikes).all(), name
         assert close(found.membranes[name], expected.membranes[i]), name
-        for n, above in enumerate(expected.further[i], 2):
-            assert (found.spikes[f"{name}_{n}"] == above).all(), (name, n)
-            assert (found.membranes[f"{name}_{n}"] == found.membranes[name]).all()
         twin, negative = f"{name}_negative", expected.negative[i]
         assert (twin in found.spikes) == (negative is not None)
         if negative is not None:

@@ -52,12 +52,15 @@ def test_what_is_drawn_is_everything_that_lowers():
         key: {getattr(model, key) for model in models}
         for key in ("cells", "mixing", "activation", "norm", "prenorm", "mode_init", "depth",
                     "discretisation", "encoder", "quantise_decays", "weight_bits", "pooling",
-                    "gsu_weights", "gsu_norm", "n_ssm", "membrane_norm", "spike_levels")
+                    "gsu_weights", "gsu_norm", "n_ssm", "membrane_norm", "spike_levels", "reset",
+                    "refractory", "history")
     }
     assert seen["cells"] == {"native", "stock", "lif"}
     assert seen["mixing"] == {"linear", "glu", "gsu"}
     assert seen["activation"] == {"heaviside", "ternary-constant", "integer"}
     assert seen["membrane_norm"] == {False, True} and seen["spike_levels"] >= {1, 2, 3, 4, 5}
+    assert seen["reset"] == {"none", "soft", "hard"} and seen["refractory"] == {0, 1, 3}
+    assert 0 in seen["history"] and len(seen["history"]) > 5
     assert seen["norm"] == {"batch", "none"} and seen["encoder"] == {"linear", "embedding"}
     assert seen["discretisation"] == {"zoh", "bilinear"}
     assert seen["mode_init"] == {"s4d-lin", "s4d-real"} and seen["depth"] == {1, 2, 3, 4, 5, 6}

@@ -90,6 +90,7 @@ def test_one_flipped_spike_is_found_described_and_fails_the_row(monkeypatch, chu
         "sample": 4, "layer": "layer1", "neuron": 2, "step": 17,
         "spike": bool(trace.spikes["layer1"][4, 17, 2]),
         "reference": membrane, "value": membrane, "margin": abs(membrane - theta),
+        "cause": None,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -33,12 +34,33 @@ class Cell(Protocol):
     def branches(self) -> Branches | None:
         """The gated inputs, if there are any."""
 
+    @property
+    def levels(self) -> int:
+        """The most spikes of a neuron in a step; above 1 they are sent as multiplicity."""
+
     def __hash__(self) -> int:
         """Of its identity: a cell never changes."""
 
 
 def _no_fault(cell: Any) -> str:
     return ""
+
+
+def _none(cell: Any, timestep: float, steps: int) -> FloatArray:
+    return np.zeros(cell.n_neurons)
+
+
+def _theta(cell: Any) -> FloatArray:
+    found: FloatArray = cell.theta[:, None]
+    return found
+
+
+def _still(cell: Any, membrane: FloatArray) -> FloatArray:
+    return np.zeros(())
+
+
+def _no_parts(cell: Any) -> tuple[str, ...]:
+    return ()
 
 
 def _nothing(cell: Any) -> dict[str, Any]:
@@ -70,9 +92,13 @@ class CellKind:
     u and spikes (B, L, H) and membrane alike or empty, in Python that numba can compile;
     ``constants(cell, timestep)``: its constants; ``state(cell, samples)``: B samples at rest,
     arrays (B, ...) that the loop leaves as they are after the last step, so that it can go on.
-    ``gain(cell, timestep, steps)``: the largest ``|membrane|`` of an input of ``|u| <= 1``, (H,);
+    ``gain(cell, timestep, steps)``: the largest ``|membrane|`` of an input of ``|u| <= 1``, (H,),
+    to which spikes add ``kick(cell, timestep, steps)`` at most, (H,);
     ``linear(cell)``: its modes as a state-space cell, without what is not linear, for figures;
-    ``modes(cell)``: their number, in words. ``after_spike``: what a spike does, in words.
+    ``modes(cell)``: their number, in words. ``after_spike(cell)``: what a spike does, in words.
+    ``feedback(cell)``: the optional parts by which spikes act back on it, by name.
+    ``thresholds(cell)``: (H, D), ascending; ``raised(cell, membrane)``: by how much they are all
+    higher in each step of membranes (B, L, H).
     ``sends_membrane``: its membrane can be sent as it is. ``families``: see :class:`Family`.
     """
 
@@ -82,13 +108,23 @@ class CellKind:
     arrays: Callable[[Any], Mapping[str, FloatArray]]
     rebuild: Callable[[Mapping[str, Any], Mapping[str, NDArray[Any]]], Any]
     loop: Callable[[Any], Callable[..., None]]
-    constants: Callable[[Any, float], tuple[FloatArray, ...]]
+    constants: Callable[[Any, float], tuple[NDArray[Any], ...]]
     state: Callable[[Any, int], tuple[NDArray[Any], ...]]
     gain: Callable[[Any, float, int], FloatArray]
     linear: Callable[[Any], StateSpaceCell]
     modes: Callable[[Any], str]
-    after_spike: str
+    after_spike: Callable[[Any], str]
     entry: Callable[[Any], dict[str, Any]] = _nothing
+    kick: Callable[[Any, float, int], FloatArray] = _none
+    feedback: Callable[[Any], tuple[str, ...]] = _no_parts
+    thresholds: Callable[[Any], FloatArray] = _theta
+    raised: Callable[[Any, FloatArray], FloatArray] = _still
+
+    def distance(self, cell: Any, membrane: FloatArray) -> FloatArray:
+        """How far a membrane (B, L, H) from a sample's start is from the nearest threshold."""
+        above = membrane - self.raised(cell, membrane)
+        each = (np.abs(above - theta) for theta in self.thresholds(cell).T)
+        return functools.reduce(np.minimum, each)
     sends_membrane: bool = False
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from export.description.cells.kind import CellKind, Family, FloatArray, leak_gain
@@ -31,13 +33,7 @@ def _constants(cell: LeakyCell, timestep: float) -> tuple[FloatArray, ...]:
 
 
 def _linear(cell: LeakyCell) -> StateSpaceCell:
-    return StateSpaceCell(
-        tau=cell.tau[:, None],
-        c_re=np.ones((cell.n_neurons, 1)),
-        d=np.zeros(cell.n_neurons),
-        theta=cell.theta,
-        bias=cell.bias,
-    )
+    return replace(cell.as_state_space(), reset=None)
 
 
 LEAKY = CellKind(
@@ -52,5 +48,5 @@ LEAKY = CellKind(
     gain=lambda cell, timestep, steps: leak_gain(cell.tau, timestep, steps),
     linear=_linear,
     modes=lambda cell: "reset",
-    after_spike="resets it to 0",
+    after_spike=lambda cell: "resets it to 0",
 )

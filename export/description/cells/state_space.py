@@ -1,13 +1,15 @@
-"""State-space cells: linear modes, a threshold, no reset. Families ``native`` and ``stock``."""
+"""State-space cells: linear modes, a threshold, optional parts. Families ``native``, ``stock``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from export.description.cells import parts
 from export.description.cells.kind import CellKind, Family, FloatArray, leak_gain
 from pynn_models.cells import Branches, StateSpaceCell, propagator
 
@@ -63,18 +65,24 @@ def _real_modes(u, ar, cr, d, theta, states, spikes, membrane):  # type: ignore[
 
 
 def _loop(cell: StateSpaceCell) -> Callable[..., None]:
+    if parts.has_parts(cell):
+        return parts.loop
     return _complex_modes if cell.is_complex else _real_modes
 
 
-def _constants(cell: StateSpaceCell, timestep: float) -> tuple[FloatArray, ...]:
+def _constants(cell: StateSpaceCell, timestep: float) -> tuple[NDArray[Any], ...]:
     """abar and c, (N, H), so that the neurons of a mode lie side by side; d and theta."""
+    if parts.has_parts(cell):
+        return parts.constants(cell, timestep)
     a_re, a_im = propagator(cell.tau, cell.omega, timestep)  # (H, N)
     rows = (a_re, cell.c_re) if cell.c_im is None else (a_re, a_im, cell.c_re, cell.c_im)
     return (*(np.ascontiguousarray(m.T) for m in rows), cell.d, cell.theta)
 
 
-def _state(cell: StateSpaceCell, samples: int) -> tuple[FloatArray, ...]:
+def _state(cell: StateSpaceCell, samples: int) -> tuple[NDArray[Any], ...]:
     """The modes, (B, N, H): real parts and, of complex ones, imaginary parts."""
+    if parts.has_parts(cell):
+        return parts.state(cell, samples)
     shape = (samples, cell.n_modes, cell.n_neurons)
     return tuple(np.zeros(shape) for _ in range(2 if cell.is_complex else 1))
 
@@ -83,12 +91,13 @@ def _arrays(cell: StateSpaceCell) -> Mapping[str, FloatArray]:
     found = {leaf: getattr(cell, leaf) for leaf in _ARRAYS}
     if cell.branches is not None:
         found |= {f"branches.{leaf}": getattr(cell.branches, leaf) for leaf in _BRANCH_ARRAYS}
-    return {leaf: value for leaf, value in found.items() if value is not None}
+    return {leaf: value for leaf, value in found.items() if value is not None} | parts.arrays(cell)
 
 
 def _entry(cell: StateSpaceCell) -> dict[str, Any]:
     entry: dict[str, Any] = {"modes": cell.n_modes}
-    return entry | ({"branches": cell.branches.kind} if cell.branches else {})
+    entry |= {"branches": cell.branches.kind} if cell.branches else {}
+    return entry | parts.entry(cell)
 
 
 def _rebuild(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> StateSpaceCell:
@@ -96,10 +105,10 @@ def _rebuild(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> St
     if "branches" in entry:
         constants = {leaf: arrays[f"branches.{leaf}"] for leaf in _BRANCH_ARRAYS}
         branches = Branches(kind=entry["branches"], **constants)
-    parameters = {
+    parameters: dict[str, Any] = {
         leaf: arrays[leaf] for leaf in _ARRAYS if leaf not in _COMPLEX_ONLY or leaf in arrays
     }
-    return StateSpaceCell(**parameters, branches=branches)
+    return StateSpaceCell(**parameters, branches=branches, **parts.rebuild(entry, arrays))
 
 
 def _gain(cell: StateSpaceCell, timestep: float, steps: int) -> FloatArray:
@@ -110,11 +119,13 @@ def _gain(cell: StateSpaceCell, timestep: float, steps: int) -> FloatArray:
 
 def _stock_fault(cell: StateSpaceCell) -> str:
     plain = cell.n_modes == 1 and not cell.is_complex and bool((cell.c_re == 1).all())
-    if plain and cell.branches is None and not cell.d.any() and not cell.bias.any():
+    lacks = cell.branches is None and not parts.has_parts(cell)
+    if plain and lacks and not cell.d.any() and not cell.bias.any():
         return ""
     return (
-        "its cell is none that IF_curr_exp can be; expected one real mode, c = 1, d = 0, no bias "
-        "and no branches. Train with model.cells = \"stock\", or use native cells."
+        "its cell is none that IF_curr_exp can be; expected one real mode, c = 1, d = 0, no bias, "
+        "no branches, reset, history or further thresholds. Train with model.cells = \"stock\", or "
+        "use native cells."
     )
 
 
@@ -129,8 +140,12 @@ STATE_SPACE = CellKind(
     constants=_constants,
     state=_state,
     gain=_gain,
-    linear=lambda cell: cell,
-    modes=lambda cell: str(cell.n_modes),
-    after_spike="does not reset it",
+    kick=parts.kick,
+    feedback=parts.feedback,
+    thresholds=lambda cell: cell.thresholds,
+    raised=parts.raised,
+    linear=lambda cell: replace(cell, reset=None, history=None, multiplicity=None),
+    modes=parts.words,
+    after_spike=parts.after_spike,
     sends_membrane=True,
 )

@@ -1,7 +1,7 @@
 """What lowering a layer's cells comes to, and the names of its populations.
 
-A layer of ternary spikes is two populations, one of integer spikes D: the first has the layer's
-name, the others ``layer0_negative``, or ``layer0_2`` to ``layer0_D``.
+A layer is one population of its name. One of ternary spikes is two: the other, of the spikes -1,
+is ``layer0_negative``. Integer spikes are one population's, which sends them as multiplicity.
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ class Lowered:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a layer is lowered for: the network's input, and the timestep in ms."""
+    """What a layer is lowered for: the network's input, the timestep in ms, the family of cells."""
 
     source: Source
     timestep: float
+    cells: str
 
 
 def is_ternary(model: ModelConfig) -> bool:
@@ -47,13 +48,8 @@ def negative(name: str) -> str:
     return name + NEGATIVE
 
 
-def at_least(name: str, count: int) -> str:
-    """The name of the population that spikes where a layer's integer spike is ``count`` or more."""
-    return name if count == 1 else f"{name}_{count}"
-
-
 def integer_levels(model: ModelConfig) -> int:
-    """The most spikes of a neuron in a step, each of a population of its own: D, else 1."""
+    """The most spikes of a neuron in a step: D, else 1."""
     return model.spike_levels if model.activation == "integer" else 1
 
 
@@ -61,4 +57,4 @@ def populations(name: str, model: ModelConfig) -> dict[str, float]:
     """The names of a layer's populations, and how often a spike of each counts in its output."""
     if is_ternary(model):
         return {name: 1.0, negative(name): -1.0}
-    return {at_least(name, n): 1.0 for n in range(1, integer_levels(model) + 1)}
+    return {name: 1.0}

@@ -14,7 +14,8 @@ from pynn_models.cells import LeakyCell
 def lower(layer: Layer, stream: Stream, setting: Setting) -> Lowered:
     """``v[k] = exp(-exp(a)) v[k-1] + u[k]``, a spike where v > level, then 0; ``tau = dt/exp(a)``.
 
-    Raises :class:`LoweringError` for a decay that underflows or overflows.
+    As native cells they have a hard reset. Raises :class:`LoweringError` for a decay that
+    underflows or overflows.
     """
     before = layer.before(stream).on_grid(setting.source)
     with np.errstate(over="ignore", under="ignore", divide="ignore"):
@@ -28,4 +29,5 @@ def lower(layer: Layer, stream: Stream, setting: Setting) -> Lowered:
             "finite, positive rate. Retrain with a lower training.mode_rate."
         )
     cell = LeakyCell(tau=tau, theta=layer.level.value, bias=before.affine.constant)
-    return Lowered(before, {layer.name: cell}, layer.level.margin)
+    made = cell.as_state_space() if setting.cells == "native" else cell
+    return Lowered(before, {layer.name: made}, layer.level.margin)

@@ -10,7 +10,6 @@ from export.description.network import FloatArray
 from export.lowering.cells.kinds import (
     Lowered,
     Setting,
-    at_least,
     integer_levels,
     is_ternary,
     negative,
@@ -18,7 +17,7 @@ from export.lowering.cells.kinds import (
 from export.lowering.errors import LoweringError
 from export.lowering.layer import Layer, first_bad
 from export.lowering.stream import Stream
-from pynn_models.cells import StateSpaceCell
+from pynn_models.cells import History, Multiplicity, Reset, StateSpaceCell
 from snn_ssm.poles import ComplexArray, discretise, log_magnitude, rounded_pole
 
 _FORGETS = -1000.0  # ln|abar| of a pole at 0: exp(-1000) is 0 in float64
@@ -28,8 +27,8 @@ def lower(layer: Layer, stream: Stream, setting: Setting) -> Lowered:
     """``tau = -dt/ln|abar|``, ``omega = arg(abar)/dt``, ``c = 2 c bbar`` (``c bbar`` if real).
 
     The layer's input brings bias and branches. A norm on the membrane, ``k y + m``, goes into c and
-    d, and m off the threshold. A ternary layer has a second population, of membrane -y; one of
-    integer spikes D populations, of thresholds 1 apart. Raises :class:`LoweringError` for a mode
+    d, and m off the threshold. A ternary layer has a second population, of membrane -y; integer
+    spikes have further thresholds, 1 apart. Raises :class:`LoweringError` for a mode
     that does not decay, or a threshold that overflows.
     """
     before = layer.before(stream).on_grid(setting.source)
@@ -38,22 +37,40 @@ def lower(layer: Layer, stream: Stream, setting: Setting) -> Lowered:
     g, level = scale[:, None] * g, _thresholds(layer)
     # A bilinear real mode with Delta > 2/|lambda| changes sign each step: it rotates by pi.
     rotates = layer.model.complex_modes or bool((abar.real < 0).any())
+    theta = level - shift
+    steps = np.arange(1, integer_levels(layer.model))  # of the further thresholds, (D - 1,)
     cell = StateSpaceCell(
         tau=-setting.timestep / log_abar,
         omega=np.angle(abar) / setting.timestep if rotates else None,
         c_re=g.real,
         c_im=g.imag if rotates else None,
         d=scale * layer.array("ssm.d"),
-        theta=level - shift,
+        theta=theta,
         bias=before.affine.constant,
         branches=before.cell_branches(),
+        reset=_reset(layer),
+        history=History(a=layer.array("history")) if layer.model.history else None,
+        multiplicity=(
+            Multiplicity(further=(level[:, None] + steps) - shift[:, None]) if len(steps) else None
+        ),
     )
     cells = {layer.name: cell}
     if is_ternary(layer.model):
         cells[negative(layer.name)] = replace(negated(cell), theta=level + shift)
-    for n in range(2, integer_levels(layer.model) + 1):
-        cells[at_least(layer.name, n)] = replace(cell, theta=level + (n - 1) - shift)
     return Lowered(before, cells, layer.level.margin)
+
+
+def _reset(layer: Layer) -> Reset | None:
+    """What a spike takes from each mode; a mode's input weight is 1 here as it is for r."""
+    model = layer.model
+    if model.reset == "none":
+        return None
+    if model.reset == "hard":
+        return Reset(refractory=model.refractory)
+    r = layer.array("ssm.r")
+    if not model.complex_modes:
+        return Reset(r_re=r, refractory=model.refractory)
+    return Reset(r_re=r[..., 0], r_im=r[..., 1], refractory=model.refractory)
 
 
 def _modes(layer: Layer) -> tuple[ComplexArray, FloatArray, ComplexArray]:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from export.description.network import FloatArray
 from export.lowering.affine import Affine, Tap
-from export.lowering.cells import populations
+from export.lowering.cells import integer_levels, populations
 from export.lowering.layer import Layer, dense
 from export.lowering.stream import Stream
 from snn_ssm.delays import whole_delays
@@ -31,12 +31,11 @@ def mixing_weights(layer: Layer, rows: int) -> tuple[FloatArray, FloatArray]:
 def of_spikes(
     layer: Layer, weight: FloatArray, bias: FloatArray, lags: NDArray[np.int64] | None = None
 ) -> Affine:
-    """``W s + b``: of ternary spikes, s is those of the layer's population less its twin's, of
-    integer ones the sum over its populations'. ``lags`` (to, from), or (from,), of each weight:
-    steps by which s is late; None: none."""
+    """``W s + b``: of ternary spikes, s is those of the layer's population less its twin's.
+    ``lags`` (to, from), or (from,), of each weight: steps by which s is late; None: none."""
     late = np.broadcast_to(0 if lags is None else lags, weight.shape)
     taps = {int(lag): np.where(late == lag, weight, 0.0) for lag in np.unique(late)}
-    names = populations(layer.name, layer.model)
+    names, levels = populations(layer.name, layer.model), integer_levels(layer.model)
     return Affine(
         {
             Tap(name, lag): sign * part
@@ -44,6 +43,7 @@ def of_spikes(
             for lag, part in taps.items()
         },
         bias,
+        dict.fromkeys(names, levels) if levels > 1 else {},
     )
 
 

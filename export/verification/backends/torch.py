@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from export.description.network import Network
-from export.lowering.cells import NEGATIVE, at_least
+from export.lowering.cells import NEGATIVE
 from export.samples.recording import Recording
 from export.verification.backends.kind import Options, RunBackend, UnknownBackendError
 from export.verification.contract import Runner
@@ -45,16 +45,13 @@ def torch_runner(checkpoint: Path, network: Network, method: str = "steps") -> R
     def run(samples: NDArray[Any], membranes: Collection[str]) -> Recording:
         reference = run_reference(trained, samples, method=method)
         layers = zip(
-            names, reference.spikes, reference.negative, reference.further, reference.membranes,
-            strict=True,
+            names, reference.spikes, reference.negative, reference.membranes, strict=True
         )
         spikes, traces = {}, {}
-        for name, positive, negative, further, membrane in layers:
+        for name, positive, negative, membrane in layers:
             spikes[name], traces[name] = positive, membrane
             if negative is not None:
                 spikes[name + NEGATIVE], traces[name + NEGATIVE] = negative, -membrane
-            for n, spiking in enumerate(further, 2):
-                spikes[at_least(name, n)], traces[at_least(name, n)] = spiking, membrane
         return Recording(
             "torch",
             network.timestep,

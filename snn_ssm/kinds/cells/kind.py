@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 class TrainedCell:
     """The neurons of one layer, as they are trained.
 
-    ``layer``: the torch class, ``"package.module:Class"``, made of a ``ModelConfig`` and a
-    generator; loaded when a model is built. ``shapes(prefix, model)``: its arrays in a checkpoint.
+    ``layer``: the torch class, or a function that makes one, ``"package.module:Name"``, of a
+    ``ModelConfig`` and a generator; loaded when a model is built. ``shapes(prefix, model)``: its
+    arrays in a checkpoint.
     ``level(arrays, layer, model, u, steps)``: where its neurons spike, for an input u so bounded.
     ``fixed``: values that the other keys of a model must have with these cells.
     """

@@ -30,5 +30,6 @@ LIF = TrainedCell(
     fixed={
         "bidirectional": False, "activation": "heaviside", "membrane_norm": False,
         "mixing": "linear", "quantise_decays": False,
+        "reset": "none", "refractory": 0, "history": 0,
     },
 )

@@ -1,4 +1,4 @@
-"""State-space cells: N modes a channel, a threshold, no reset."""
+"""State-space cells: N modes a channel, a threshold; a reset and a threshold history if asked."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def _shapes(prefix: str, model: ModelConfig) -> Shapes:
         f"{prefix}.c": (directions, h, n, *parts),
         f"{prefix}.d": (h,),
     }
-    return shapes | {f"{prefix}.omega": (sets, n)} if model.complex_modes else shapes
+    shapes |= {f"{prefix}.omega": (sets, n)} if model.complex_modes else {}
+    shapes |= {f"{prefix}.theta": (h,)} if model.reset != "none" else {}
+    return shapes | ({f"{prefix}.r": (h, n, *parts)} if model.reset == "soft" else {})
 
 
 def _level(arrays: Arrays, layer: int, model: ModelConfig, u: Bounded, steps: int) -> Level:
@@ -57,16 +59,23 @@ def _level(arrays: Arrays, layer: int, model: ModelConfig, u: Bounded, steps: in
     theta = np.full(model.channels, FIRST_STEP if model.activation == "integer" else 0.0)
     if model.activation == "ternary-constant":
         theta = np.exp(array(arrays, f"blocks.{layer}.log_threshold"))
-    rounding = (model.modes + FEW) * UNIT * gain * u.size
-    y = Bounded(
-        gain * u.size, gain * u.on_grid + rounding, gain * u.constant, gain * u.least, 0.0
-    )
+    if model.reset != "none":
+        theta = array(arrays, f"{where}.theta")
+    size = gain * u.size
+    if model.reset == "soft":  # what spikes take, besides the input
+        r = np.abs(array(arrays, f"{where}.r"))
+        r = r.sum(-1) if model.complex_modes else r
+        size = size + (c * np.abs(bbar * b) * np.abs(abar) * r * reach).sum(1)
+    rounding = (model.modes + FEW) * UNIT * size
+    y = Bounded(size, gain * u.on_grid + rounding, gain * u.constant, gain * u.least, 0.0)
     if model.membrane_norm:
         y = y.normed(*norm_of(arrays, f"blocks.{layer}.membrane_norm"))
     last = np.abs(theta) + (model.spike_levels if model.activation == "integer" else 0)
-    return level_of(theta, y.error + 4 * UNIT * last, y.smallest)
+    if model.history:
+        last = last + np.abs(array(arrays, f"blocks.{layer}.history")).sum(1)
+    return level_of(theta, y.error + (4 + model.history) * UNIT * last, y.smallest)
 
 
 NATIVE = TrainedCell(
-    "native", layer="snn_ssm.model.layers:StateSpaceLayer", shapes=_shapes, level=_level
+    "native", layer="snn_ssm.model.resetting:native_layer", shapes=_shapes, level=_level
 )

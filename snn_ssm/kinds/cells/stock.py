@@ -43,5 +43,6 @@ STOCK = TrainedCell(
         "mode_init": "s4d-real", "modes": 1, "n_ssm": 0, "norm": "batch", "bidirectional": False,
         "encoder": "linear", "discretisation": "zoh", "activation": "heaviside",
         "membrane_norm": False, "mixing": "linear",
+        "reset": "none", "refractory": 0, "history": 0,
     },
 )

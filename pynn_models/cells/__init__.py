@@ -1,0 +1,31 @@
+"""The cells: their equations, parameters and units, once for all backends.
+
+Everything here is NumPy and the C library's mathematics; no simulator is imported. What can be
+added to a state-space cell is a small class in a file of its own.
+"""
+
+from pynn_models.cells.branches import Branches
+from pynn_models.cells.checks import CellParameterError
+from pynn_models.cells.diagonal import diagonalised
+from pynn_models.cells.history import History
+from pynn_models.cells.leaky import LeakyCell
+from pynn_models.cells.multiplicity import Multiplicity
+from pynn_models.cells.propagation import propagator
+from pynn_models.cells.quantities import PARAMETERS, VARIABLES, Quantity
+from pynn_models.cells.reset import Reset
+from pynn_models.cells.state_space import StateSpaceCell
+
+__all__ = [
+    "PARAMETERS",
+    "VARIABLES",
+    "Branches",
+    "CellParameterError",
+    "History",
+    "LeakyCell",
+    "Multiplicity",
+    "Quantity",
+    "Reset",
+    "StateSpaceCell",
+    "diagonalised",
+    "propagator",
+]
