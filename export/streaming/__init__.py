@@ -15,12 +15,14 @@ from export.streaming.confidence import (
 )
 from export.streaming.exits import Exits, exits
 from export.streaming.session import Answer, Session, StreamError, stream
+from export.streaming.simulated import NestSession
 
 __all__ = [
     "Answer",
     "Confidence",
     "ConfidenceError",
     "Exits",
+    "NestSession",
     "Rule",
     "Session",
     "StreamError",

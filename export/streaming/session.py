@@ -47,6 +47,26 @@ class Answer:
         return int(self.scores.argmax())
 
 
+def block_of(network: Network, values: ArrayLike) -> NDArray[np.generic]:
+    """The values of some steps as an array (C, n); raises ``InputError``."""
+    channels = network.source.channels
+    try:
+        block = np.asarray(values)
+    except ValueError as error:
+        raise InputError(
+            f"the values of a step are no array ({error}); expected {channels} numbers, one a "
+            "channel. Give rows of equal length."
+        ) from error
+    if block.ndim != 2 or block.shape[0] != channels or block.dtype.kind not in "biuf":
+        raise InputError(
+            f"the values have shape {block.shape} and type {block.dtype}; expected numbers of "
+            f"shape ({channels}, n), a row a channel and a column a step. Give one value a "
+            "channel."
+        )
+    check_values(network.source, block[None])
+    return block
+
+
 class Session:
     """A network that reads a signal as it comes::
 
@@ -95,31 +115,13 @@ class Session:
 
     def steps(self, values: ArrayLike) -> list[Answer]:
         """Some steps, (C, n): an answer each. Raises ``InputError``, and then none was taken."""
-        block = self._block(values)
+        block = block_of(self.network, values)
         encoded = self.network.source.kind.emit(self.network.source, block[None])  # (1, n, size)
         answers: list[Answer] = []
         while len(answers) < block.shape[1]:
             start = len(answers)
             answers += self._piece(encoded[:, start : start + self._until()])
         return answers
-
-    def _block(self, values: ArrayLike) -> NDArray[np.generic]:
-        channels = self.network.source.channels
-        try:
-            block = np.asarray(values)
-        except ValueError as error:
-            raise InputError(
-                f"the values of a step are no array ({error}); expected {channels} numbers, one a "
-                "channel. Give rows of equal length."
-            ) from error
-        if block.ndim != 2 or block.shape[0] != channels or block.dtype.kind not in "biuf":
-            raise InputError(
-                f"the values have shape {block.shape} and type {block.dtype}; expected numbers of "
-                f"shape ({channels}, n), a row a channel and a column a step. Give one value a "
-                "channel."
-            )
-        check_values(self.network.source, block[None])
-        return block
 
     def _until(self) -> int:
         """How many steps are alike: to the rule's next question, or the sample's last step."""

@@ -12,8 +12,8 @@ from support.files import ROOT
 SIMULATORS = {"nest", "pyNN", "spynnaker", "spinnaker"}
 # The rooms: one imports only those listed above it.
 EXPORT_ROOMS = (
-    "description", "samples", "lowering", "software", "streaming", "fixed_point", "spinnaker2",
-    "pynn", "boards", "verification", "job", "pages", "command",
+    "description", "samples", "lowering", "software", "fixed_point", "spinnaker2", "pynn",
+    "boards", "streaming", "verification", "job", "pages", "command",
 )
 SNN_SSM_ROOMS = ("kinds", "shipped", "results", "tasks", "model", "training", "convert")
 TORCH_FREE_ROOMS = ("snn_ssm.kinds", "snn_ssm.shipped", "snn_ssm.results", "snn_ssm.tasks")

@@ -1,0 +1,98 @@
+"""The same signal in NEST: in slices, its spike sources told what comes next."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from export.description.network import Network
+from export.pynn.built import build, setup_arguments, simulator
+from export.streaming.session import Answer, StreamError, block_of
+
+
+class NestSession:
+    """A network in NEST that reads a signal as it comes; a context manager, which ends NEST's.
+
+    Answers are those of :class:`~export.streaming.session.Session`, and come ``latency`` steps
+    later: a layer's spikes take a step to the next layer. One such session at a time, since NEST
+    has one network. Raises :class:`StreamError` for a network whose samples cannot follow one
+    another without a gap, or whose input is no spikes, and ``BackendError`` without NEST.
+    """
+
+    def __init__(self, network: Network) -> None:
+        streams = network.family.streams and not network.max_lag
+        if not streams or network.source.kind.currents:
+            found = "an input of currents" if streams else "cells or delays that need a pause"
+            raise StreamError(
+                f"NEST cannot stream this network: it has {found}; expected native cells, spikes "
+                "as input and no lags. Use Session, which computes the same in software."
+            )
+        self.network = network
+        self._sim = simulator("nest")
+        self._sim.setup(**setup_arguments("nest", network))
+        self._built = build(self._sim, network)
+        self._readout = self._built.populations[network.readout.population]
+        self._readout.record("y")
+        self._start = self._built.via.first_input(network)
+        self._first = self._built.first_steps[network.readout.population]
+        self._unit = network.min_delay
+        self._fed = self._read = self._now = 0
+
+    @property
+    def latency(self) -> int:
+        """The steps that an answer takes, of its own step and the layers'."""
+        return self._first - self._start + 3 * self._unit
+
+    def __enter__(self) -> NestSession:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._sim.end()
+
+    def steps(self, values: ArrayLike) -> list[Answer]:
+        """Some steps, (C, n): the answers that have come meanwhile. Raises ``InputError``."""
+        block = block_of(self.network, values)
+        emitted = self.network.source.kind.emit(self.network.source, block[None])[0]  # (n, size)
+        self._tell(emitted)
+        self._fed += len(emitted)
+        # A source is PyNN's relay of a generator, which has to know a shortest delay ahead, and
+        # PyNN lets NEST run one step further than it says.
+        return self._run_to(self._start + self._fed - 2 * self._unit)
+
+    def rest(self) -> list[Answer]:
+        """The answers that are still to come, once nothing more is read."""
+        return self._run_to(self._first + self._fed + 2 * self._unit)
+
+    def _tell(self, emitted: np.ndarray) -> None:
+        from pyNN.parameters import Sequence
+
+        via, timestep = self._built.via, self.network.timestep
+        sources = self._built.populations[self.network.source.name]
+        begin = self._start + self._fed + via.stamp
+        # As in the backend: PyNN rounds a time one ulp above the grid up to the next step.
+        times = [Sequence((np.flatnonzero(s) + begin - 1e-4) * timestep) for s in emitted.T]
+        sources.set(spike_times=times)
+
+    def _run_to(self, step: int) -> list[Answer]:
+        """To the last of NEST's slices that ends by ``step``."""
+        count = (step - self._now) // self._unit * self._unit
+        if count > 0:
+            self._sim.run(count * self.network.timestep)
+            self._now += count
+        if self._now == 0:  # nothing is recorded before NEST has run
+            return []
+        rows = self._built.via.membrane(self._readout, self._first)
+        ready = min(len(rows), self._fed)
+        answers = []
+        for k in range(self._read, ready):
+            sample, place = divmod(k, self.network.steps)
+            scores = rows[k] / self.network.readout.kind.terms(place + 1)
+            final = place + 1 == self.network.steps
+            answers.append(Answer(sample, place + 1, scores, final))
+        self._read = max(ready, self._read)
+        return answers
