@@ -11,6 +11,10 @@ from export.description.network import Network
 from export.pynn.built import build, setup_arguments, simulator
 from export.streaming.session import Answer, StreamError, block_of
 
+# A source is PyNN's relay of a generator, which has to know a step ahead what it sends; and PyNN
+# lets NEST run one step further than it was told.
+_AHEAD = 2
+
 
 class NestSession:
     """A network in NEST that reads a signal as it comes; a context manager, which ends NEST's.
@@ -18,16 +22,18 @@ class NestSession:
     Answers are those of :class:`~export.streaming.session.Session`, and come ``latency`` steps
     later: a layer's spikes take a step to the next layer. One such session at a time, since NEST
     has one network. Raises :class:`StreamError` for a network whose samples cannot follow one
-    another without a gap, or whose input is no spikes, and ``BackendError`` without NEST.
+    another without a gap, whose input is no spikes, or none of whose delays is of one step, and
+    ``BackendError`` without NEST.
     """
 
     def __init__(self, network: Network) -> None:
-        streams = network.family.streams and not network.max_lag
+        streams = network.family.streams and not network.max_lag and network.min_delay == 1
         if not streams or network.source.kind.currents:
-            found = "an input of currents" if streams else "cells or delays that need a pause"
+            found = "an input of currents" if streams else "such cells or delays"
             raise StreamError(
                 f"NEST cannot stream this network: it has {found}; expected native cells, spikes "
-                "as input and no lags. Use Session, which computes the same in software."
+                "as input, delays from 1 step on and no lags. Use Session, which computes the same "
+                "in software."
             )
         self.network = network
         self._sim = simulator("nest")
@@ -37,13 +43,12 @@ class NestSession:
         self._readout.record("y")
         self._start = self._built.via.first_input(network)
         self._first = self._built.first_steps[network.readout.population]
-        self._unit = network.min_delay
         self._fed = self._read = self._now = 0
 
     @property
     def latency(self) -> int:
         """The steps that an answer takes, of its own step and the layers'."""
-        return self._first - self._start + 3 * self._unit
+        return self._first - self._start + _AHEAD + 1
 
     def __enter__(self) -> NestSession:
         return self
@@ -60,13 +65,11 @@ class NestSession:
         emitted = self.network.source.kind.emit(self.network.source, block[None])[0]  # (n, size)
         self._tell(emitted)
         self._fed += len(emitted)
-        # A source is PyNN's relay of a generator, which has to know a shortest delay ahead, and
-        # PyNN lets NEST run one step further than it says.
-        return self._run_to(self._start + self._fed - 2 * self._unit)
+        return self._run_to(self._start + self._fed - _AHEAD)
 
     def rest(self) -> list[Answer]:
         """The answers that are still to come, once nothing more is read."""
-        return self._run_to(self._first + self._fed + 2 * self._unit)
+        return self._run_to(self._first + self._fed)
 
     def _tell(self, emitted: np.ndarray) -> None:
         from pyNN.parameters import Sequence
@@ -79,11 +82,9 @@ class NestSession:
         sources.set(spike_times=times)
 
     def _run_to(self, step: int) -> list[Answer]:
-        """To the last of NEST's slices that ends by ``step``."""
-        count = (step - self._now) // self._unit * self._unit
-        if count > 0:
-            self._sim.run(count * self.network.timestep)
-            self._now += count
+        if step > self._now:
+            self._sim.run((step - self._now) * self.network.timestep)
+            self._now = step
         if self._now == 0:  # nothing is recorded before NEST has run
             return []
         rows = self._built.via.membrane(self._readout, self._first)
