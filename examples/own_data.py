@@ -6,7 +6,8 @@
 
 ``activity``: what somebody with a watch does, from 3 to 5 s of acceleration (ragged samples, labels
 of text, nobody in two splits). ``next``: the next sample of an electrocardiogram, at each step (a
-target a step). ``phase``: in which part of a heart-beat each step is (a label a step).
+target a step, in units of about its spread). ``phase``: in which part of a heart-beat each step is
+(a label a step).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from snn_ssm.tasks.mitbih import DECIMATION, PACKED, RECORDS, levels, unpack
 
 ACTIVITIES = {"A": "walking", "B": "jogging", "C": "stairs", "D": "sitting", "E": "standing",
               "M": "kicking"}
-USERS = {"test": 10, "valid": 5}  # the last of them; the others train
+USERS = {"test": 10, "valid": 5}  # drawn at random; the others train
 COUNTS = {"train": 4000, "valid": 500, "test": 500}
 PHASES = ("rest", "contraction", "recovery")
 STEPS = 240  # 2 s
@@ -35,7 +36,7 @@ def activity(source: Path, out: Path) -> None:
     with np.load(source) as stored:
         users, codes, xyz = stored["user"], stored["activity"], stored["xyz"]
     rng = np.random.default_rng(0)
-    everybody = np.unique(users)
+    everybody = rng.permutation(np.unique(users))
     test, valid = everybody[-USERS["test"] :], everybody[-sum(USERS.values()) : -USERS["test"]]
     edges = np.flatnonzero((np.diff(users) != 0) | (np.diff(codes) != 0)) + 1
     found: dict[str, list[tuple[NDArray[Any], str]]] = {split: [] for split in COUNTS}
@@ -69,7 +70,7 @@ def heart(source: Path, out: Path, wanted: str) -> None:
             level, beats = signals[int(rng.integers(len(signals)))]
             start = int(rng.integers(len(level) - STEPS - 1))
             inputs[b, 0] = level[start : start + STEPS]
-            following[b, 0] = level[start + 1 : start + STEPS + 1] / 255
+            following[b, 0] = (level[start + 1 : start + STEPS + 1] - 128.0) / 16
             near = beats[(beats > start - _END) & (beats < start + STEPS - _BEFORE)]
             for beat in near - start:
                 for first, last, phase in ((_BEFORE, _AFTER, 1), (_AFTER, _END, 2)):
