@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from export.command.common import UsageError, samples_of
+from export.command.common import UsageError, require_classes, samples_of
 from export.command.output import Output
 from snn_ssm.progress import progress_bar
 
@@ -26,6 +26,7 @@ def attack(args: argparse.Namespace) -> int:
     checkpoint = load_checkpoint(args.checkpoint)
     gradient = sensitivity_of(checkpoint, network)
     samples = samples_of(network, args.data, args.samples)
+    require_classes(network, "snn-ssm attack", samples)
     found = []
     with progress_bar(len(samples), desc="attack") as bar:
         for sample, label in zip(samples.inputs, samples.labels, strict=True):

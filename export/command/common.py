@@ -61,6 +61,25 @@ def samples_of(
     return samples.head(count)
 
 
+def require_classes(network: Network, what: str, samples: Samples | None = None) -> None:
+    """Raise :class:`UsageError` unless a network answers with a class a sample, for ``what``.
+
+    And where samples have different lengths, of which ``what`` knows nothing.
+    """
+    readout = network.readout
+    if readout.output != "classes":
+        raise UsageError(
+            f"{what} is of networks that answer a sample with a class, and this one answers "
+            f"{readout.output}{' at each step' if readout.each_step else ''}. Leave it out, or "
+            "train with model.output = \"classes\"."
+        )
+    if samples is not None and samples.lengths is not None:
+        raise UsageError(
+            f"{what} takes all samples for {network.steps} steps long, and these have different "
+            "lengths. Leave it out, or give samples of one length."
+        )
+
+
 def scores_by(
     network: Network, backend: str
 ) -> dict[str, Callable[[Any, Recording, NDArray[np.int64] | None], FloatArray]]:

@@ -11,6 +11,7 @@ from export.command.common import (
     UsageError,
     board_of,
     calibration_of,
+    require_classes,
     samples_of,
     scores_by,
 )
@@ -41,10 +42,11 @@ def export(args: argparse.Namespace) -> int:
         checkpoint, cells=args.cells, encoding=args.input, timestep=args.timestep
     )
     if args.target is not None:
-        from export.spinnaker2 import describe_budget, nir_graph, save_target
+        from export.spinnaker2 import check_readout, describe_budget, nir_graph, save_target
 
+        check_readout(network)  # refused before anything is written
         units = in_units(network)
-        nir_graph(units)  # refused before anything is written
+        nir_graph(units)
     with directory(args.network, "network directory", _NETWORK, args.force) as out:
         save_network(network, out)
         if (args.checkpoint / CONFIDENCE_FILE).exists():
@@ -182,6 +184,8 @@ def run(args: argparse.Namespace) -> int:
     read = [readout] if any(readout in name for name in ways) else []
     recordings = []
     early = tally_from(args, network)
+    if early is not None:
+        require_classes(network, "early exit", samples)
     with progress_bar(len(samples), desc=args.backend) as bar:
         for start in range(0, len(samples), args.batch):
             part = samples.take(slice(start, start + args.batch))

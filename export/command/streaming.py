@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
-from export.command.common import UsageError, samples_of
+from export.command.common import UsageError, require_classes, samples_of
 from export.command.output import Output
+from export.samples.answers import decide
 from snn_ssm.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def rule_from(args: argparse.Namespace, network: Network) -> Rule | None:
 
     if args.confidence is None and args.coverage is None:
         return None
+    require_classes(network, "early exit")
     found = load_confidence(args.network, network)
     return rule_of(found, threshold=args.confidence, coverage=args.coverage)
 
@@ -105,8 +107,8 @@ def stream(args: argparse.Namespace) -> int:
                 answer = session.step(values_of(line, count))
                 took = time.perf_counter() - start
                 spent, slowest = spent + took, max(slowest, took if count > 1 else 0.0)
-                if _told(args.answers, answer, last):
-                    print(_line(answer), file=out, flush=True)
+                if _told(network, args.answers, answer, last):
+                    print(_line(network, answer), file=out, flush=True)
                 last = answer
     finally:
         if args.state is not None:
@@ -122,19 +124,25 @@ def stream(args: argparse.Namespace) -> int:
     return 0
 
 
-def _told(which: str, answer: Answer, last: Answer | None) -> bool:
+def _told(network: Network, which: str, answer: Answer, last: Answer | None) -> bool:
     """Whether an answer is written: each, each final one, or each that differs from the last."""
     if which == "every":
         return True
     ended = last is None or last.sample != answer.sample
     if which == "final":
         return answer.final and (ended or not last.final)  # type: ignore[union-attr]
-    return ended or last.label != answer.label  # type: ignore[union-attr]
+    return ended or _decided(network, last) != _decided(network, answer)  # type: ignore[arg-type]
 
 
-def _line(answer: Answer) -> str:
+def _line(network: Network, answer: Answer) -> str:
     sure = "" if np.isnan(answer.confidence) else f"{answer.confidence:.4f}"
-    return f"{answer.sample},{answer.step},{answer.label},{sure},{int(answer.final)}"
+    said = " ".join(map(str, _decided(network, answer)))
+    return f"{answer.sample},{answer.step},{said},{sure},{int(answer.final)}"
+
+
+def _decided(network: Network, answer: Answer) -> list[Any]:
+    """The number of a class; or K labels or values."""
+    return list(np.atleast_1d(decide(network, answer.scores[None])[0]).tolist())
 
 
 @contextlib.contextmanager
@@ -168,6 +176,7 @@ def calibrate(args: argparse.Namespace) -> int:
                 "anew, or calibrate the checkpoint that it is of."
             )
     samples = samples_of(network, args.data, args.samples)
+    require_classes(network, "snn-ssm calibrate", samples)
     steps = calibration.question_steps(network.steps)
     scores, spikes = [], []
     with progress_bar(len(samples), desc="software") as bar:

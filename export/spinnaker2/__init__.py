@@ -4,7 +4,7 @@ In comes a :class:`Network`; out come integers of +-127 with a scale a neuron, a
 they do (the backend ``spinnaker2-software``), a NIR graph and a py-spinnaker2 script.
 """
 
-from export.spinnaker2.files import FILES, save_target
+from export.spinnaker2.files import FILES, check_readout, save_target
 from export.spinnaker2.graph import nir_graph
 from export.spinnaker2.plan import Spinnaker2Error, Spinnaker2Plan, plan_network
 from export.spinnaker2.report import budget, describe_budget
@@ -15,6 +15,7 @@ __all__ = [
     "Spinnaker2Error",
     "Spinnaker2Plan",
     "budget",
+    "check_readout",
     "describe_budget",
     "nir_graph",
     "plan_network",

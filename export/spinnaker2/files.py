@@ -12,11 +12,12 @@ import numpy as np
 from export.description.network import Network
 from export.spinnaker2.graph import check_standard, nir_graph
 from export.spinnaker2.neurons import NEURONS
-from export.spinnaker2.plan import LARGEST, plan_network
+from export.spinnaker2.plan import LARGEST, Spinnaker2Error, plan_network
 from export.spinnaker2.relays import hops, relays
 from snn_ssm.files import write_atomic
 
 GRAPH, ARRAYS, SCRIPT = "spinnaker2.nir", "spinnaker2.npz", "spinnaker2_run.py"
+_POOLINGS = ("mean", "last")
 FILES = (GRAPH, ARRAYS, SCRIPT)
 
 
@@ -61,11 +62,24 @@ def arrays(network: Network) -> dict[str, Any]:
     return found | {"readout/bias": bias, "pooling": np.array(pooling)}
 
 
+def check_readout(network: Network) -> None:
+    """Raise :class:`Spinnaker2Error` for answers that the script does not give."""
+    readout = network.readout
+    if readout.output != "classes" or readout.pooling not in _POOLINGS:
+        raise Spinnaker2Error(
+            f"the script answers with a class a sample, by {' or '.join(_POOLINGS)} pooling; this "
+            f"network answers {readout.output}{' at each step' if readout.each_step else ''}, by "
+            f"{readout.pooling} pooling. Export without --target, or train for that."
+        )
+
+
 def save_target(network: Network, directory: Path) -> None:
     """Write ``FILES`` into an existing directory.
 
-    Raises ``Spinnaker2Error`` as :func:`nir_graph`, before anything is written.
+    Raises ``Spinnaker2Error`` as :func:`nir_graph` and :func:`check_readout`, before anything is
+    written.
     """
+    check_readout(network)
     graph, content = nir_graph(network), io.BytesIO()
     np.savez_compressed(content, **arrays(network))
     import nir

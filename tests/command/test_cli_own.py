@@ -13,11 +13,11 @@ import pytest
 
 pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from support.files import save_splits  # noqa: E402
+from support.files import save_splits
 
-from export.command.arguments import main  # noqa: E402
-from snn_ssm import config  # noqa: E402
-from snn_ssm.checkpoint import load_checkpoint  # noqa: E402
+from export.command.arguments import main
+from snn_ssm import config
+from snn_ssm.checkpoint import load_checkpoint
 
 RNG = np.random.default_rng(0)
 LENGTHS = RNG.integers(6, 13, 24)
@@ -90,10 +90,10 @@ def test_verify_in_torch_software_and_nest(made):
     assert scores == pytest.approx([scores[0]] * 3, rel=1e-9) and scores[0] is not None
 
 
-def test_run_counts_by_both_ways(made, capsys):
-    output, path = made
-    arguments = ["run", path / "net", "--data", path / "rivers", "--json", path / "r.json", "--force"]
-    assert run(*arguments) == 0
+def test_run_counts_by_both_ways(made):
+    _, path = made
+    arguments = ["run", path / "net", "--data", path / "rivers", "--json", path / "r.json"]
+    assert run(*arguments, "--force") == 0
     found = json.loads((path / "r.json").read_text())
     assert list(found["metrics"]) == ["spike counts", "the population 'readout'"]
     one, two = found["metrics"].values()
@@ -261,3 +261,46 @@ def test_predictions_that_are_refused(made, capsys):
     assert "--checkpoint means nothing to the backend software; it is for torch" in said
     assert run(*arguments, "--samples", "3") == 0
     assert "(the first; --out F.csv writes all)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("made", ["labels", "values"], indirect=True)
+def test_what_is_for_classes_of_samples_refuses_other_answers(made, capsys):
+    output, path = made
+    answers = rf"and this one answers {output} at each step. Leave it out, or train with"
+    given = ["--data", path / "rivers"]
+    assert answers in refusal(capsys, "calibrate", path / "run", *given)
+    assert answers in refusal(capsys, "attack", path / "net", "--checkpoint", path / "run", *given)
+    assert answers in refusal(capsys, "run", path / "net", "--confidence", "0.9", *given)
+    said = refusal(capsys, "export", path / "run", path / "target", "--target", "spinnaker2")
+    assert "the script answers with a class a sample" in said
+    assert not (path / "target").exists()
+
+
+@pytest.mark.parametrize("made", ["classes"], indirect=True)
+def test_what_takes_samples_for_whole_refuses_those_that_are_filled_up(made, capsys):
+    _, path = made
+    said = refusal(capsys, "calibrate", path / "run", "--data", path / "rivers")
+    assert "takes all samples for 12 steps long, and these have different lengths" in said
+
+
+@pytest.mark.parametrize("made", ["values", "labels"], indirect=True)
+def test_stream_answers_as_predict_at_each_step(made, capsys, monkeypatch):
+    import io
+
+    output, path = made
+    np.savez(path / "one.npz", inputs=INPUTS[:1])
+    assert run("predict", path / "net", "--data", path / "one.npz", "--out", path / "one.csv",
+               "--force") == 0  # fmt: skip
+    lines = "\n".join(",".join(map(str, step)) for step in INPUTS[0].T)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(lines + "\n"))
+    capsys.readouterr()
+    assert run("stream", path / "net", "--answers", "every", "--quiet") == 0
+    streamed = [row["answer"] for row in csv.DictReader(io.StringIO(capsys.readouterr().out))]
+    with (path / "one.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(streamed) == len(rows) == 12
+    for said, row in zip(streamed, rows, strict=True):
+        if output == "values":
+            assert float(said) == pytest.approx(float(row["height"]), rel=1e-12)
+        else:
+            assert NAMES[int(said)] == row["answer"]

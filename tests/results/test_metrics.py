@@ -283,7 +283,8 @@ def test_a_report_is_json_with_every_metric_and_class(task):
     assert json.loads(json.dumps(result)) == result
     assert result["data"] == "made here"
     assert set(result) == {
-        "test_accuracy", "test_macro_f1", "test_samples", "output", "data", "steps", "warnings", "spike_rates", "activation_sparsity",
+        "test_accuracy", "test_macro_f1", "test_samples", "output", "data", "steps", "warnings",
+        "spike_rates", "activation_sparsity",
         "synaptic_operations", "Mode_MACs", "parameters", "footprint", "connection_sparsity",
         "classes",
     }

@@ -54,7 +54,8 @@ def test_values_by_hand():
     assert b["r2"] is None and b["mse"] == pytest.approx(1 / 3)  # a constant has no spread
     assert found["r2"] == a["r2"] and found["accuracy"] is None
     assert kind.headline(found) == "R^2 0.75, mean absolute error 0.5"
-    assert (kind.decide(np.array(scores)) == scores).all() and kind.confidence(np.ones((1, 2))) is None
+    assert (kind.decide(np.array(scores)) == scores).all()
+    assert kind.confidence(np.ones((1, 2))) is None
 
 
 def test_labels_that_may_all_hold_by_hand():
@@ -91,7 +92,8 @@ def test_same_answers_of_two_runs():
     a = np.array([[1.0, 2.0], [3.0, -1.0]])
     assert CLASSES.same(a, a[:, ::-1]).tolist() == [False, False]
     assert OUTPUTS["multi-label"].same(a, np.abs(a)).tolist() == [True, False]
-    assert OUTPUTS["values"].same(a, a + [[0.002, 0], [0.01, 0]]).tolist() == [True, False]
+    moved = a + np.array([[0.002, 0], [0.01, 0]])
+    assert OUTPUTS["values"].same(a, moved).tolist() == [True, False]
 
 
 def test_steps_that_count_are_those_of_the_sample_that_have_a_label():

@@ -40,7 +40,7 @@ def test_real_values_become_levels_that_a_board_can_be_given(tmp_path):
     samples = load_samples(tmp_path, "train", found.task)
     assert samples.inputs.dtype == np.uint8 and samples.inputs.max() > 250
     back = low[:, None] + (samples.inputs + 0.5) * (high - low)[:, None] / 256
-    inside = (REAL >= low[:, None]) & (REAL <= high[:, None])
+    inside = (low[:, None] <= REAL) & (high[:, None] >= REAL)
     error = np.where(inside, np.abs(back - REAL), 0)
     assert (error <= (high - low)[:, None] / 512 * (1 + 1e-9)).all()
 
@@ -114,7 +114,7 @@ def test_sound_through_the_cochlea(tmp_path):
     ({"labels": [0] * 6, "sample_rate": 100.0},
      {"task.encode": "cochlea", "task.encode_low": [5.0], "task.encode_high": [60.0]},
      "expected less than half the sample rate, 50 Hz"),
-    ({"labels": [0] * 6}, {"task.encode": "levels", "task.encode_hop": 2}, "takes a step at a time"),
+    ({"labels": [0] * 6}, {"task.encode": "levels", "task.encode_hop": 2}, "a step at a time"),
     ({"labels": [0] * 6},
      {"task.encode": "levels", "task.encode_low": [0.0], "task.encode_high": [1.0]},
      "has 2 channels, and task.encode_low and encode_high have 1 ends"),
