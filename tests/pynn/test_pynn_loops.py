@@ -91,6 +91,41 @@ def test_a_projection_holds_the_synapses_and_no_others():
         assert len(made) == projection.n_synapses
 
 
+def test_taps_are_a_dilated_convolution():
+    """A spiking TCN's layers, and an FSMN's memory: kernels of 3 taps, 1, 2 and 4 steps apart."""
+    rng, steps, size = np.random.default_rng(0), 30, 5
+    kernels = rng.integers(-8, 9, (3, 3, size, size)) / 8.0  # layer, tap, pre, post
+    latency = {"input": 0, "a": 1, "b": 2, "c": 3}
+    names, projections = list(latency), []
+    populations = [
+        Population(n, cell(size, theta=0.5, tau=np.empty((size, 0)), c_re=np.empty((size, 0)),
+                           d=np.ones(size)), latency[n])
+        for n in names[1:]
+    ]
+    for layer, kernel in enumerate(kernels):
+        projections += [
+            Projection(names[layer], names[layer + 1], weights, 1 + 2**layer * tap)
+            for tap, weights in enumerate(kernel)
+        ]
+    network = Network(
+        1.0, steps, Source("input", "spikes", size),
+        (*populations, Population("readout", cell(1, np.inf), 4)),
+        (*projections, Projection("c", "readout", np.ones((size, 1)), 1)),
+        Readout("readout", "mean"),
+    )
+    samples = (rng.random((3, size, steps)) < 0.4).astype(int)
+    expected, s = {}, samples.transpose(0, 2, 1).astype(float)  # (B, L, size)
+    for layer, kernel in enumerate(kernels):
+        padded = np.pad(s, ((0, 0), (2 * 2**layer, 0), (0, 0)))
+        begins = [2 * 2**layer - 2**layer * tap for tap in range(3)]
+        y = sum(padded[:, b : b + steps] @ w for b, w in zip(begins, kernel, strict=True))
+        expected[names[layer + 1]] = y > 0.5
+        s = expected[names[layer + 1]].astype(float)
+    for found in (run("nest", network, samples), software.run(network, samples)):
+        for name, spikes in expected.items():
+            assert (found.spikes[name] == spikes).all() and 0.1 < spikes.mean() < 0.9
+
+
 def test_stock_cells_answer_too_late_for_a_loop_of_one_step():
     layer = cell(1)
     network = Network(
