@@ -126,6 +126,60 @@ def test_taps_are_a_dilated_convolution():
             assert (found.spikes[name] == spikes).all() and 0.1 < spikes.mean() < 0.9
 
 
+def _late(size, tau, theta):
+    """Neurons ``v = beta v + u``, s = v > theta, that a projection of their own resets."""
+    return cell(size, theta=theta, tau=np.full((size, 1), tau))
+
+
+def test_l2mus_populations_as_projections():
+    """Input, memory and hidden neurons that all send spikes to each other (L2MU, pipelined: each
+    hop takes a step), with the late reset of snnTorch's Leaky, ``v = beta v + I - theta s[k-1]``,
+    as a projection from each neuron to itself."""
+    rng, steps = np.random.default_rng(1), 40
+    sizes, thetas = {"u": 2, "m": 6, "h": 5}, {"u": 0.5, "m": 0.75, "h": 0.375}
+    taus = {"u": 2.5, "m": 1.0, "h": 0.6}
+    latency = {"x": 0, "u": 1, "m": 2, "h": 3}
+    joined = [("x", "u"), ("h", "u"), ("m", "u"), ("u", "m"), ("m", "m"), ("x", "h"), ("h", "h"),
+              ("m", "h")]
+    weights = {
+        pair: rng.integers(-8, 9, ({"x": 3, **sizes}[pair[0]], sizes[pair[1]])) / 8.0
+        for pair in joined
+    }
+    populations = [Population(n, _late(sizes[n], taus[n], thetas[n]), latency[n]) for n in sizes]
+    projections = [
+        Projection(pre, post, w, max(latency[post] - latency[pre], 1))
+        for (pre, post), w in weights.items()
+    ]
+    for name, size in sizes.items():
+        own = weights.get((name, name), 0)
+        reset = own - thetas[name] * np.eye(size)
+        mask = None if (name, name) in weights else np.eye(size, dtype=bool)
+        projections = [p for p in projections if (p.source, p.target) != (name, name)]
+        projections.append(Projection(name, name, reset, 1, mask=mask))
+    network = Network(
+        1.0, steps, Source("x", "spikes", 3),
+        (*populations, Population("readout", cell(1, np.inf), 4)),
+        (*projections, Projection("h", "readout", np.ones((5, 1)), 1)), Readout("readout", "mean"),
+    )
+    samples = (rng.random((2, 3, steps)) < 0.5).astype(int)
+    s = {"x": samples.transpose(0, 2, 1).astype(float)}
+    s |= {name: np.zeros((2, steps, size)) for name, size in sizes.items()}
+    v = {name: np.zeros((2, size)) for name, size in sizes.items()}
+    for k in range(steps):
+        for name in sizes:
+            u = -thetas[name] * s[name][:, k - 1] if k else np.zeros_like(v[name])
+            for (pre, post), w in weights.items():
+                lag = max(latency[post] - latency[pre], 1) - (latency[post] - latency[pre])
+                if post == name and k >= lag:
+                    u = u + s[pre][:, k - lag] @ w
+            v[name] = float(np.exp(-1 / taus[name])) * v[name] + u
+            s[name][:, k] = v[name] > thetas[name]
+    found = run("nest", network, samples), software.run(network, samples)
+    for name in sizes:
+        assert 0.02 < s[name].mean() < 0.98
+        assert all((one.spikes[name] == s[name]).all() for one in found)
+
+
 def test_stock_cells_answer_too_late_for_a_loop_of_one_step():
     layer = cell(1)
     network = Network(
