@@ -126,6 +126,26 @@ def test_taps_are_a_dilated_convolution():
             assert (found.spikes[name] == spikes).all() and 0.1 < spikes.mean() < 0.9
 
 
+def test_two_recurrent_neurons_know_the_parity_of_any_number_of_bits():
+    """``rises = b > p``, ``stays = p > b``, p the parity so far: which of both fired a step ago."""
+    steps, wire = 300, {"tau": np.empty((2, 0)), "c_re": np.empty((2, 0)), "d": np.ones(2)}
+    network = Network(
+        1.0, steps, Source("input", "spikes", 1),
+        (Population("state", cell(2, theta=0.5, **wire), 1),
+         Population("readout", cell(1, np.inf), 2)),
+        (
+            Projection("input", "state", [[1.0, -1.0]], 1),
+            Projection("state", "state", [[-1.0, 1.0], [-1.0, 1.0]], 1),
+            Projection("state", "readout", [[1.0], [1.0]], 1),
+        ),
+        Readout("readout", "last"),
+    )
+    bits = np.random.default_rng(0).integers(0, 2, (4, 1, steps))
+    for found in (run("nest", network, bits), software.run(network, bits)):
+        parity = found.spikes["state"].sum(axis=2)
+        assert (parity == bits[:, 0].cumsum(axis=1) % 2).all()
+
+
 def _late(size, tau, theta):
     """Neurons ``v = beta v + u``, s = v > theta, that a projection of their own resets."""
     return cell(size, theta=theta, tau=np.full((size, 1), tau))
