@@ -80,14 +80,15 @@ def measure(out: Path, names: list[str]) -> None:
 
 def draw(results: dict[str, dict[str, list[tuple[int, float]]]], out: Path) -> None:
     """Test accuracy against N, a curve a model, up to the first N that it does not learn."""
-    figure = Figure(figsize=(10, 3.6), layout="constrained")
-    for axes, (task, title) in zip(figure.subplots(1, 2), NAMES.items(), strict=True):
+    figure = Figure(figsize=(5 * len(results), 3.6), layout="constrained")
+    panels = figure.subplots(1, len(results), squeeze=False)[0]
+    for axes, task in zip(panels, results, strict=True):
         for colour, (name, points) in zip(COLOURS, results[task].items(), strict=False):
             lengths, accuracies = zip(*points, strict=True)
             per_cent = [100 * a for a in accuracies]
             axes.plot(lengths, per_cent, "o-", color=colour, label=name, markersize=3)
         axes.axhline(100 * ENOUGH, color="#888888", linewidth=0.6)
-        finish(axes, "N", "test accuracy (%)", title)
+        finish(axes, "N", "test accuracy (%)", NAMES[task])
         axes.legend(frameon=False, fontsize=SMALL_TEXT, loc="lower right")
     figure.savefig(out, dpi=100)
 

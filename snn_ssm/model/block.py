@@ -159,15 +159,16 @@ class Block(nn.Module):
         x, past = recurrence.initial(u), u.new_zeros(*u.shape[:2], recurrent.memory)
         kept = None if self.gradient_steps is None else set(self.gradient_steps.tolist())
         membranes, outputs = [], []
-        for k in range(u.shape[-1]):
+        # Taken apart at once: the gradient of an indexed step would be an array of all steps.
+        for k, now in enumerate(u.movedim(-1, 0).contiguous().unbind()):
             if not self.through_time:
                 x, past = detached(x), past.detach()
-            x, y = recurrence.step(x, u[..., k] + product(past))
+            x, y = recurrence.step(x, now + product(past))
             y = self.membrane(y[..., None])  # (B, H, 1)
             if kept is not None and k not in kept:
                 y = y.detach()
             s = self.activate(y)
-            past = torch.cat([past[..., 1:], s], dim=-1)
+            past = s if recurrent.memory == 1 else torch.cat([past[..., 1:], s], dim=-1)
             membranes.append(y)
             outputs.append(s)
         return torch.cat(membranes, -1), torch.cat(outputs, -1)

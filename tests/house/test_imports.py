@@ -19,8 +19,9 @@ SNN_SSM_ROOMS = ("kinds", "shipped", "results", "tasks", "model", "training", "c
 TORCH_FREE_ROOMS = ("snn_ssm.kinds", "snn_ssm.shipped", "snn_ssm.results", "snn_ssm.tasks")
 TORCH_FREE = {
     "snn_ssm", "snn_ssm.__main__", "snn_ssm.checkpoint", "snn_ssm.config",
-    "snn_ssm.config_comments", "snn_ssm.files", "snn_ssm.grids", "snn_ssm.levels", "snn_ssm.npz",
-    "snn_ssm.poles", "snn_ssm.progress", "snn_ssm.reading", "snn_ssm.settings", "snn_ssm.waiting",
+    "snn_ssm.config_comments", "snn_ssm.delays", "snn_ssm.files", "snn_ssm.grids", "snn_ssm.levels",
+    "snn_ssm.npz", "snn_ssm.poles", "snn_ssm.progress", "snn_ssm.reading", "snn_ssm.settings",
+    "snn_ssm.waiting",
 }
 # Loaded through pynn_models.nest or .spinnaker when one of their names is first used.
 IMPORTS_A_SIMULATOR = {

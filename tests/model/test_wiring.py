@@ -51,6 +51,7 @@ def test_training_runs_what_the_steps_run(cells, wiring):
 def test_a_recurrent_layer_hears_itself_a_step_later():
     network = network_of(depth=1, recurrent=True, recurrent_delays=2).eval()
     block = network.blocks[0]
+    torch.manual_seed(0)
     u = torch.randn(2, 5, 9, dtype=torch.float64)
     y, s = block.loop(u, block.recurrent)
     delays = whole_delays(block.recurrent.delays.position.detach().numpy(), 2)
@@ -65,6 +66,7 @@ def test_a_recurrent_layer_hears_itself_a_step_later():
 
 @pytest.mark.parametrize("per", ["synapse", "axon"])
 def test_evaluation_delays_by_whole_steps(per):
+    torch.manual_seed(0)
     delays = Delays(ModelConfig(**SMALL, delays=4, delay_per=per), 4).double().eval()
     weight, s = torch.randn(5, 5).double(), (torch.rand(2, 5, 11) < 0.4).double()
     found = delayed(weight, s, delays)

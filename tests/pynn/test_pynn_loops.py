@@ -91,6 +91,115 @@ def test_a_projection_holds_the_synapses_and_no_others():
         assert len(made) == projection.n_synapses
 
 
+def test_taps_are_a_dilated_convolution():
+    """A spiking TCN's layers, and an FSMN's memory: kernels of 3 taps, 1, 2 and 4 steps apart."""
+    rng, steps, size = np.random.default_rng(0), 30, 5
+    kernels = rng.integers(-8, 9, (3, 3, size, size)) / 8.0  # layer, tap, pre, post
+    latency = {"input": 0, "a": 1, "b": 2, "c": 3}
+    names, projections = list(latency), []
+    populations = [
+        Population(n, cell(size, theta=0.5, tau=np.empty((size, 0)), c_re=np.empty((size, 0)),
+                           d=np.ones(size)), latency[n])
+        for n in names[1:]
+    ]
+    for layer, kernel in enumerate(kernels):
+        projections += [
+            Projection(names[layer], names[layer + 1], weights, 1 + 2**layer * tap)
+            for tap, weights in enumerate(kernel)
+        ]
+    network = Network(
+        1.0, steps, Source("input", "spikes", size),
+        (*populations, Population("readout", cell(1, np.inf), 4)),
+        (*projections, Projection("c", "readout", np.ones((size, 1)), 1)),
+        Readout("readout", "mean"),
+    )
+    samples = (rng.random((3, size, steps)) < 0.4).astype(int)
+    expected, s = {}, samples.transpose(0, 2, 1).astype(float)  # (B, L, size)
+    for layer, kernel in enumerate(kernels):
+        padded = np.pad(s, ((0, 0), (2 * 2**layer, 0), (0, 0)))
+        begins = [2 * 2**layer - 2**layer * tap for tap in range(3)]
+        y = sum(padded[:, b : b + steps] @ w for b, w in zip(begins, kernel, strict=True))
+        expected[names[layer + 1]] = y > 0.5
+        s = expected[names[layer + 1]].astype(float)
+    for found in (run("nest", network, samples), software.run(network, samples)):
+        for name, spikes in expected.items():
+            assert (found.spikes[name] == spikes).all() and 0.1 < spikes.mean() < 0.9
+
+
+def test_two_recurrent_neurons_know_the_parity_of_any_number_of_bits():
+    """``rises = b > p``, ``stays = p > b``, p the parity so far: which of both fired a step ago."""
+    steps, wire = 300, {"tau": np.empty((2, 0)), "c_re": np.empty((2, 0)), "d": np.ones(2)}
+    network = Network(
+        1.0, steps, Source("input", "spikes", 1),
+        (Population("state", cell(2, theta=0.5, **wire), 1),
+         Population("readout", cell(1, np.inf), 2)),
+        (
+            Projection("input", "state", [[1.0, -1.0]], 1),
+            Projection("state", "state", [[-1.0, 1.0], [-1.0, 1.0]], 1),
+            Projection("state", "readout", [[1.0], [1.0]], 1),
+        ),
+        Readout("readout", "last"),
+    )
+    bits = np.random.default_rng(0).integers(0, 2, (4, 1, steps))
+    for found in (run("nest", network, bits), software.run(network, bits)):
+        parity = found.spikes["state"].sum(axis=2)
+        assert (parity == bits[:, 0].cumsum(axis=1) % 2).all()
+
+
+def _late(size, tau, theta):
+    """Neurons ``v = beta v + u``, s = v > theta, that a projection of their own resets."""
+    return cell(size, theta=theta, tau=np.full((size, 1), tau))
+
+
+def test_l2mus_populations_as_projections():
+    """Input, memory and hidden neurons that all send spikes to each other (L2MU, pipelined: each
+    hop takes a step), with the late reset of snnTorch's Leaky, ``v = beta v + I - theta s[k-1]``,
+    as a projection from each neuron to itself."""
+    rng, steps = np.random.default_rng(1), 40
+    sizes, thetas = {"u": 2, "m": 6, "h": 5}, {"u": 0.5, "m": 0.75, "h": 0.375}
+    taus = {"u": 2.5, "m": 1.0, "h": 0.6}
+    latency = {"x": 0, "u": 1, "m": 2, "h": 3}
+    joined = [("x", "u"), ("h", "u"), ("m", "u"), ("u", "m"), ("m", "m"), ("x", "h"), ("h", "h"),
+              ("m", "h")]
+    weights = {
+        pair: rng.integers(-8, 9, ({"x": 3, **sizes}[pair[0]], sizes[pair[1]])) / 8.0
+        for pair in joined
+    }
+    populations = [Population(n, _late(sizes[n], taus[n], thetas[n]), latency[n]) for n in sizes]
+    projections = [
+        Projection(pre, post, w, max(latency[post] - latency[pre], 1))
+        for (pre, post), w in weights.items()
+    ]
+    for name, size in sizes.items():
+        own = weights.get((name, name), 0)
+        reset = own - thetas[name] * np.eye(size)
+        mask = None if (name, name) in weights else np.eye(size, dtype=bool)
+        projections = [p for p in projections if (p.source, p.target) != (name, name)]
+        projections.append(Projection(name, name, reset, 1, mask=mask))
+    network = Network(
+        1.0, steps, Source("x", "spikes", 3),
+        (*populations, Population("readout", cell(1, np.inf), 4)),
+        (*projections, Projection("h", "readout", np.ones((5, 1)), 1)), Readout("readout", "mean"),
+    )
+    samples = (rng.random((2, 3, steps)) < 0.5).astype(int)
+    s = {"x": samples.transpose(0, 2, 1).astype(float)}
+    s |= {name: np.zeros((2, steps, size)) for name, size in sizes.items()}
+    v = {name: np.zeros((2, size)) for name, size in sizes.items()}
+    for k in range(steps):
+        for name in sizes:
+            u = -thetas[name] * s[name][:, k - 1] if k else np.zeros_like(v[name])
+            for (pre, post), w in weights.items():
+                lag = max(latency[post] - latency[pre], 1) - (latency[post] - latency[pre])
+                if post == name and k >= lag:
+                    u = u + s[pre][:, k - lag] @ w
+            v[name] = float(np.exp(-1 / taus[name])) * v[name] + u
+            s[name][:, k] = v[name] > thetas[name]
+    found = run("nest", network, samples), software.run(network, samples)
+    for name in sizes:
+        assert 0.02 < s[name].mean() < 0.98
+        assert all((one.spikes[name] == s[name]).all() for one in found)
+
+
 def test_stock_cells_answer_too_late_for_a_loop_of_one_step():
     layer = cell(1)
     network = Network(

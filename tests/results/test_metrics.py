@@ -243,6 +243,9 @@ def test_the_multiplications_of_the_modes(changes, expected):
         ({"activation": "tanh", "mixing": "glu"}, "S4D (tanh)"),
         ({"activation": "bernoulli", "mixing": "glu"}, "Bernoulli S4D"),
         (MODELS["lif"], "LIF"),
+        (MODELS["recurrent"], "LIF, recurrent, delays to 2"),
+        ({**MODELS["lif"], "recurrent": True, "recurrent_delays": 3},
+         "LIF, recurrent, recurrent delays to 3"),
         ({"architecture": "transformer"}, "Transformer"),
     ],
 )
