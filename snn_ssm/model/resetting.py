@@ -16,7 +16,7 @@ from snn_ssm.model.layers import Layer, StateSpaceLayer
 from snn_ssm.model.lif import OfSteps
 from snn_ssm.model.reset import Resetting
 
-_FIRST_TAKEN = 0.5  # by which a spike lowers the next membrane before training
+_FIRST_TAKEN = 0.5  # of what the modes add to a membrane: by it a spike lowers the next one
 _LEAST = 1e-12  # of sum |g abar|^2, which is 0 of a neuron without a readout
 
 
@@ -61,12 +61,29 @@ class ResetRecurrence(NamedTuple):
         return reset.run(u, self.abar, self.g, self.d, self.level, self.r, how)[0]
 
 
+def _deviation(abar: Tensor, g: Tensor) -> Tensor:
+    """``sqrt(sum_k Re(sum_n g_n abar_n^k)^2)``, (H, N) -> (H,): the sums over k in closed form.
+
+    That is y's standard deviation for white input of variance 1, without d.
+    """
+    def summed(a: Tensor, c: Tensor) -> Tensor:
+        terms = g[:, :, None] * c[:, None] / (1 - abar[:, :, None] * a[:, None])  # (H, N, N)
+        return terms.sum((1, 2)).real if terms.is_complex() else terms.sum((1, 2))
+
+    if not abar.is_complex():
+        return summed(abar, g).clamp(min=0).sqrt()
+    both = summed(abar, g) + summed(abar.conj(), g.conj())
+    return (both / 2).clamp(min=0).sqrt()
+
+
 class ResettingLayer(StateSpaceLayer):
     """A :class:`StateSpaceLayer` with ``theta`` (H,), learned from 0, and, of a soft reset, r.
 
     ``r`` (H, N, 2), real and imaginary part last ((H, N) if real), is what a spike takes from each
-    mode; at first ``r_n = conj(g_n abar_n) / (2 sum_m |g_m abar_m|^2)``, by which a spike lowers
-    the next membrane by 1/2. The gradient of a spike goes through its reset, too. The steps follow
+    mode; at first ``r_n = w conj(g_n abar_n) / (2 sum_m |g_m abar_m|^2)``, by which a spike lowers
+    the next membrane by w/2. There w is the deviation of the modes' part of a membrane for white
+    input of variance 1, and at most 1: a few weak modes would lose more than they hold. The
+    gradient of a spike goes through its reset, too. The steps follow
     one another, in the model's precision. ``through_time``, ``gradient_steps``: as of LIF layers.
     """
 
@@ -86,7 +103,8 @@ class ResettingLayer(StateSpaceLayer):
         found = self.discrete()
         seen = found.g[0] * found.abar  # (H, N): what the next membrane shows of a mode
         power = seen.abs().square().sum(-1, keepdim=True).clamp(min=_LEAST)
-        r = _FIRST_TAKEN * seen.conj() / power
+        deviation = _deviation(found.abar, found.g[0])[:, None].clamp(max=1)
+        r = _FIRST_TAKEN * deviation * seen.conj() / power
         parts = torch.view_as_real(r.resolve_conj()) if r.is_complex() else r
         return parts.float().clone()
 

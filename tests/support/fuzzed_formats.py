@@ -42,6 +42,7 @@ from snn_ssm.tasks.retrieval import RETRIEVAL
 from snn_ssm.tasks.wfdb import read_recording
 from snn_ssm.training.run_state import Progress, load_state, random_state, save_state
 from support import mutants
+from support.cell_parts import with_parts
 from support.files import write_idx
 from support.foreign import MODEL, Foreign, write_map
 from support.job_runs import CHECKPOINT, SAMPLES
@@ -105,7 +106,7 @@ def _arrays_of(data, directory=Path("/nonexistent")):
 
 def make_network(directory):
     looped = checkpoint_of(recurrent=True, delays=3)  # single synapses, loops and lags, too
-    storage.save_network(lower(looped), directory / "n")
+    storage.save_network(with_parts(lower(looped), 2), directory / "n")
     for path in list((directory / "n").iterdir()):
         path.rename(directory / path.name)
     (directory / "n").rmdir()
@@ -245,7 +246,7 @@ def _sealed_file(name):
 # Recordings and the results of jobs.
 
 def make_recording(directory):
-    network = lower(CHECKPOINT)
+    network = with_parts(lower(CHECKPOINT), 2)  # bits of one population, counts of another
     software.run(network, SAMPLES.inputs[:2], membranes=["readout"]).save(directory / "r")
 
 
