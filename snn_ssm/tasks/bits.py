@@ -3,10 +3,10 @@
 ``n-parity``: whether the number of ones among N bits is odd. ``n-dms`` (delayed match to sample):
 whether the last of N bits is the first one again. N is ``task.steps``; nothing is read, samples are
 drawn from a fixed seed. A layer without reset and without recurrence is linear in its input but
-for its threshold, and a state that each one turns over is no linear one, so that parity of many
-bits tells networks apart (Khajehabdollahi et al. 2024, *Emergent mechanisms for long timescales
-depend on training curriculum and affect performance in memory tasks*, which trains N = 2, 3, ...
-in turn: ``snn-ssm train n-parity --set task.steps=3 --init RUN_OF_2``).
+for its threshold: it can count ones, and needs a threshold a count; two recurrent neurons know the
+parity of any number of bits. Source: Khajehabdollahi et al. 2024, *Emergent mechanisms for long
+timescales depend on training curriculum and affect performance in memory tasks*, which trains
+N = 2, 3, ... in turn: ``snn-ssm train n-parity --set task.steps=3 --init RUN_OF_2``.
 """
 
 from __future__ import annotations
