@@ -51,6 +51,14 @@ def checkpoint(name: str = CHECKPOINTS[0]) -> Path:
     return _path("checkpoints", name)
 
 
+def related() -> dict[str, Path]:
+    """Name -> checkpoint directory of every related system that is trained here on a small budget.
+
+    Raises :class:`ShippedError` where they are missing.
+    """
+    return {path.name: path for path in sorted(_path("related").iterdir()) if path.is_dir()}
+
+
 def images() -> Path:
     """The first 200 test images of MNIST: ``inputs`` (200, 1, 784) uint8, ``labels`` (200,).
 
