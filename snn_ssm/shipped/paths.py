@@ -73,4 +73,5 @@ def configurations() -> dict[str, Path]:
     ``paper-...`` are those of Stan & Rhodes, arXiv 2401.00955; the others fit a small machine.
     Raises :class:`ShippedError` where they are missing.
     """
-    return {path.stem: path for path in sorted(_path("configs").glob("*.toml"))}
+    found = {path.stem: path for path in _path("configs").glob("*.toml")}
+    return {name: found[name] for name in sorted(found)}
