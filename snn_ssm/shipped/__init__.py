@@ -10,6 +10,7 @@ from snn_ssm.shipped.paths import (
     checkpoint,
     configurations,
     images,
+    related,
 )
 
-__all__ = ["CHECKPOINTS", "ShippedError", "checkpoint", "configurations", "images"]
+__all__ = ["CHECKPOINTS", "ShippedError", "checkpoint", "configurations", "images", "related"]

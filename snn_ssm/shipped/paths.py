@@ -51,6 +51,14 @@ def checkpoint(name: str = CHECKPOINTS[0]) -> Path:
     return _path("checkpoints", name)
 
 
+def related() -> dict[str, Path]:
+    """Name -> checkpoint directory of every related system that is trained here on a small budget.
+
+    Raises :class:`ShippedError` where they are missing.
+    """
+    return {path.name: path for path in sorted(_path("related").iterdir()) if path.is_dir()}
+
+
 def images() -> Path:
     """The first 200 test images of MNIST: ``inputs`` (200, 1, 784) uint8, ``labels`` (200,).
 
@@ -65,4 +73,5 @@ def configurations() -> dict[str, Path]:
     ``paper-...`` are those of Stan & Rhodes, arXiv 2401.00955; the others fit a small machine.
     Raises :class:`ShippedError` where they are missing.
     """
-    return {path.stem: path for path in sorted(_path("configs").glob("*.toml"))}
+    found = {path.stem: path for path in _path("configs").glob("*.toml")}
+    return {name: found[name] for name in sorted(found)}

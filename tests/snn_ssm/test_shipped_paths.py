@@ -32,6 +32,8 @@ def test_an_unknown_checkpoint():
 
 def test_files_that_were_not_installed(tmp_path, monkeypatch):
     monkeypatch.setattr(paths.resources, "files", lambda package: tmp_path)
-    for find in (shipped.checkpoint, shipped.images, shipped.configurations):
+    for find in (
+        shipped.checkpoint, shipped.images, shipped.configurations, shipped.related,
+    ):
         with pytest.raises(shipped.ShippedError, match=r"is not there.*Install the wheel"):
             find()
