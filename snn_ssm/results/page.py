@@ -32,6 +32,8 @@ TITLES = {
     "path-x": "Path-X",
     "mitbih": "MIT-BIH",
     "own": "Own data",
+    "n-parity": "N-parity",
+    "n-dms": "N-DMS",
 }
 # Per cent. Binary S4D and GSU: Stan & Rhodes, arXiv 2401.00955; the Transformer: Tay et al. 2021.
 PUBLISHED = {
