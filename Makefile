@@ -52,7 +52,7 @@ $(VENV)/.demo: $(VENV)/.venv setup.cfg
 	touch $@
 
 $(VENV)/.test: $(VENV)/.demo
-	$(BIN)/pip install --quiet --editable '.[train,nest,spinnaker,nir,dev]'
+	$(BIN)/pip install --quiet --editable '.[train,nest,spinnaker,nir,parquet,events,dev]'
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.demo

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from snn_ssm.training.batches import Batch
 from snn_ssm.training.distributed import World
 from snn_ssm.training.loop import Run
 from support.toy_problem import TRAIN, config_of
@@ -19,7 +20,7 @@ def gradients(run: Run) :
     """Logits and all gradients of a batch, in float64, in one vector."""
     p, label = torch.from_numpy(TRAIN.inputs[:16]), torch.from_numpy(TRAIN.labels[:16])
     out = run.forward(p)
-    run.objective(out.logits, label, out.outputs, 16).backward()
+    run.objective(out, Batch(p, label, None), 16).backward()
     found = [out.logits, *(p.grad for p in run.network.parameters())]
     return torch.cat([x.detach().double().flatten() for x in found])
 

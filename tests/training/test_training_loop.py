@@ -43,7 +43,8 @@ def test_a_run_is_a_plain_loop_of_adamw(tmp_path, activation):
         for group in optimiser.param_groups:
             group["lr"] = group["peak"] * rate_factor(number, 2 * batches, settings.warmup)
         optimiser.zero_grad()
-        logits, _, outputs = network(torch.from_numpy(TRAIN.inputs[index]))
+        out = network(torch.from_numpy(TRAIN.inputs[index]))
+        logits, outputs = out.logits, out.outputs
         label = torch.from_numpy(TRAIN.labels[index])
         loss = torch.nn.functional.cross_entropy(logits, label)
         rates = [float(s.ne(0).double().mean()) for s in outputs]

@@ -9,6 +9,7 @@ from support.toy_problem import TEST, TRAIN, config_of  # noqa: E402
 from snn_ssm.model import kernel  # noqa: E402
 from snn_ssm.model.lif import LifLayer  # noqa: E402
 from snn_ssm.model.norms import ChannelLayerNorm  # noqa: E402
+from snn_ssm.training.batches import Batch  # noqa: E402
 from snn_ssm.training.distributed import World  # noqa: E402
 from snn_ssm.training.loop import Run, train  # noqa: E402
 
@@ -32,7 +33,7 @@ def gradients(run):
     """The logits and the gradients of a batch, by parameter."""
     p, label = torch.from_numpy(TRAIN.inputs[:16]), torch.from_numpy(TRAIN.labels[:16])
     out = run.forward(p)
-    run.objective(out.logits, label, out.outputs, 16).backward()
+    run.objective(out, Batch(p, label, None), 16).backward()
     return out, {name: p.grad for name, p in run.network.named_parameters()}
 
 

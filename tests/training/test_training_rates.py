@@ -11,6 +11,7 @@ from snn_ssm.checkpoint import MODEL_FILE, load_checkpoint  # noqa: E402
 from snn_ssm.files import FileError, sha256  # noqa: E402
 from snn_ssm.model.restore import StartError  # noqa: E402
 from snn_ssm.model.spiking import heaviside  # noqa: E402
+from snn_ssm.training.batches import Batch  # noqa: E402
 from snn_ssm.training.distributed import World  # noqa: E402
 from snn_ssm.training.loop import Run, train  # noqa: E402
 from snn_ssm.training.optimisation import PenaltyError, rate_penalty, spike_rates  # noqa: E402
@@ -53,7 +54,7 @@ def test_the_loss_of_a_sample_is_weighted_by_its_class(tmp_path):
     assert len(set(label.tolist())) == 2
     entropy = torch.nn.functional.cross_entropy(out.logits, label, reduction="none")
     expected = (entropy * torch.tensor(weights)[label]).sum() / 8
-    assert float(run.objective(out.logits, label, out.outputs, 8).detach()) == pytest.approx(
+    assert float(run.objective(out, Batch(p, label, None), 8).detach()) == pytest.approx(
         float(expected.detach()), rel=1e-6
     )
 
@@ -68,7 +69,7 @@ def test_the_objective_is_the_cross_entropy_and_the_weighted_penalty(tmp_path):
     run = Run(config_of(rate_penalty=3.0, rate_target=0.1), tmp_path, World())
     p, label = torch.from_numpy(TRAIN.inputs[:8]), torch.from_numpy(TRAIN.labels[:8])
     out = run.network(p)
-    found = run.objective(out.logits, label, out.outputs, 8)
+    found = run.objective(out, Batch(p, label, None), 8)
     entropy = torch.nn.functional.cross_entropy(out.logits, label)
     penalty = formula([s.numpy() for s in map(torch.detach, out.outputs)], "heaviside", 0.1)
     assert float(found.detach()) == pytest.approx(float(entropy.detach()) + 3 * penalty, rel=1e-6)

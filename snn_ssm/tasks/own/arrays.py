@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_ssm.config import TaskConfig
+from snn_ssm.reading import open_regular
 from snn_ssm.tasks.base import DataError, read_npz
 from snn_ssm.tasks.own.events import binned, from_fields
 from snn_ssm.tasks.own.recordings import Recordings, by_channel, check_recordings, filled_up
@@ -59,7 +60,7 @@ def read_arrays(path: Path, task: TaskConfig) -> Recordings:
 def members(path: Path) -> set[str]:
     """The names of a file's arrays; none where it cannot be read, which its reader will say."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             return {name.removesuffix(".npy") for name in archive.namelist()}
     except (OSError, zipfile.BadZipFile):
         return set()

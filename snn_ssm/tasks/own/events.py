@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_ssm.config import TaskConfig
+from snn_ssm.reading import open_regular
 from snn_ssm.tasks.base import DataError, read_file, require_room
 from snn_ssm.tasks.own.recordings import Recordings
 
@@ -155,7 +156,7 @@ def read_spike_lists(path: Path) -> tuple[list[Events], NDArray[Any] | None, tup
             "install 'snn-ssm[events]'."
         ) from error
     try:
-        with h5py.File(path, "r") as file:
+        with open_regular(path) as content, h5py.File(content, "r") as file:
             times = [np.asarray(row, np.float64) for row in file["spikes/times"][:]]
             units = [np.asarray(row) for row in file["spikes/units"][:]]
             labels = np.asarray(file["labels"][:]) if "labels" in file else None
