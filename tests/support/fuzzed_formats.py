@@ -272,7 +272,7 @@ def read_results(directory):
     chunks, broken = job_results.read_chunks(directory)
     for chunk in chunks:
         recording = job_results.recorded(directory, chunk, NETWORK)
-        job_results.classes_of(NETWORK, SAMPLES.inputs[:2], recording)
+        job_results.scores_in(NETWORK, SAMPLES.inputs[:2], recording, None)
     if broken:
         raise job_results.JobError(str(broken))
 
