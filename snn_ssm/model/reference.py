@@ -91,8 +91,15 @@ def run_reference(
         )
     network = load_network(checkpoint)
     p = torch.from_numpy(np.array(samples))  # a copy: torch wants to own a writable array
-    network.each_step = not model.pair
-    out = network.double().steps(p, _levels(checkpoint)) if method == "steps" else network(p)
+    if method == "steps":
+        network.each_step = not model.pair
+        out = network.double().steps(p, _levels(checkpoint))
+        running = out.logits
+    else:  # whole samples as training pools them
+        network.prefixes = 0 if model.pair or model.each_step else p.shape[-1]
+        out = network(p)
+        early = out.beginnings
+        running = out.logits if early is None else torch.cat([early, out.logits[:, None]], dim=1)
     n = None if lengths is None else torch.from_numpy(np.array(lengths))
     signed = model.activation.startswith("ternary")
     several = model.activation == "integer" and model.spike_levels > 1
@@ -104,5 +111,5 @@ def run_reference(
             _time_major(_without_constant(y, block))
             for y, block in zip(out.membranes, blocks, strict=True)
         ],
-        *_scores(out.logits.double(), model, n),
+        *_scores(running.double(), model, n),
     )

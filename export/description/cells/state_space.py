@@ -129,6 +129,12 @@ def _stock_fault(cell: StateSpaceCell) -> str:
     )
 
 
+def _linear(cell: StateSpaceCell) -> StateSpaceCell:
+    """The cell without what is not linear; itself where there is nothing of it."""
+    bare = cell.reset is None and cell.history is None and cell.multiplicity is None
+    return cell if bare else replace(cell, reset=None, history=None, multiplicity=None)
+
+
 STATE_SPACE = CellKind(
     "state-space",
     cell=StateSpaceCell,
@@ -144,7 +150,7 @@ STATE_SPACE = CellKind(
     feedback=parts.feedback,
     thresholds=lambda cell: cell.thresholds,
     raised=parts.raised,
-    linear=lambda cell: replace(cell, reset=None, history=None, multiplicity=None),
+    linear=_linear,
     modes=parts.words,
     after_spike=parts.after_spike,
     sends_membrane=True,
