@@ -18,6 +18,8 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
+from operator import index
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -166,6 +168,38 @@ def _seal(table: Mapping[str, Any]) -> str:
     return sha256(json.dumps(table, sort_keys=True).encode())
 
 
+def _rebuilt(table: Mapping[str, Any], steps: int) -> Confidence:
+    """What the file's table says; raises ``ValueError`` and its like for what is none."""
+    found = Confidence(
+        **dict(table)
+        | {key: tuple(map(index, table[key])) for key in ("steps", "set_steps")}
+        | {"temperatures": tuple(map(_number, table["temperatures"]))}
+        | {
+            "quantiles": {
+                k: tuple(None if q is None else _number(q) for q in v)
+                for k, v in table["quantiles"].items()
+            }
+        }
+        | {"curve": tuple((_number(t), _number(s), _number(a)) for t, s, a in table["curve"])}
+    )
+    ascending = all(a < b for a, b in pairwise((0, *found.steps)))
+    if not (ascending and found.steps[-1:] == (steps,)):
+        raise ValueError(f"its steps do not ascend to the {steps} of a sample")
+    if len(found.temperatures) != len(found.steps) or min(found.temperatures) <= 0:
+        raise ValueError("it lacks a temperature above 0 for each step")
+    if found.set_steps[-1:] != (steps,) or not set(found.set_steps) <= set(found.steps):
+        raise ValueError("its sets are made at other steps")
+    if any(len(q) != len(found.set_steps) for q in found.quantiles.values()):
+        raise ValueError("it lacks a quantile for each set")
+    return found
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{str(value)[:40]!r} is no finite number")
+    return float(value)
+
+
 def load_confidence(directory: Path, network: Network) -> Confidence:
     """What stands beside a network; raises :class:`ConfidenceError`."""
     path = Path(directory) / CONFIDENCE_FILE
@@ -179,13 +213,8 @@ def load_confidence(directory: Path, network: Network) -> Confidence:
         seal = table.pop("sha256")
         if table.pop("schema") != _SCHEMA or seal != _seal({"schema": _SCHEMA, **table}):
             raise ValueError("its SHA-256 or its schema is another")
-        found = Confidence(
-            **table
-            | {key: tuple(table[key]) for key in ("steps", "temperatures", "set_steps")}
-            | {"quantiles": {k: tuple(v) for k, v in table["quantiles"].items()}}
-            | {"curve": tuple(tuple(row) for row in table["curve"])}
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        found = _rebuilt(table, network.steps)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ConfidenceError(
             f"{path} was altered, or is of another version ({error}). Calibrate anew."
         ) from error

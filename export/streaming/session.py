@@ -111,7 +111,7 @@ class Session:
 
     def step(self, values: ArrayLike) -> Answer:
         """One step: the values of the channels, (C,). Raises ``InputError``."""
-        return self.steps(np.asarray(values)[:, None] if np.ndim(values) == 1 else values)[0]
+        return self.steps([[value] for value in np.ravel(values)])[0]
 
     def steps(self, values: ArrayLike) -> list[Answer]:
         """Some steps, (C, n): an answer each. Raises ``InputError``, and then none was taken."""

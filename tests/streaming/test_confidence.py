@@ -1,7 +1,7 @@
 """How sure answers are: temperatures, sets with a guarantee, rules in a stream, the file."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ from export.streaming import (
     save_confidence,
 )
 from export.streaming.calibration import fit, question_steps, set_steps
-from export.streaming.confidence import CONFIDENCE_FILE, log_softmax
+from export.streaming.confidence import CONFIDENCE_FILE, _seal, log_softmax
 from export.streaming.exits import counts, describe_rules, measured
 
 STEPS = (5, 10, 15, 20)
@@ -190,6 +190,25 @@ def test_a_file_that_is_missing_altered_or_of_another_model_is_refused(tmp_path)
         (tmp_path / CONFIDENCE_FILE).write_text(text)
         with pytest.raises(ConfidenceError, match="was altered, or is of another version"):
             load_confidence(tmp_path, network)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("steps", ["a"]), ("steps", [5, 5, 15, 20]), ("steps", [5, 10, 15]), ("steps", []),
+        ("temperatures", [1.0]), ("temperatures", [1.0, 1.0, 1.0, 0.0]), ("temperatures", None),
+        ("temperatures", [1.0, 1.0, 1.0, True]), ("set_steps", [7, 20]), ("set_steps", []),
+        ("quantiles", {"0.9": [1.0]}), ("quantiles", {"0.9": ["x", 1.0]}), ("quantiles", []),
+        ("curve", [[1.0]]), ("curve", [1]),
+    ],
+)  # fmt: skip
+def test_a_sealed_file_of_nonsense_is_refused(tmp_path, key, value):
+    """Whoever makes a file can seal it."""
+    network, found = fitted(200)
+    table = {"schema": 1, **asdict(found), key: value}
+    (tmp_path / CONFIDENCE_FILE).write_text(json.dumps({**table, "sha256": _seal(table)}))
+    with pytest.raises(ConfidenceError, match="was altered, or is of another version"):
+        load_confidence(tmp_path, network)
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,13 @@ def test_a_state_of_another_network_or_altered_is_refused(tmp_path):
         Session.load(network, tmp_path / "state")
 
 
+def test_a_step_is_one_step():
+    session = Session(gated_network_of(0))  # of two channels
+    with pytest.raises(InputError, match="shape"):
+        session.step(np.zeros((2, 3), int))
+    assert session.taken == 0
+
+
 def test_restart_leaves_a_sample(tmp_path):
     network = network_of(0)
     one, two = samples_for(network, 2)

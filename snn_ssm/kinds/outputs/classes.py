@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_ssm.kinds.outputs.kind import FloatArray, OutputKind, f1, mean_of, ratio, share
+from snn_ssm.kinds.outputs.kind import FloatArray, OutputKind, class_row, mean_of, ratio, share
 
 
 def softmax(scores: FloatArray) -> FloatArray:
@@ -25,20 +25,11 @@ def _counts(scores: FloatArray, labels: NDArray[Any]) -> FloatArray:
 
 
 def _metrics(counts: FloatArray, names: Sequence[str]) -> dict[str, Any]:
-    """Accuracy, the mean F1 of the classes that came or were answered, and each class.
-
-    ``sensitivity = TP / (TP + FN)``, ``predictivity = TP / (TP + FP)`` (ANSI/AAMI EC57).
-    """
-    rows: list[dict[str, Any]] = []
-    for k, name in enumerate(names):
-        hits, actual, found = counts[k, k], counts[k].sum(), counts[:, k].sum()
-        rows.append({
-            "name": name,
-            "count": int(actual),
-            "sensitivity": ratio(hits, actual),
-            "predictivity": ratio(hits, found),
-            "f1": f1(hits, actual, found),
-        })
+    """Accuracy, the mean F1 of the classes that came or were answered, and each class."""
+    rows = [
+        class_row(name, counts[k, k], counts[k].sum(), counts[:, k].sum())
+        for k, name in enumerate(names)
+    ]
     return {
         "accuracy": ratio(np.trace(counts), counts.sum()),
         "macro_f1": mean_of([row["f1"] for row in rows]),

@@ -59,3 +59,17 @@ def mean_of(values: Sequence[float | None]) -> float | None:
 def f1(hits: float, actual: float, found: float) -> float | None:
     """``2 TP / (2 TP + FP + FN)``; None for a class that neither came nor was answered."""
     return ratio(2 * hits, actual + found)
+
+
+def class_row(name: str, hits: float, actual: float, found: float) -> dict[str, Any]:
+    """One class or label: how often it came, was answered, and both.
+
+    ``sensitivity = TP / (TP + FN)``, ``predictivity = TP / (TP + FP)`` (ANSI/AAMI EC57).
+    """
+    return {
+        "name": name,
+        "count": int(actual),
+        "sensitivity": ratio(hits, actual),
+        "predictivity": ratio(hits, found),
+        "f1": f1(hits, actual, found),
+    }

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_ssm.kinds.outputs.kind import FloatArray, OutputKind, f1, mean_of, ratio, share
+from snn_ssm.kinds.outputs.kind import FloatArray, OutputKind, class_row, mean_of, ratio, share
 
 
 def sigmoid(scores: FloatArray) -> FloatArray:
@@ -34,13 +34,7 @@ def _metrics(counts: FloatArray, names: Sequence[str]) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     for name, (total, actual, found, hits) in zip(names, counts[:-1], strict=True):
         right += total - actual - found + 2 * hits
-        rows.append({
-            "name": name,
-            "count": int(actual),
-            "sensitivity": ratio(hits, actual),
-            "predictivity": ratio(hits, found),
-            "f1": f1(hits, actual, found),
-        })
+        rows.append(class_row(name, hits, actual, found))
     return {
         "accuracy": ratio(right, float(counts[:-1, 0].sum())),
         "exact": ratio(counts[-1, 1], counts[-1, 0]),
