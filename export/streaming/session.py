@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -187,16 +190,35 @@ class Session:
                 f"{path} is the state of another network, or none. Load it with the network that "
                 "it was saved with, or start a new session."
             )
-        session = cls(network, rule=rule, endless=metadata["endless"] == "True")
-        session.sample, session.taken = int(metadata["sample"]), int(metadata["taken"])
-        for name, array in session._states.arrays():
-            array[0] = arrays[name]
-        if "answer" in arrays:
-            session._answer = Answer(
-                session.sample, session.taken, arrays["answer"], True,
-                float(metadata["confidence"]),
-            )  # fmt: skip
+        session = cls(network, rule=rule, endless=metadata.get("endless") == "True")
+        try:
+            session._restore(arrays, metadata)
+        except (KeyError, ValueError) as error:
+            raise StreamError(
+                f"{path} holds no state of this network ({error!r}). {_REMEDY}"
+            ) from error
         return session
+
+    def _restore(
+        self, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]
+    ) -> None:
+        """What :meth:`save` wrote; raises ``KeyError`` or ``ValueError`` for what it did not."""
+        self.sample, self.taken = int(metadata["sample"]), int(metadata["taken"])
+        longest = math.inf if self.endless else self.network.steps - 1
+        if self.sample < 0 or not 0 <= self.taken <= longest:
+            raise ValueError(f"sample {self.sample}, step {self.taken}")
+        for name, array in self._states.arrays():
+            found = arrays[name]
+            if (found.shape, found.dtype) != (array.shape[1:], array.dtype):
+                raise ValueError(f"{name} of {found.dtype} and shape {found.shape}")
+            array[0] = found
+        if "answer" in arrays:
+            size = self.network.population(self.network.readout.population).size
+            if arrays["answer"].shape != (size,):
+                raise ValueError(f"an answer of shape {arrays['answer'].shape}")
+            self._answer = Answer(
+                self.sample, self.taken, arrays["answer"], True, float(metadata["confidence"])
+            )
 
 
 def stream(network: Network, *, rule: Rule | None = None, endless: bool = False) -> Session:

@@ -14,7 +14,7 @@ from export.samples.inputs import InputError
 from export.samples.readout import accumulated_logits
 from export.software.simulation import run
 from export.streaming import Session, StreamError, stream
-from snn_ssm.files import FileError
+from snn_ssm.files import FileError, read_sealed, seal_arrays
 
 
 def networks():
@@ -93,6 +93,24 @@ def test_a_state_of_another_network_or_altered_is_refused(tmp_path):
     data[-1] ^= 1
     (tmp_path / "state").write_bytes(data)
     with pytest.raises(FileError, match="was altered"):
+        Session.load(network, tmp_path / "state")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "metadata"),
+    [
+        ({}, {"sample": "-1"}), ({}, {"taken": "12"}), ({}, {"taken": "x"}),
+        ({"layer0.0": np.zeros(3)}, {}), ({"layer0.0": None}, {}), ({"answer": np.zeros(99)}, {}),
+    ],
+    ids=str,
+)
+def test_a_sealed_file_of_nonsense_is_refused(arrays, metadata, tmp_path):
+    network = network_of(0)
+    Session(network).save(tmp_path / "state")
+    held, said = read_sealed(tmp_path / "state", "state", "")
+    held = {k: v for k, v in (held | arrays).items() if v is not None}
+    (tmp_path / "state").write_bytes(seal_arrays(held, said | metadata))
+    with pytest.raises(StreamError, match="holds no state of this network"):
         Session.load(network, tmp_path / "state")
 
 
