@@ -15,10 +15,12 @@ EXPORT_ROOMS = (
     "description", "samples", "lowering", "software", "fixed_point", "spinnaker2", "pynn",
     "boards", "streaming", "verification", "job", "pages", "command",
 )
-SNN_SSM_ROOMS = ("kinds", "shipped", "results", "tasks", "model", "training", "convert")
-TORCH_FREE_ROOMS = ("snn_ssm.kinds", "snn_ssm.shipped", "snn_ssm.results", "snn_ssm.tasks")
+SNN_SSM_ROOMS = ("kinds", "config", "shipped", "results", "tasks", "model", "training", "convert")
+TORCH_FREE_ROOMS = tuple(
+    f"snn_ssm.{room}" for room in ("kinds", "config", "shipped", "results", "tasks")
+)
 TORCH_FREE = {
-    "snn_ssm", "snn_ssm.__main__", "snn_ssm.checkpoint", "snn_ssm.config",
+    "snn_ssm", "snn_ssm.__main__", "snn_ssm.checkpoint",
     "snn_ssm.config_comments", "snn_ssm.delays", "snn_ssm.files", "snn_ssm.grids", "snn_ssm.levels",
     "snn_ssm.npz", "snn_ssm.poles", "snn_ssm.progress", "snn_ssm.reading", "snn_ssm.settings",
     "snn_ssm.waiting",
@@ -129,7 +131,8 @@ def test_export_uses_only_the_torch_free_part_of_snn_ssm(path):
 
 
 def is_torch_free(module):
-    return module in TORCH_FREE or module.startswith(TORCH_FREE_ROOMS)
+    room = any(module == name or module.startswith(f"{name}.") for name in TORCH_FREE_ROOMS)
+    return room or module in TORCH_FREE
 
 
 @pytest.mark.parametrize(
