@@ -96,7 +96,7 @@ def config(args: argparse.Namespace) -> int:
     """
     from snn_ssm import config as configuration
     from snn_ssm import shipped
-    from snn_ssm.config_comments import commented
+    from snn_ssm.config.comments import commented
     from snn_ssm.tasks import TASKS, own
 
     files = shipped.configurations()

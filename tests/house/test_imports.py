@@ -21,7 +21,7 @@ TORCH_FREE_ROOMS = tuple(
 )
 TORCH_FREE = {
     "snn_ssm", "snn_ssm.__main__", "snn_ssm.checkpoint",
-    "snn_ssm.config_comments", "snn_ssm.delays", "snn_ssm.files", "snn_ssm.grids", "snn_ssm.levels",
+    "snn_ssm.delays", "snn_ssm.files", "snn_ssm.grids", "snn_ssm.levels",
     "snn_ssm.npz", "snn_ssm.poles", "snn_ssm.progress", "snn_ssm.reading", "snn_ssm.settings",
     "snn_ssm.waiting",
 }

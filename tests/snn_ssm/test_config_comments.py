@@ -8,7 +8,7 @@ import pytest
 
 from snn_ssm import config, shipped
 from snn_ssm.config import Config, dumps, loads
-from snn_ssm.config_comments import MEANINGS, commented
+from snn_ssm.config.comments import MEANINGS, commented
 from snn_ssm.tasks import TASKS
 
 
