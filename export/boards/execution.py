@@ -1,7 +1,6 @@
 """Networks on SpiNNaker through sPyNNaker: map, check, run; what it takes, as tables.
 
-sPyNNaker keeps its state in globals, writes to the current directory and reads the user's home, so
-it runs as a process of its own in a run's directory (:mod:`export.boards.worker`).
+sPyNNaker runs as a process of its own in a run's directory (:mod:`export.boards.process`).
 """
 
 from __future__ import annotations
@@ -23,59 +22,23 @@ from numpy.typing import NDArray
 
 from export.boards import emulated
 from export.boards import worker as spinnaker_worker
-from export.boards.config import (
-    CORES,
-    SPINNAKER_2,
-    Board,
-    BoardError,
-    MissingConfigurationError,
-    use_configuration,
-    write_configuration,
-)
-from export.boards.worker import (
-    NETWORK,
-    RECORDING,
-    REQUEST,
-    RESULT,
-    SAMPLES,
-    DoesNotFitError,
-    ParameterMismatchError,
-    WeightMismatchError,
-)
+from export.boards.config import CORES, SPINNAKER_2, Board, BoardError
+from export.boards.process import LOG, no_result, prepare, told_error
+from export.boards.worker import RECORDING, RESULT, SAMPLES, DoesNotFitError
 from export.description.inspection import table
 from export.description.multiplicity import in_units
 from export.description.network import Network
-from export.description.storage import save_network
-from export.fixed_point.native import SpinnakerNativeError
 from export.fixed_point.registry import arithmetic_of
-from export.fixed_point.stock import SpinnakerStockError
 from export.pynn.backend import BackendError
 from export.pynn.registry import board_backend
-from export.pynn.spinnaker import (
-    SOURCES_PER_CORE,
-    CoreSizeError,
-    DelayLimitError,
-    SignError,
-    SpinnakerBackend,
-)
+from export.pynn.spinnaker import SOURCES_PER_CORE, SpinnakerBackend
 from export.samples.inputs import as_samples, encode
 from export.samples.multiplicity import counted
 from export.samples.readout import needed_membranes
 from export.samples.recording import Recording
-from pynn_models.errors import SnnSsmError
-from pynn_models.spinnaker import FixedPointError
-from snn_ssm.files import new_directory, write_atomic
+from snn_ssm.files import new_directory
 
-_LOG = "sPyNNaker.log"
 _log = logging.getLogger("snn_ssm")
-_ERRORS: dict[str, type[SnnSsmError]] = {
-    kind.__name__: kind
-    for kind in (
-        BackendError, BoardError, CoreSizeError, DelayLimitError, FixedPointError,
-        MissingConfigurationError, SignError, SpinnakerNativeError, SpinnakerStockError,
-        DoesNotFitError, ParameterMismatchError, WeightMismatchError,
-    )
-}
 
 # Cost model in ARM instructions: measured under emulation, which counts instructions and not
 # cycles; the neurons' own stand with their arithmetic.
@@ -177,36 +140,19 @@ def _on_board(network: Network, samples: NDArray[Any], board: Board, directory: 
 
 
 def _execute(network: Network, samples: NDArray[Any], board: Board, directory: Path) -> BoardRun:
-    save_network(network, directory / NETWORK)
     np.save(directory / SAMPLES, samples)
-    request = {
-        "board": f"the {board.address} board (version {board.machine_version})",
-        "virtual": board.is_virtual,
-        "neurons_per_core": board.neurons_per_core,
-    }
-    write_atomic(directory / REQUEST, json.dumps(request).encode())
-    write_configuration(directory, board)
-    environment = dict(os.environ)
-    use_configuration(directory, environment)
-    here = os.fspath(Path(__file__).resolve().parents[2])
-    environment["PYTHONPATH"] = os.pathsep.join(
-        [here, *filter(None, [environment.get("PYTHONPATH")])]
-    )
+    environment = prepare(network, board, directory)
     command = [sys.executable, "-m", spinnaker_worker.__name__, os.fspath(directory.resolve())]
-    with (directory / _LOG).open("wb") as log:
+    with (directory / LOG).open("wb") as log:
         done = subprocess.run(
             command, cwd=directory, env=environment, stdout=log, stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL, check=False,
         )
     if not (directory / RESULT).is_file():
-        last = (directory / _LOG).read_text(errors="replace").strip().splitlines()[-3:]
-        raise BoardError(
-            f"sPyNNaker's process ended with status {done.returncode} and no result; it said "
-            f"{' / '.join(last) or 'nothing'}. execute(..., directory) keeps its log."
-        )
+        raise no_result(done.returncode, directory / LOG, "execute(..., directory) keeps its log.")
     result = json.loads((directory / RESULT).read_text())
     if "error" in result:
-        raise _ERRORS.get(result["error"], BoardError)(result["message"])
+        raise told_error(result["error"], result["message"])
     found = directory / RECORDING
     return BoardRun(result, Recording.load(found) if found.is_file() else None)
 

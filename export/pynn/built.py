@@ -224,14 +224,15 @@ class Built:
 
 def build(
     sim: Any, network: Network, samples: NDArray[Any] | None = None, *,
-    backend: Backend | None = None,
+    backend: Backend | None = None, source: Any = None,
 ) -> Built:
     """The network as PyNN objects of the simulator ``sim``, with ``samples`` as its input.
 
     ``sim`` is a PyNN backend module after ``setup``; ``samples`` (B, channels, steps), or None for
     one sample's time of silence, into which a script sends input of its own.
     Populations keep the network's names as labels, so a script can add its own projections.
-    ``backend``: in place of the one that goes by the name of ``sim``.
+    ``backend``: in place of the one that goes by the name of ``sim``. ``source``: a population of
+    the script's own, in place of the one that sends the samples.
     Raises :class:`BackendError`, ``InputError``, and what the backend's cells raise.
     """
     backend = backend or _backend(sim.__name__, network)
@@ -267,7 +268,9 @@ def build(
         built.populations[population.name] = backend.population(
             sim, network, population, first[population.name], copies
         )
-    if network.source.encoding != "current":
+    if source is not None:
+        built.populations[network.source.name] = source
+    elif network.source.encoding != "current":
         times = [np.flatnonzero(row) + offset + backend.stamp for row in stream.T]
         built.populations[network.source.name] = backend.spike_sources(
             sim, times, network.timestep, network.source.name

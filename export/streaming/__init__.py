@@ -4,6 +4,7 @@ In come values as they are measured; out come the readout's answers so far, how 
 the step at which they suffice. The arithmetic is that of :mod:`export.software`.
 """
 
+from export.streaming.board import BoardSession
 from export.streaming.calibration import calibrate, running_scores
 from export.streaming.confidence import (
     Confidence,
@@ -14,11 +15,12 @@ from export.streaming.confidence import (
     save_confidence,
 )
 from export.streaming.exits import Exits, exits
-from export.streaming.session import Answer, Session, StreamError, stream
+from export.streaming.session import Answer, Session, StreamError, lengthened, stream
 from export.streaming.simulated import NestSession
 
 __all__ = [
     "Answer",
+    "BoardSession",
     "Confidence",
     "ConfidenceError",
     "Exits",
@@ -28,6 +30,7 @@ __all__ = [
     "StreamError",
     "calibrate",
     "exits",
+    "lengthened",
     "load_confidence",
     "rule_of",
     "running_scores",

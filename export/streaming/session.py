@@ -50,6 +50,27 @@ class Answer:
         return int(self.scores.argmax())
 
 
+def check_endless(network: Network) -> None:
+    """Raise :class:`StreamError` where an answer depends on the number of steps of a sample."""
+    terms = network.readout.kind.terms
+    if terms(network.steps) != terms(network.steps + 1):
+        raise StreamError(
+            f"the readout of this network is the {network.readout.pooling!r} of a sample's "
+            f"{network.steps} steps, which has no end to be divided by; expected a readout of "
+            "single steps for an endless signal. Train with model.pooling = \"last\", or let "
+            "sample follow sample."
+        )
+
+
+def lengthened(network: Network, steps: int) -> Network:
+    """The network for one signal of so many steps, as a single sample: what a simulator runs.
+
+    Raises :class:`StreamError` as an endless session does.
+    """
+    check_endless(network)
+    return replace(network, steps=steps)
+
+
 def block_of(network: Network, values: ArrayLike) -> NDArray[np.generic]:
     """The values of some steps as an array (C, n); raises ``InputError``."""
     channels = network.source.channels
@@ -87,14 +108,8 @@ class Session:
     def __init__(
         self, network: Network, *, rule: Rule | None = None, endless: bool = False
     ) -> None:
-        terms = network.readout.kind.terms
-        if endless and terms(network.steps) != terms(network.steps + 1):
-            raise StreamError(
-                f"the readout of this network is the {network.readout.pooling!r} of a sample's "
-                f"{network.steps} steps, which has no end to be divided by; expected a readout of "
-                "single steps for an endless signal. Train with model.pooling = \"last\", or let "
-                "sample follow sample."
-            )
+        if endless:
+            check_endless(network)
         self.network = network
         self.rule = rule
         self.endless = endless

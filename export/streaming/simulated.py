@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from types import TracebackType
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from export.description.network import Network
+from export.description.network import FloatArray, Network
 from export.pynn.built import build, setup_arguments, simulator
+from export.pynn.nest import by_step, multimeter
 from export.streaming.session import Answer, StreamError, block_of
 
 # A source is PyNN's relay of a generator, which has to know a step ahead what it sends; and PyNN
@@ -40,10 +42,11 @@ class NestSession:
         self._sim.setup(**setup_arguments("nest", network))
         self._built = build(self._sim, network)
         self._readout = self._built.populations[network.readout.population]
-        self._readout.record("y")
+        self._meter = multimeter(self._readout, ["y"])
         self._start = self._built.via.first_input(network)
         self._first = self._built.first_steps[network.readout.population]
-        self._fed = self._read = self._now = 0
+        self._rows: deque[FloatArray] = deque()
+        self._fed = self._read = self._now = self._seen = 0
 
     @property
     def latency(self) -> int:
@@ -85,15 +88,22 @@ class NestSession:
         if step > self._now:
             self._sim.run((step - self._now) * self.network.timestep)
             self._now = step
-        if self._now == 0:  # nothing is recorded before NEST has run
-            return []
-        rows = self._built.via.membrane(self._readout, self._first)
-        ready = min(len(rows), self._fed)
+        self._take()
         answers = []
-        for k in range(self._read, ready):
-            sample, place = divmod(k, self.network.steps)
-            scores = rows[k] / self.network.readout.kind.terms(place + 1)
+        while self._rows and self._read < self._fed:
+            sample, place = divmod(self._read, self.network.steps)
+            scores = self._rows.popleft() / self.network.readout.kind.terms(place + 1)
             final = place + 1 == self.network.steps
             answers.append(Answer(sample, place + 1, scores, final))
-        self._read = max(ready, self._read)
+            self._read += 1
         return answers
+
+    def _take(self) -> None:
+        """Move what NEST recorded since to the rows: those of the readout's first step and on."""
+        events = self._meter.events
+        if len(events.get("y", ())) > 0:  # there is none before NEST has run
+            rows = by_step(events, events["y"])
+            before = self._first - self._seen
+            self._seen += len(rows)
+            self._rows.extend(rows[max(before, 0) :])
+            self._meter.n_events = 0
