@@ -17,6 +17,7 @@ from export.command import (
     jobs,
     networks,
     predicting,
+    signal,
     streaming,
 )
 from export.command.board import board as start_board
@@ -217,7 +218,7 @@ def make_parser() -> argparse.ArgumentParser:
     rule(command)
     command.set_defaults(batch=100)
 
-    command = add("stream", streaming.stream, "a live signal in, answers out, step by step")
+    command = add("stream", signal.stream, "a live signal in, answers out, step by step")
     network(command)
     command.add_argument(
         "--follow", type=Path, metavar="F",
@@ -235,6 +236,15 @@ def make_parser() -> argparse.ArgumentParser:
         "--endless", action="store_true",
         help="one sample without end, for readouts of single steps",
     )
+    command.add_argument(
+        "--backend", default="software", metavar="software|nest|spinnaker",
+        help="what the signal goes into (default: %(default)s)",
+    )
+    command.add_argument(
+        "--steps", type=int, metavar="N",
+        help="of a simulator that runs an endless signal, or of a board, which always does",
+    )
+    board(command)
     command.add_argument(
         "--state", type=Path, metavar="F",
         help="go on from this file if it exists; written at the end",
@@ -278,6 +288,7 @@ def make_parser() -> argparse.ArgumentParser:
     outputs(command)
     board(command)
     calibration(command)
+    rule(command)
 
     command = add("verify", comparing.verify, "compare backends spike for spike")
     network(command)
@@ -300,6 +311,7 @@ def make_parser() -> argparse.ArgumentParser:
     board(command)
     data(command)
     outputs(command)
+    rule(command)
 
     command = add("attack", attacking.attack, "the fewest input spikes that turn an answer")
     network(command)

@@ -10,6 +10,7 @@ from export.command.output import Output
 from snn_ssm.progress import progress_bar
 
 if TYPE_CHECKING:
+    from export.command.streaming import Tally
     from export.description.network import Network
 
 
@@ -46,6 +47,21 @@ def _verify_recording(network: Network, args: argparse.Namespace) -> dict[str, A
         )
 
 
+def _tally(network: Network, args: argparse.Namespace) -> Tally | None:
+    """How right a job's answers would have been where the rule stops; None without a rule."""
+    from export.command.streaming import tally_from
+    from export.job.results import read_chunks, recorded
+
+    tally = tally_from(args, network)
+    if tally is not None:
+        samples = samples_of(network, args.data, args.samples)
+        for chunk in read_chunks(args.recording)[0]:
+            part = slice(chunk.start, chunk.stop)
+            recording = recorded(args.recording, chunk, network)
+            tally.add(samples.inputs[part], samples.labels[part], recording)
+    return tally
+
+
 def verify(args: argparse.Namespace) -> int:
     """``snn-ssm verify``; exit status 1 where a compared row does not hold."""
     from export.description.inspection import verification_table
@@ -56,6 +72,12 @@ def verify(args: argparse.Namespace) -> int:
         raise UsageError(
             "--calibration is for a job's results: use it with --recording, or leave it out."
         )
+    for name in ("confidence", "coverage"):
+        if getattr(args, name) is not None and args.recording is None:
+            raise UsageError(
+                f"--{name} says what a job's early answers would have been: use it with "
+                "--recording, or use run."
+            )
     if args.board is None:
         for name in ("machine_version", "neurons_per_core", "time_scale_factor"):
             if getattr(args, name) is not None:
@@ -67,8 +89,13 @@ def verify(args: argparse.Namespace) -> int:
         raise UsageError("--recording has run on a board already: leave --board out.")
     output = Output(args)
     compare = _verify_recording if args.recording else _verify
-    result = compare(load_network(args.network), args)
+    network = load_network(args.network)
+    result = compare(network, args)
     output.say(verification_table(result))
+    tally = _tally(network, args)
+    if tally is not None:
+        output.say(tally.words())
+        result["early"] = tally.result()
     for start, stop in result.get("missing", ()):
         output.say(f"missing: samples {start} to {stop - 1}")
     output.result(result)

@@ -1,28 +1,21 @@
-"""The commands in time: ``stream``, and ``calibrate``, which finds how sure answers are."""
+"""Answers before a sample ends: ``calibrate``, and the rules of ``run`` and ``stream``."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import sys
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from export.command.common import UsageError, require_classes, samples_of
+from export.command.common import require_classes, samples_of
 from export.command.output import Output
-from export.samples.answers import decide
 from snn_ssm.progress import progress_bar
 
 if TYPE_CHECKING:
     from export.description.network import Network
     from export.samples.recording import Recording
-    from export.streaming import Answer, Rule
-
-_HEADER = "sample,step,answer,confidence,final"
+    from export.streaming import Rule
 
 
 def rule_from(args: argparse.Namespace, network: Network) -> Rule | None:
@@ -83,78 +76,6 @@ def tally_from(args: argparse.Namespace, network: Network) -> Tally | None:
     """That of --confidence or --coverage; None without."""
     rule = rule_from(args, network)
     return None if rule is None else Tally(network, rule)
-
-
-def stream(args: argparse.Namespace) -> int:
-    """``snn-ssm stream``: a line of values a step in, a line an answer out."""
-    from export.description.storage import load_network
-    from export.streaming import Session
-    from export.streaming.lines import values_of
-
-    if args.follow is not None and args.listen is not None:
-        raise UsageError("--follow and --listen are two sources. Give one of them.")
-    network = load_network(args.network)
-    rule = rule_from(args, network)
-    session = Session(network, rule=rule, endless=args.endless)
-    if args.state is not None and args.state.exists():
-        session = Session.load(network, args.state, rule=rule)
-    spent, slowest, count, last = 0.0, 0.0, 0, None
-    try:
-        with _source(args) as (lines, out):
-            print(_HEADER, file=out, flush=True)
-            for count, line in enumerate(lines, 1):
-                start = time.perf_counter()
-                answer = session.step(values_of(line, count))
-                took = time.perf_counter() - start
-                spent, slowest = spent + took, max(slowest, took if count > 1 else 0.0)
-                if _told(network, args.answers, answer, last):
-                    print(_line(network, answer), file=out, flush=True)
-                last = answer
-    finally:
-        if args.state is not None:
-            session.save(args.state)
-    if count and not args.quiet:
-        mean = 1e3 * spent / count
-        print(
-            f"{count} steps of {network.timestep:g} ms, of which {session.computed} were computed: "
-            f"{mean:.3f} ms each, {1e3 * slowest:.3f} at most after the first; real time is "
-            f"{network.timestep / mean:.2g} times as long",
-            file=sys.stderr,
-        )
-    return 0
-
-
-def _told(network: Network, which: str, answer: Answer, last: Answer | None) -> bool:
-    """Whether an answer is written: each, each final one, or each that differs from the last."""
-    if which == "every":
-        return True
-    ended = last is None or last.sample != answer.sample
-    if which == "final":
-        return answer.final and (ended or not last.final)  # type: ignore[union-attr]
-    return ended or _decided(network, last) != _decided(network, answer)  # type: ignore[arg-type]
-
-
-def _line(network: Network, answer: Answer) -> str:
-    sure = "" if np.isnan(answer.confidence) else f"{answer.confidence:.4f}"
-    said = " ".join(map(str, _decided(network, answer)))
-    return f"{answer.sample},{answer.step},{said},{sure},{int(answer.final)}"
-
-
-def _decided(network: Network, answer: Answer) -> list[Any]:
-    """The number of a class; or K labels or values."""
-    return list(np.atleast_1d(decide(network, answer.scores[None])[0]).tolist())
-
-
-@contextlib.contextmanager
-def _source(args: argparse.Namespace) -> Iterator[tuple[Iterator[str], TextIO]]:
-    """The lines, and where the answers go."""
-    from export.streaming.lines import caller, grown, lines_of
-
-    if args.listen is not None:
-        with caller(args.listen) as connection:
-            yield lines_of(connection), connection
-    else:
-        yield (lines_of(sys.stdin) if args.follow is None else grown(args.follow)), sys.stdout
 
 
 def calibrate(args: argparse.Namespace) -> int:

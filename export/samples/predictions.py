@@ -26,12 +26,15 @@ class PredictionError(SnnSsmError):
 class Predictions:
     """``scores`` (B, K), or (B, L, K) of each step, and all that follows from them.
 
-    ``lengths`` (B,): the steps of each sample that count; None: all.
+    ``lengths`` (B,): the steps of each sample that count; None: all. ``steps`` (B,): how many were
+    needed where answers came early, and ``sure`` (B,) how sure these are.
     """
 
     network: Network
     scores: FloatArray
     lengths: NDArray[np.int64] | None = None
+    steps: NDArray[np.int64] | None = None
+    sure: FloatArray | None = None
 
     @property
     def answers(self) -> NDArray[Any]:
@@ -41,14 +44,15 @@ class Predictions:
     @property
     def confidence(self) -> FloatArray | None:
         """How sure each answer is; None of values."""
-        return confidence(self.network, self.scores)
+        return self.sure if self.sure is not None else confidence(self.network, self.scores)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What an ``.npz`` holds: ``answers``, ``scores``, ``names``, and where there are any
-        ``confidence`` and ``lengths``."""
+        ``confidence``, ``lengths`` and ``steps``."""
         found: dict[str, Any] = {
             "answers": self.answers, "scores": self.scores, "names": np.array(self.network.names),
             "confidence": self.confidence, "lengths": self.lengths,
+            "steps": self.steps,
         }
         return {name: array for name, array in found.items() if array is not None}
 
@@ -73,7 +77,7 @@ class Predictions:
 
     def _places(self, b: int) -> Iterator[tuple[tuple[int, ...], dict[str, object]]]:
         if not self.network.readout.each_step:
-            yield (b,), {}
+            yield (b,), {} if self.steps is None else {"steps": int(self.steps[b])}
             return
         steps = self.network.steps if self.lengths is None else int(self.lengths[b])
         for k in range(steps):

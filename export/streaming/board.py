@@ -23,7 +23,7 @@ from export.streaming.session import Answer, StreamError, block_of, lengthened
 class BoardSession:
     """A network on a SpiNNaker board that reads a signal as it comes; a context manager.
 
-    The board is the clock: :meth:`step` sends the spikes of one step's values and waits for the
+    The board is the clock: :meth:`steps` sends the spikes of a step's values and waits for the
     next tick's end. When they arrive is the network's between here and there: usually in the next
     tick, so that answers are of what the board had got by then. What it got, tick by tick, is
     ``recording.spikes`` of the input once the run has ended, beside the layers' spikes: whatever
@@ -70,19 +70,22 @@ class BoardSession:
         """What the board recorded, with its input; None before the run has ended."""
         return self._run.recording
 
-    def step(self, values: ArrayLike) -> list[Answer]:
-        """Send one step, (C,): the answers of the ticks that have ended since. Raises InputError.
+    def steps(self, values: ArrayLike) -> list[Answer]:
+        """Send some steps, (C, n), one a tick: the answers of the ticks that have ended since.
 
-        An empty list says that the run has ended.
+        None says that the run has ended. Raises ``InputError``.
         """
-        block = block_of(self.network, [[value] for value in np.ravel(values)])
-        emitted = self.network.source.kind.emit(self.network.source, block[None])[0, 0]  # (size,)
-        self._run.send([int(i) for i in np.flatnonzero(emitted)])
-        return self._until_tick()
+        block = block_of(self.network, values)
+        emitted = self.network.source.kind.emit(self.network.source, block[None])[0]  # (n, size)
+        answers: list[Answer] = []
+        for row in emitted:
+            self._run.send([int(i) for i in np.flatnonzero(row)])
+            answers += self._until_tick()
+        return answers
 
     def rest(self) -> list[Answer]:
         """The answers until the run's end, nothing more being sent."""
-        found = []
+        found: list[Answer] = []
         while self.recording is None:
             found += self._until_tick()
         return found

@@ -19,11 +19,12 @@ Indices = NDArray[np.int64]
 @dataclass(frozen=True, eq=False)
 class Exits:
     """By sample: the ``place`` (B,) of the rule's step at which it stopped, that ``steps`` (B,),
-    and the ``scores`` (B, K) there."""
+    the ``scores`` (B, K) there, and how ``sure`` they are (B,)."""
 
     place: Indices
     steps: Indices
     scores: FloatArray
+    sure: FloatArray
 
     @property
     def labels(self) -> Indices:
@@ -38,9 +39,12 @@ def exits(rule: Rule, scores: FloatArray) -> Exits:
     """
     asked = rule.steps
     place = np.full(len(scores), len(asked) - 1)
+    sure = np.empty(scores.shape[:2])
     for i in reversed(range(len(asked))):
-        place[rule.ask(asked[i], scores[:, i])[1]] = i
-    return Exits(place, np.array(asked)[place], scores[np.arange(len(scores)), place])
+        sure[:, i], suffices = rule.ask(asked[i], scores[:, i])
+        place[suffices] = i
+    at = (np.arange(len(scores)), place)
+    return Exits(place, np.array(asked)[place], scores[at], sure[at])
 
 
 def counts(recording: Recording, steps: tuple[int, ...]) -> Indices:

@@ -45,6 +45,7 @@ class NestSession:
         self._meter = multimeter(self._readout, ["y"])
         self._start = self._built.via.first_input(network)
         self._first = self._built.first_steps[network.readout.population]
+        self._told = np.empty((0, network.source.size), np.uint8)
         self._rows: deque[FloatArray] = deque()
         self._fed = self._read = self._now = self._seen = 0
 
@@ -79,7 +80,10 @@ class NestSession:
 
         via, timestep = self._built.via, self.network.timestep
         sources = self._built.populations[self.network.source.name]
-        begin = self._start + self._fed + via.stamp
+        # New times take the place of the old, of which NEST may not have come to the last ones.
+        emitted = np.concatenate([self._told, emitted])
+        begin = self._start + self._fed - len(self._told) + via.stamp
+        self._told = emitted[-_AHEAD:]
         # As in the backend: PyNN rounds a time one ulp above the grid up to the next step.
         times = [Sequence((np.flatnonzero(s) + begin - 1e-4) * timestep) for s in emitted.T]
         sources.set(spike_times=times)

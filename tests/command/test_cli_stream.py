@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from support.job_runs import run_here
 from support.random_networks import checkpoint_of, samples_of
 
 from export.command.arguments import main
@@ -154,11 +155,27 @@ def test_a_network_of_another_checkpoint_is_not_calibrated(files, tmp_path, caps
         ("", ["--follow", "f", "--listen", "0"], "--follow and --listen are two sources"),
         ("", ["--follow", "f"], "f cannot be read (No such file"),
         ("", ["--listen", "70000"], "127.0.0.1:70000 cannot be listened on"),
+        ("", ["--backend", "torch"], "expected one of software, nest, spinnaker"),
+        ("", ["--backend", "nest", "--state", "f"], "--state goes with --backend software alone"),
+        ("", ["--backend", "nest", "--coverage", "0.9"], "--coverage goes with"),
+        ("", ["--backend", "nest", "--confidence", "0.9"], "--confidence goes with"),
+        ("", ["--backend", "nest", "--endless"], "needs a length in --backend nest; --steps is No"),
+        ("", ["--backend", "spinnaker", "--steps", "0"], "--steps is 0"),
     ],
 )
 def test_what_is_no_signal_is_refused(files, monkeypatch, capsys, signal, more, message):
     assert stream(files, monkeypatch, *more, signal=signal) == 2
     assert message in capsys.readouterr().err
+
+
+def test_nest_answers_as_software_does(files, monkeypatch, capsys, quiet_nest):
+    pytest.importorskip("nest", reason="NEST is not installed")
+    arguments = ["--backend", "nest", "--answers", "every"]
+    assert stream(files, monkeypatch, *arguments) == 0
+    out, err = capsys.readouterr()
+    found = [[int(row[i]) for i in (0, 1, 2, 4)] for row in answers_of(out[out.index("sample,") :])]
+    assert found == [[a.sample, a.step, a.label, a.final] for a in expected(files)]
+    assert "48 steps of 1 ms: " in err
 
 
 def test_a_refused_line_loses_no_state(files, monkeypatch, capsys):
@@ -211,3 +228,52 @@ def test_a_caller_on_this_computer_is_answered(files, capsys):
         assert both.readline() == ""
     thread.join(20)
     assert status == [0]
+
+
+def test_predictions_come_early_too(files, capsys):
+    assert calibrate(files) == 0
+    arguments = ["predict", str(files / "network"), "--data", str(files / "samples.npz")]
+    run_it = ["run", str(files / "network"), "--data", str(files / "samples.npz")]
+    rule = ["--confidence", "0.8"]
+    capsys.readouterr()
+    assert main([*run_it, "--json", "-", *rule]) == 0
+    early = json.loads(capsys.readouterr().out)["early"]
+    for backend in ("software", "spinnaker-software"):
+        assert main([*arguments, "--backend", backend, "--json", "-", *rule]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert len(found["steps"]) == 80 and min(found["confidence"]) > 0
+        if backend == "software":
+            assert np.mean(found["steps"]) / 24 == pytest.approx(early["steps"])
+            with np.load(files / "samples.npz") as samples:
+                right = np.mean(np.array(found["answers"]) == samples["labels"])
+            assert right == early["accuracy"]
+    assert main([*arguments, "--out", str(files / "out.csv"), *rule]) == 0
+    first = (files / "out.csv").read_text().splitlines()[:2]
+    assert first[0].startswith("sample,steps,answer,confidence,score_") and "0," in first[1]
+    assert "early: " in capsys.readouterr().out
+
+
+def test_early_answers_to_samples_of_any_length_are_refused(files, capsys):
+    assert calibrate(files) == 0
+    with np.load(files / "samples.npz") as found:
+        arrays = dict(found)
+    np.savez(files / "short.npz", **arrays, lengths=np.full(80, 9))
+    arguments = ["predict", str(files / "network"), "--data", str(files / "short.npz")]
+    assert main([*arguments, "--coverage", "0.9"]) == 2
+    assert "these have lengths of their own" in capsys.readouterr().err
+
+
+def test_the_answers_of_a_job_would_have_come_early(files, tmp_path, capsys):
+    assert calibrate(files) == 0
+    network, data = str(files / "network"), ["--data", str(files / "samples.npz")]
+    eight = [*data, "--samples", "8"]
+    assert main(["job", network, str(tmp_path / "job"), *eight, "--without-board"]) == 0
+    assert run_here(tmp_path / "job", "software", "--out", tmp_path / "results") == 0
+    capsys.readouterr()
+    rule = ["--confidence", "0.8", "--json", "-"]
+    assert main(["verify", network, "--recording", str(tmp_path / "results"), *data, *rule]) == 0
+    found = json.loads(capsys.readouterr().out)["early"]
+    assert main(["run", network, *eight, *rule]) == 0
+    assert found == json.loads(capsys.readouterr().out)["early"]
+    assert main(["verify", network, *eight, *rule]) == 2
+    assert "--confidence says what a job's early answers" in capsys.readouterr().err

@@ -15,15 +15,16 @@ from export.streaming import NestSession, Session, StreamError
 pytestmark = pytest.mark.usefixtures("quiet_nest")
 
 
+@pytest.mark.parametrize("longest", [1, 8])
 @pytest.mark.parametrize("kind", ["glu", "gsu", "token", "events", "plain"])
-def test_answers_are_those_of_software_some_steps_later(kind):
+def test_answers_are_those_of_software_some_steps_later(kind, longest):
     network = network_of(0) if kind == "plain" else lowered(kind)[1]
     samples = samples_for(network, 3)
     signal = np.concatenate(list(samples), axis=1)
     expected = Session(network).steps(signal)
     found, start = [], 0
     with NestSession(network) as session:
-        for n in np.random.default_rng(1).integers(1, 9, 100):
+        for n in np.random.default_rng(1).integers(1, longest + 1, 100):
             if start >= signal.shape[1]:
                 break
             found += session.steps(signal[:, start : start + n])
