@@ -1,17 +1,22 @@
 """Events of a sensor: the public formats, and how they become spikes."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from snn_ssm.config import TaskConfig
 from snn_ssm.tasks import DataError
-from snn_ssm.tasks.own import read_recordings
+from snn_ssm.tasks.own import read_recordings, save_events
+from snn_ssm.tasks.own.aedat import read_aedat
 from snn_ssm.tasks.own.events import binned, to_events
 
 # Two samples on a sensor of 4 x 3: t (µs), x, y, p.
 ONE = [(100, 0, 0, 1), (150, 3, 2, 0), (1100, 3, 2, 0), (1200, 3, 2, 0), (3050, 1, 1, 1)]
 TWO = [(7, 2, 1, 0)]
 TASK = TaskConfig("own", 3, event_sensor=(4, 3))
+TASK_OF_12 = TaskConfig("own", 30, event_sensor=(12, 9))
+AEDAT = Path(__file__).parents[1] / "data" / "events.aedat4"
 
 
 def fields(*samples):
@@ -162,3 +167,74 @@ def test_files_that_are_no_lists_of_spikes(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(DataError, match=r"pip install 'snn-ssm\[events\]'"):
         read_recordings(path, TASK)
+
+
+def recorded():
+    """What tests/data/events.aedat4 was written of, by iniVation's own library."""
+    rng = np.random.default_rng(7)
+    t = 1_600_000_000_000_000 + np.sort(rng.integers(0, 30_000, 300))
+    return t, rng.integers(0, 12, 300), rng.integers(0, 9, 300), rng.integers(0, 2, 300)
+
+
+def test_a_recording_of_a_camera(tmp_path):
+    pytest.importorskip("aedat", reason="aedat is not installed")
+    events = read_aedat(AEDAT)
+    for found, expected in zip((events.t, events.x, events.y, events.p), recorded(), strict=True):
+        assert found.tolist() == expected.tolist()
+    for name in ("left", "right"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.aedat4").write_bytes(AEDAT.read_bytes())
+    found = read_recordings(tmp_path, TaskConfig("own", 30))
+    assert found.answers.tolist() == ["left", "right"] and found.sensor == (12, 9)
+    assert (found.inputs[0] == binned([to_events("", *recorded())], TASK_OF_12, AEDAT).inputs).all()
+
+
+def test_a_damaged_recording_ends_another_process(tmp_path):
+    pytest.importorskip("aedat", reason="aedat is not installed")
+    content, rng = AEDAT.read_bytes(), np.random.default_rng(3)
+    for name, damaged in {
+        "short": content[:900], "empty": b"", "text": b"no events\n" * 90,
+        "header": content[:40] + bytes(rng.integers(0, 256, 400, np.uint8)) + content[440:],
+    }.items():
+        path = tmp_path / f"{name}.aedat4"
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=f"{name}.aedat4 cannot be read as AEDAT 4"):
+            read_aedat(path)
+    with pytest.raises(DataError, match="none.aedat4 cannot be read"):
+        read_aedat(tmp_path / "none.aedat4")
+
+
+def test_without_the_reader_of_recordings_it_is_asked_for(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(DataError, match=r"needs the package aedat.*'snn-ssm\[events\]'"):
+        read_aedat(AEDAT)
+
+
+def test_a_dataset_of_events_is_written_as_it_is_read(tmp_path):
+    dtype = [("x", "<i8"), ("y", "<i8"), ("t", "<i8"), ("p", "<i8")]  # Tonic's order
+    dataset = [
+        (np.array([(x, y, t, p) for t, x, y, p in events], dtype), label)
+        for events, label in ((ONE, 1), (TWO, 0))
+    ]
+    save_events(tmp_path / "s.npz", dataset, ("no", "yes"))
+    found = read_recordings(tmp_path / "s.npz", TASK)
+    assert_are_the_samples(found)
+    assert found.answers.tolist() == [1, 0] and found.names == ("no", "yes")
+    heard = np.array([(5, 0, 1), (9, 2, 1)], [("t", "<i8"), ("x", "<i8"), ("p", "<i8")])  # no rows
+    save_events(tmp_path / "h.npz", [(heard, 0)])
+    assert read_recordings(tmp_path / "h.npz", TaskConfig("own", 1)).sensor == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        ([], "there are no samples to write"),
+        ([(np.zeros(3), 0)], "sample 0 has the fields none"),
+        ([(np.zeros(3, [("t", int), ("x", int), ("on", int)]), 0)], "the fields t, x, on; exp"),
+        ([(np.full(1, -1, [(n, int) for n in "txyp"]), 0)], "sample 0: t of the events"),
+    ],
+)
+def test_a_dataset_of_no_events_is_refused(tmp_path, dataset, message):
+    with pytest.raises(DataError, match=message):
+        save_events(tmp_path / "s.npz", dataset)
+    assert not (tmp_path / "s.npz").exists()

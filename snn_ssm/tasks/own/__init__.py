@@ -5,6 +5,7 @@ In come files of formats that others write, each read by one module; out come
 """
 
 from snn_ssm.tasks.own.derive import DERIVED, OWN, derived
+from snn_ssm.tasks.own.events import save_events
 from snn_ssm.tasks.own.folders import load, read_inputs, read_recordings, read_samples, splits
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "read_inputs",
     "read_recordings",
     "read_samples",
+    "save_events",
     "splits",
 ]

@@ -10,14 +10,16 @@ Files, by the ends of their names:
 - ``.npz`` with ``events``, an array with the fields t, x, y, p, and ``offsets`` (B + 1,);
 - ``.bin``, ``.bs2``, a file a sample: 40 bits an event, of which 8 are x, 8 are y, one is p and 23
   are t in µs, the largest first; an event of y = 240 moves all that follow by 2^13 µs (N-MNIST);
+- ``.aedat4``, a file a sample (:mod:`snn_ssm.tasks.own.aedat`);
 - ``.h5``: ``spikes/times`` (s) and ``spikes/units``, lists of a sample each, and ``labels``; the
   names in ``extra/keys`` (SHD, SSC). Its units are one row.
 """
 
 from __future__ import annotations
 
+import io
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_ssm.config import TaskConfig
+from snn_ssm.files import write_atomic
 from snn_ssm.reading import open_regular
 from snn_ssm.tasks.base import DataError, read_file, require_room
 from snn_ssm.tasks.own.recordings import Recordings
@@ -127,6 +130,42 @@ def from_fields(path: Path, events: NDArray[Any], offsets: NDArray[Any]) -> list
         )
     parts = (events[a:b] for a, b in itertools.pairwise(edges))
     return [to_events(str(path), *(part[name] for name in _FIELDS)) for part in parts]
+
+
+def save_events(
+    path: Path, samples: Iterable[tuple[NDArray[Any], int]], names: Sequence[str] = ()
+) -> None:
+    """Write an ``.npz`` of events with labels, a sample each, such as a dataset of Tonic has them.
+
+    ``samples``: events, an array with the fields t (µs), x, y, p, and the number of a class;
+    ``names``: of the classes. An array without y has one row. Raises :class:`DataError`.
+    """
+    found: list[NDArray[Any]] = []
+    labels: list[int] = []
+    for events, label in samples:
+        given = np.asarray(events)
+        fields = given.dtype.names or ()
+        if not set(fields) <= set(_FIELDS) or not {"t", "x", "p"} <= set(fields):
+            raise DataError(
+                f"sample {len(found)} has the fields {', '.join(fields) or 'none'}; expected "
+                f"{', '.join(_FIELDS)}. Rename them."
+            )
+        y = given["y"] if "y" in fields else np.zeros(len(given), np.int64)
+        checked = to_events(f"sample {len(found)}", given["t"], given["x"], y, given["p"])
+        whole = np.empty(len(given), [(name, np.int64) for name in _FIELDS])
+        for name in _FIELDS:
+            whole[name] = getattr(checked, name)
+        found.append(whole)
+        labels.append(int(label))
+    if not found:
+        raise DataError(f"there are no samples to write to {path}. Give some.")
+    arrays = {
+        "events": np.concatenate(found), "offsets": np.cumsum([0, *map(len, found)]),
+        "labels": np.array(labels), **({"names": np.array(names)} if names else {}),
+    }  # fmt: skip
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
+    write_atomic(Path(path), content.getvalue())
 
 
 def read_address_events(path: Path) -> Events:

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from snn_ssm.config import TaskConfig
 from snn_ssm.tasks.base import DataError, read_file
-from snn_ssm.tasks.own.events import binned, read_address_events, read_spike_lists
+from snn_ssm.tasks.own.aedat import read_aedat
+from snn_ssm.tasks.own.events import Events, binned, read_address_events, read_spike_lists
 from snn_ssm.tasks.own.recordings import Recordings, by_channel, check_recordings, filled_up
 from snn_ssm.tasks.own.sound import read_sound
 
@@ -164,7 +165,11 @@ def _read_sound(path: Path) -> list[Piece]:
     return [Piece(values, rate=rate)]
 
 
-_EVENTS = (".bin", ".bs2")
+_EVENTS: Mapping[str, Callable[[Path], Events]] = {
+    ".bin": read_address_events,
+    ".bs2": read_address_events,
+    ".aedat4": read_aedat,
+}
 _RECORDINGS: Mapping[str, Callable[[Path], list[Piece]]] = {
     ".csv": _pieces,
     ".parquet": _pieces,
@@ -209,9 +214,9 @@ def _of_events(
     if others:
         raise DataError(
             f"{others[0]} stands among files of events; expected names that end in "
-            f"{' or '.join(_EVENTS)} only. Move it away."
+            f"{', '.join(_EVENTS)} only. Move it away."
         )
-    found = binned([read_address_events(path) for _, path in places], task, folder)
+    found = binned([_EVENTS[path.suffix](path) for _, path in places], task, folder)
     answers = np.array([place.name for place, _ in places])
     return check_recordings(replace(found, answers=_classes(answers, folder)))
 
