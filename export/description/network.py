@@ -16,8 +16,9 @@ population, is one too: its delay is at least 1 step, and so is its lag.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -212,9 +213,8 @@ class Network:
 
     def population(self, name: str) -> Population:
         """The population of that name; raises :class:`NetworkError` listing the known ones."""
-        for population in self.populations:
-            if population.name == name:
-                return population
+        if name in self._by_name:
+            return self._by_name[name]
         raise NetworkError(
             f"there is no population {name!r}; there are "
             f"{', '.join(p.name for p in self.populations)}."
@@ -239,12 +239,22 @@ class Network:
         gated = self.population(name).branches is not None
         return not gated and not any(p.graded for p in self.incoming(name))
 
-    def incoming(self, name: str, receptor: str | None = None) -> Iterator[Projection]:
+    def incoming(self, name: str, receptor: str | None = None) -> Sequence[Projection]:
         """The projections onto a population, and onto one receptor of it if that is given."""
-        return (
-            p for p in self.projections
-            if p.target == name and receptor in (None, p.receptor)
-        )
+        return self._onto.get((name, receptor), ())
+
+    # A stream asks for these at each step.
+    @functools.cached_property
+    def _by_name(self) -> dict[str, Population]:
+        return {population.name: population for population in self.populations}
+
+    @functools.cached_property
+    def _onto(self) -> dict[tuple[str, str | None], list[Projection]]:
+        found: dict[tuple[str, str | None], list[Projection]] = {}
+        for p in self.projections:
+            for receptor in (None, p.receptor):
+                found.setdefault((p.target, receptor), []).append(p)
+        return found
 
     def lead(self, projection: Projection) -> int:
         """``latency(target) - latency(source)``: the delay of lag 0, in steps."""

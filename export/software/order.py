@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from graphlib import TopologicalSorter
+from weakref import WeakKeyDictionary
 
 from export.description.network import Network, Population
 
+Members = tuple[Population, ...]
 
-def components(network: Network) -> list[tuple[Population, ...]]:
+# A stream asks at each step.
+_FOUND: WeakKeyDictionary[Network, tuple[Members, ...]] = WeakKeyDictionary()
+_LOOPS: WeakKeyDictionary[Network, dict[Members, bool]] = WeakKeyDictionary()
+
+
+def components(network: Network) -> tuple[Members, ...]:
     """The strongly connected components of the populations, each after all that sends to it.
 
     Within one, and among those that may come in any order, populations are in the network's order.
     """
+    if network not in _FOUND:
+        _FOUND[network] = _components(network)
+    return _FOUND[network]
+
+
+def _components(network: Network) -> tuple[Members, ...]:
     reached = {p.name: _reached(network, p.name) for p in network.populations}
-    found: dict[str, tuple[Population, ...]] = {}
+    found: dict[str, Members] = {}
     for population in network.populations:
         name = population.name
         found[name] = tuple(
@@ -24,7 +37,7 @@ def components(network: Network) -> list[tuple[Population, ...]]:
     for p in network.projections:
         if p.source in found and found[p.source] != found[p.target]:
             before[found[p.target][0].name].add(found[p.source][0].name)
-    return [found[name] for name in TopologicalSorter(before).static_order()]
+    return tuple(found[name] for name in TopologicalSorter(before).static_order())
 
 
 def _reached(network: Network, name: str) -> set[str]:
@@ -39,13 +52,18 @@ def _reached(network: Network, name: str) -> set[str]:
     return found
 
 
-def is_loop(network: Network, members: tuple[Population, ...]) -> bool:
+def is_loop(network: Network, members: Members) -> bool:
     """Whether members send to each other, or the one to itself."""
-    inside = {p.name for p in members}
-    return any(p.source in inside and p.target in inside for p in network.projections)
+    known = _LOOPS.setdefault(network, {})
+    if members not in known:
+        inside = {p.name for p in members}
+        known[members] = any(
+            p.source in inside and p.target in inside for p in network.projections
+        )
+    return known[members]
 
 
-def chunk(network: Network, members: tuple[Population, ...]) -> int:
+def chunk(network: Network, members: Members) -> int:
     """For how many steps each member can be run before the next, one after the other.
 
     The shortest lag of what a member sends to itself or to one before it; a whole sample where

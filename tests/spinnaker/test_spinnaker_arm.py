@@ -10,6 +10,8 @@ import pytest
 from support.arm import runner
 from support.drawn_cell import EXTREMES, cell_of, random_parameters, random_state
 
+from export.description.readouts import POOLINGS
+from export.samples.readout import silent_membrane
 from pynn_models.spinnaker import (
     C_DIRECTORY,
     NativeState,
@@ -91,6 +93,27 @@ def test_a_planned_cell_for_100_000_steps(executables, rotating):
     run = compare(executables["arm"], p, u.astype(np.int32))
     assert run.overflows == 0
     assert 0.01 < run.spikes.mean() < 0.99
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_readouts_hold_the_membranes_that_answers_are_read_from(executables, pooling):
+    """Accumulators, leaky neurons and those without memory: their membranes, planned as exported.
+
+    And within what rounding may do, they are those of float64.
+    """
+    rng = np.random.default_rng(3)
+    size, steps = 6, 2000
+    bias, tau = rng.normal(0, 0.05, size), np.geomspace(1, 1000, size)
+    cell = POOLINGS[pooling].accumulator(bias, tau, 1.0)
+    scaling = plan_scaling(cell, 1.0, input_bound=3.0, steps=steps)
+    p = quantise_cell(cell, 1.0, scaling)
+    unit = 2.0 ** (15 + scaling.input_exponent)
+    u = (rng.uniform(-2, 2, (steps, size)) * unit).astype(np.int32)
+    run = compare(executables["arm"], p, u)
+    assert run.overflows == 0 and not run.spikes.any()
+    exact = silent_membrane(cell, (u / unit + bias)[None], 1.0)[0]
+    found = run.membrane[0] * 2.0 ** -(15 + scaling.membrane_exponent)
+    assert np.abs(found - exact).max() < 1e-3 * np.abs(exact).max()
 
 
 def test_slow_modes_decay_and_rest_alike(executables):
