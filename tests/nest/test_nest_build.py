@@ -82,6 +82,7 @@ def build_in_other_processes(count):
     return [Path(out.strip()) for out, _ in outputs]
 
 
+@pytest.mark.slow
 def test_two_processes_build_into_an_empty_cache_and_the_result_loads(cache):
     one, other = build_in_other_processes(2)
     assert one == other == build_module()

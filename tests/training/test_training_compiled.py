@@ -16,6 +16,7 @@ from snn_ssm.training.compilation import CompilationError  # noqa: E402
 from snn_ssm.training.loop import train  # noqa: E402
 
 
+@pytest.mark.slow
 def test_gradients_are_those_of_the_plain_step():
     found = subprocess.run(
         [sys.executable, "-m", "support.compiled_worker"], cwd=ROOT / "tests",
