@@ -9,13 +9,36 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from snn_ssm.config import Config
 from snn_ssm.tasks import Samples
 from snn_ssm.training.allocation import keep_memory
+from snn_ssm.training.run_state import TrainingError
+
+NORM_SAMPLES = 4096  # enough that the batch norms' statistics are known to about 0.1 %
 
 
 def split(order: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
     """An order of samples in parts of ``size``; the last holds what is left."""
     return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def check_shares(config: Config, samples: Samples, processes: int) -> None:
+    """Raise :class:`TrainingError` where a batch has too few samples for all processes."""
+    size = config.training.batch_size
+    for count in (len(samples), min(len(samples), NORM_SAMPLES)):
+        last = len(split(np.arange(count), size)[-1])
+        if last * config.task.steps == 1 and config.model.norm == "batch":
+            raise TrainingError(
+                f"the last of the batches of {size} of {count} samples has 1, of 1 step; "
+                "expected at least 2, since a batch norm has no variance of one value. Choose "
+                "another training.batch_size, or task.train_samples."
+            )
+        if last < processes:
+            raise TrainingError(
+                f"the last of the batches of {size} of {count} samples has {last}, too few "
+                f"for {processes} processes. Choose another training.batch_size, or "
+                "fewer processes."
+            )
 
 
 class Batch(NamedTuple):

@@ -36,10 +36,11 @@ from snn_ssm.progress import LOG, progress_bar
 from snn_ssm.results.labels import model_name
 from snn_ssm.tasks import Samples
 from snn_ssm.tasks.checks import check_samples
-from snn_ssm.training.batches import Batch, load, split
+from snn_ssm.training.batches import NORM_SAMPLES, Batch, check_shares, load, split
 from snn_ssm.training.compilation import compiled
 from snn_ssm.training.distributed import World, join, share_norms
-from snn_ssm.training.evaluation import Evaluation, evaluate, report, scores_of, settle_norms
+from snn_ssm.training.epochs import is_best, row_of, score_of, tell
+from snn_ssm.training.evaluation import evaluate, report, scores_of, settle_norms
 from snn_ssm.training.interruption import Interruption
 from snn_ssm.training.losses import loss_sum, prefix_loss, right
 from snn_ssm.training.methods import add_noise, cut_time, narrow, prune, restride, sparsity_at
@@ -64,7 +65,6 @@ from snn_ssm.training.run_state import (
 
 METRICS_FILE = "metrics.json"
 _SAVE_EVERY = 300.0  # seconds between two states within an epoch
-_NORM_SAMPLES = 4096  # enough that the batch norms' statistics are known to about 0.1 %
 
 __all__ = [
     "METRICS_FILE",
@@ -97,24 +97,6 @@ class Run:
         self.trained = compiled(self.network) if compile_step else self.network
         self.optimiser = torch.optim.AdamW(parameter_groups(self.network, config.training))
         self.progress = Progress()
-
-    def check_shares(self, samples: Samples) -> None:
-        """Raise :class:`TrainingError` where a batch has too few samples for all processes."""
-        size = self.config.training.batch_size
-        for count in (len(samples), min(len(samples), _NORM_SAMPLES)):
-            last = len(split(np.arange(count), size)[-1])
-            if last * self.config.task.steps == 1 and self.config.model.norm == "batch":
-                raise TrainingError(
-                    f"the last of the batches of {size} of {count} samples has 1, of 1 step; "
-                    "expected at least 2, since a batch norm has no variance of one value. Choose "
-                    "another training.batch_size, or task.train_samples."
-                )
-            if last < self.world.size:
-                raise TrainingError(
-                    f"the last of the batches of {size} of {count} samples has {last}, too few "
-                    f"for {self.world.size} processes. Choose another training.batch_size, or "
-                    "fewer processes."
-                )
 
     def start(self, init: Path | None, data: dict[str, str]) -> None:
         """Make the run's directory and first state, from which a run killed at once is resumed.
@@ -289,7 +271,7 @@ class Run:
 
     def settle(self, samples: Samples) -> None:
         """Settle the norms on the first samples of the current epoch's order."""
-        parts = split(self.order(samples)[:_NORM_SAMPLES], self.config.training.batch_size)
+        parts = split(self.order(samples)[:NORM_SAMPLES], self.config.training.batch_size)
         device = self.world.device
         devices = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):  # dropout here must not shift what follows
@@ -301,30 +283,22 @@ class Run:
         The model is kept that is the last, or the best on ``valid``; ``test`` decides nothing.
         """
         progress, training = self.progress, self.config.training
-        seen, done = progress.seen, progress.epoch + 1
+        done = progress.epoch + 1
         self.settle(samples)
         batch = training.batch_size
         checked = None if valid is None else evaluate(self.network, valid, batch, self.world)
         found = evaluate(self.network, test, batch, self.world)
-        progress.epochs.append(
-            {
-                "epoch": done,
-                "loss": progress.loss / seen,
-                "train_accuracy": self.train_accuracy(),
-                "train_rates": [r / seen for r in progress.rates],
-                **({} if checked is None else scores_of("valid", checked)),
-                **scores_of("test", found),
-                "test_rates": found.activity.rates,
-                "seconds": progress.seconds,
-            }
-        )
+        accuracy = self.train_accuracy()
+        progress.epochs.append(row_of(progress, accuracy, found, checked))
         if self.world.rank == 0:
-            self._log(found, checked)
+            tell(self.config, progress, accuracy, found, checked)
         checkpoint = to_checkpoint(self.network, self.config)
         best = progress.best
-        keep = training.select == "last" or checked is None or self._is_best(checked)
-        if keep and training.select == "valid" and checked is not None:
-            best = (done, self._score(checked))
+        keep = True
+        if training.select == "valid" and checked is not None:
+            score = score_of(self.config, checked)
+            keep = is_best(best, score)
+            best = (done, score) if keep else best
         measured = progress.measured
         if keep:
             measured = {"train_samples": len(samples), **report(checkpoint, test, found)}
@@ -345,32 +319,6 @@ class Run:
             write_atomic(self.out / METRICS_FILE, json.dumps(self.metrics(), indent=1).encode())
         # Last: a run killed before this line does the end of the epoch again.
         self.save_state()
-
-    def _score(self, found: Evaluation) -> float | None:
-        score: float | None = found.metrics[OUTPUTS[self.config.model.output].score]
-        return score
-
-    def _is_best(self, checked: Evaluation) -> bool:
-        """Whether an epoch is better than the best before it, as far as both can be said."""
-        best, score = self.progress.best, self._score(checked)
-        if best is None or best[1] is None:
-            return True
-        return score is not None and score > best[1]
-
-    def _log(self, found: Evaluation, checked: Evaluation | None) -> None:
-        """A line on the epoch."""
-        progress, kind = self.progress, OUTPUTS[self.config.model.output]
-        accuracy, rates = self.train_accuracy(), found.activity.rates
-        trained = "" if accuracy is None else f"accuracy {100 * accuracy:.2f} % in training, "
-        valid = "" if checked is None else f"{kind.headline(checked.metrics)} in validation, "
-        tested = f"{kind.headline(found.metrics)} in the test"
-        if accuracy is not None and checked is None:
-            tested = f"{100 * (found.accuracy or 0.0):.2f} % in the test"
-        LOG.info(
-            "epoch %d/%d: loss %.4f, %s%s%s; spike rate %.3f; %.0f s of steps so far",
-            progress.epoch + 1, self.config.training.epochs, progress.loss / progress.seen,
-            trained, valid, tested, sum(rates) / max(1, len(rates)), progress.seconds,
-        )
 
     def metrics(self) -> dict[str, Any]:
         """What ``metrics.json`` holds."""
@@ -417,7 +365,7 @@ def train(
     """
     world = join(device)
     run = Run(config, Path(out), world, compile_step)
-    run.check_shares(train_samples)
+    check_shares(config, train_samples, world.size)
     if config.training.select == "valid" and valid_samples is None:
         raise TrainingError(
             "training.select is 'valid', and there are no samples to validate with. Add a "

@@ -18,6 +18,7 @@ from snn_ssm import config as configuration  # noqa: E402
 from snn_ssm.checkpoint import load_checkpoint  # noqa: E402
 from snn_ssm.files import read_arrays  # noqa: E402
 from snn_ssm.model.norms import ChannelBatchNorm  # noqa: E402
+from snn_ssm.training import batches
 from snn_ssm.training import loop as training  # noqa: E402
 from snn_ssm.training.distributed import World, is_first, join  # noqa: E402
 from snn_ssm.training.loop import METRICS_FILE, STATE_FILE, TrainingError, train  # noqa: E402
@@ -130,13 +131,11 @@ def test_a_batch_too_small_for_all_processes_is_refused(tmp_path, monkeypatch):
     assert not (tmp_path / "run").exists()
 
 
-def test_the_samples_that_settle_the_norms_must_do_for_all_processes_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "_NORM_SAMPLES", 33)
-    run = training.Run(config_of(), tmp_path, World())
-    run.check_shares(TRAIN)
-    run.world = World(0, 2)
+def test_the_samples_that_settle_the_norms_must_do_for_all_processes_too(monkeypatch):
+    monkeypatch.setattr(batches, "NORM_SAMPLES", 33)
+    batches.check_shares(config_of(), TRAIN, 1)
     with pytest.raises(TrainingError, match="batches of 16 of 33 samples has 1, too few for 2 pr"):
-        run.check_shares(TRAIN)
+        batches.check_shares(config_of(), TRAIN, 2)
 
 
 def test_alone_there_is_nothing_to_exchange():

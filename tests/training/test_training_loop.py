@@ -68,7 +68,7 @@ def test_settling_takes_so_many_samples_and_leaves_the_generator_alone(tmp_path,
     before = torch.get_rng_state()
     run.settle(TRAIN)
     assert torch.equal(torch.get_rng_state(), before)
-    monkeypatch.setattr(training, "_NORM_SAMPLES", 32)
+    monkeypatch.setattr(training, "NORM_SAMPLES", 32)
     run.settle(TRAIN)
     assert int(run.network.blocks[0].norm.num_batches_tracked) == 2
 
