@@ -18,7 +18,7 @@ from snn_ssm import config as configuration  # noqa: E402
 from snn_ssm.checkpoint import load_checkpoint  # noqa: E402
 from snn_ssm.files import read_arrays  # noqa: E402
 from snn_ssm.model.norms import ChannelBatchNorm  # noqa: E402
-from snn_ssm.training import batches
+from snn_ssm.training import batches  # noqa: E402
 from snn_ssm.training import loop as training  # noqa: E402
 from snn_ssm.training.distributed import World, is_first, join  # noqa: E402
 from snn_ssm.training.loop import METRICS_FILE, STATE_FILE, TrainingError, train  # noqa: E402
