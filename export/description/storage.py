@@ -142,6 +142,11 @@ def _canonical(description: Mapping[str, Any]) -> bytes:
     return json.dumps(description, sort_keys=True).encode()
 
 
+def parts_of(network: Network) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """All that a network is: its description, as JSON has it, and its arrays by name."""
+    return _describe(network), _arrays(network)
+
+
 def digest(network: Network) -> str:
     """SHA-256 of all that a network is: equal for equal networks, wherever they are stored."""
     stamp = {"description_sha256": sha256(_canonical(_describe(network)))}
@@ -173,18 +178,26 @@ def load_network(directory: Path) -> Network:
         raise StorageError(
             f"{path} was truncated or altered, or is no network ({error!r}). Export it anew."
         ) from error
-    if schema not in (_FORWARD, SCHEMA) or isinstance(schema, bool):
-        raise StorageError(
-            f"{path} has network schema {schema!r}; this version reads {_FORWARD} and {SCHEMA}. "
-            "Export it anew, or install the version of snn-ssm that wrote it."
-        )
+    _check_schema(schema, str(path))
     arrays, metadata = read_arrays(directory / ARRAYS_FILE, "network arrays", digest)
     if metadata.get("description_sha256") != sha256(_canonical(description)):
         raise StorageError(
             f"{path} was altered: it is not the description that {ARRAYS_FILE} was written with. "
             "Export the network anew."
         )
+    return network_of(description, arrays, f"{path} and {ARRAYS_FILE}")
+
+
+def network_of(
+    description: dict[str, Any], arrays: Mapping[str, NDArray[Any]], where: str
+) -> Network:
+    """The network of :func:`parts_of`; ``where`` they were found, for messages.
+
+    Raises as :func:`load_network`.
+    """
     try:
+        schema = description["schema"]
+        _check_schema(schema, where)
         check_fields(description)
         network = _rebuild(description, arrays)
         if _schema(network) > schema:
@@ -192,12 +205,20 @@ def load_network(directory: Path) -> Network:
         return network
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise StorageError(
-            f"{path} and {ARRAYS_FILE} lack a part of a network, or hold one of the wrong type "
-            f"({error!r}). Export the network anew."
+            f"{where} lack a part of a network, or hold one of the wrong type ({error!r}). Export "
+            "the network anew."
         ) from error
 
 
-def _rebuild(description: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Network:
+def _check_schema(schema: Any, where: str) -> None:
+    if schema not in (_FORWARD, SCHEMA) or isinstance(schema, bool):
+        raise StorageError(
+            f"{where} has network schema {schema!r}; this version reads {_FORWARD} and {SCHEMA}. "
+            "Export it anew, or install the version of snn-ssm that wrote it."
+        )
+
+
+def _rebuild(description: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Network:
     populations = [
         Population(entry["name"], _rebuild_cell(entry, arrays), entry["latency"])
         for entry in description["populations"]
