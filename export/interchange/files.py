@@ -71,7 +71,8 @@ def _look_over(data: bytes) -> None:
     """Raise :class:`InterchangeError` for what would read other files, or take too much memory."""
     import h5py
 
-    room, seen = memory(), set()
+    seen: set[int] = set()
+    room = memory()
     with h5py.File(io.BytesIO(data), "r") as file:
         waiting: list[tuple[str, Any, int]] = [("/", file, 0)]
         while waiting:

@@ -5,7 +5,8 @@ that a node sends is held for one step ``dt``; what arrives ``lag`` steps later 
 of ``lag dt``, and what arrives in the same step none, whatever a simulator's latencies are. What
 NIR does not fix stands in ``metadata``: of modes their exact discrete poles; of the graph the
 timestep, the parameters of the cells and the description of the network (its schedule, encoding,
-readout), so that :mod:`export.interchange.stamp` rebuilds the network to the last bit. Source: Pedersen et al. 2024, *Neuromorphic intermediate representation*.
+readout), so that :mod:`export.interchange.stamp` rebuilds the network to the last bit.
+Source: Pedersen et al. 2024, *Neuromorphic intermediate representation*.
 """
 
 from __future__ import annotations

@@ -100,7 +100,8 @@ def _with_metadata(options: Options, metadata: Mapping[str, Any], where: str) ->
             raise InterchangeError(
                 f"{where} says {name} {value!r}, and {given!r} was given. Leave that out."
             )
-        options = replace(options, **{name: value})
+        changed: dict[str, Any] = {name: value}
+        options = replace(options, **changed)
     return options
 
 

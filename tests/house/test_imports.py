@@ -12,8 +12,8 @@ from support.files import ROOT
 SIMULATORS = {"nest", "pyNN", "spynnaker", "spinnaker"}
 # The rooms: one imports only those listed above it.
 EXPORT_ROOMS = (
-    "description", "samples", "lowering", "interchange", "software", "fixed_point", "spinnaker2", "pynn",
-    "boards", "streaming", "verification", "job", "pages", "command",
+    "description", "samples", "lowering", "interchange", "software", "fixed_point", "spinnaker2",
+    "pynn", "boards", "streaming", "verification", "job", "pages", "command",
 )
 SNN_SSM_ROOMS = ("kinds", "config", "shipped", "results", "tasks", "model", "training", "convert")
 TORCH_FREE_ROOMS = tuple(

@@ -1,7 +1,7 @@
 """State-space cells: a leaky integrator for each part of a mode, and a threshold.
 
-A mode ``x' = lambda x + u``, ``lambda = -1/tau + i omega``, is two nodes ``LI`` that push each other
-round::
+A mode ``x' = lambda x + u``, ``lambda = -1/tau + i omega``, is two nodes ``LI``, each of which
+pushes the other::
 
     tau Re x' = -Re x + (tau / dt) (u - omega dt Im x)
     tau Im x' = -Im x + (tau / dt)    (omega dt Re x)

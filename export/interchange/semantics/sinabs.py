@@ -3,7 +3,8 @@
 ``v[k] = alpha v[k-1] + (1 - alpha) I[k]``, ``s = trunc(v / Theta)`` where v > 0, then ``v -= s
 Theta``, with ``alpha = exp(-1 / tau)``, tau in steps. Its exporter writes ``r = 1`` whether
 ``norm_input`` is set (the default, above) or not: then ``I`` is added as it is. A ``tau_syn`` and a
-``min_v_mem`` are not written. Source: sinabs 3.1.3, ``layers/functional/lif.py``, ``activation``, ``nir.py``.
+``min_v_mem`` are not written.
+Source: sinabs 3.1.3, ``layers/functional/lif.py``, ``activation``, ``nir.py``.
 """
 
 from dataclasses import replace
