@@ -11,6 +11,7 @@ import importlib
 import io
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,22 @@ def on_config(config: Any) -> Any:
     return config
 
 
+def commands_of(
+    parser: argparse.ArgumentParser, prefix: str = ""
+) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """The commands by name; of one that has commands itself, these."""
+    [commands] = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    for name, command in commands.choices.items():
+        if any(isinstance(a, argparse._SubParsersAction) for a in command._actions):
+            yield from commands_of(command, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", command
+
+
 def command_line(parser: argparse.ArgumentParser) -> str:
     """Markdown: a section a command with its usage and a table of its arguments."""
-    [commands] = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
     sections = []
-    for name, command in commands.choices.items():
+    for name, command in commands_of(parser):
         rows = []
         for action in command._actions:
             if isinstance(action, argparse._HelpAction):

@@ -7,10 +7,11 @@ cannot say is refused by name, and so is what a graph leaves open.
 from export.interchange.errors import InterchangeError
 from export.interchange.files import load_nir, save_nir
 from export.interchange.graph import to_nir
-from export.interchange.network import Options, from_nir
+from export.interchange.network import ENCODINGS, Options, from_nir
 from export.interchange.semantics import SEMANTICS, Semantics
 
 __all__ = [
+    "ENCODINGS",
     "SEMANTICS",
     "InterchangeError",
     "Options",

@@ -134,6 +134,10 @@ def _sender(wiring: Wiring, options: Options, where: str) -> Sender:
     return Sender(semantics, dt, timestep)
 
 
+def _origin(semantics: str, steps: int) -> dict[str, Any]:
+    return {"task": {"name": "own", "steps": steps}, "semantics": semantics}
+
+
 def _timed(node: Any) -> bool:
     rule = NODES.get(type_of(node))
     return rule is not None and rule.timed
@@ -207,7 +211,7 @@ class _Assembly:
             projections += self._projections(name, form, latency)
         return Network(
             self.sender.timestep, steps, self.source, tuple(populations), tuple(projections),
-            Readout(READOUT, pooling), {"semantics": self.sender.semantics.name},
+            Readout(READOUT, pooling), _origin(self.sender.semantics.name, steps),
         )
 
     def _name(self, tap: Tap) -> str:
