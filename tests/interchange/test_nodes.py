@@ -1,5 +1,7 @@
 """Linear nodes against PyTorch's own layers: what a step brings to the neurons behind them."""
 
+import itertools
+
 import nir
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ def graph_of(shape, size, *nodes):
     names |= {f"n{i}": node for i, node in enumerate(nodes)}
     names |= {"fire": nir.Threshold(np.full(size, 1e9)), "output": nir.Output(np.array([size]))}
     order = list(names)
-    return nir.NIRGraph(names, list(zip(order, order[1:], strict=False)), type_check=False)
+    return nir.NIRGraph(names, list(itertools.pairwise(order)), type_check=False)
 
 
 def sums(graph, x, **options):

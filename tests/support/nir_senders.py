@@ -4,6 +4,8 @@
 ``run(u)``, (B, L, H) -> spikes: the program's own equations in its own parameters.
 """
 
+import itertools
+
 import nir
 import numpy as np
 
@@ -241,7 +243,7 @@ def of_two_layers(semantics, kind, seed=0, inputs=8, hidden=12, outputs=5):
         "2": nir.Linear(second), "3": two, "output": nir.Output(np.array([outputs])),
     }
     names = list(nodes)
-    graph = nir.NIRGraph(nodes, list(zip(names, names[1:], strict=False)))
+    graph = nir.NIRGraph(nodes, list(itertools.pairwise(names)))
 
     def run(samples):
         u = samples.transpose(0, 2, 1) @ first.T + bias

@@ -22,8 +22,8 @@ def _delay(name: str, node: Any, signal: Signal, sender: Sender) -> Signal:
     off = np.abs(steps - lags) > _ROUNDING
     require(
         name, not off.any() and bool((lags >= 0).all() and (lags <= _LONGEST).all()),
-        lambda: f"a delay of {steps[off][0] if off.any() else steps.min():.6g} steps of {sender.dt} s; "
-        "expected whole numbers from 0. Give the sender's step: --dt.",
+        lambda: f"a delay of {steps[off][0] if off.any() else steps.min():.6g} steps of "
+        f"{sender.dt} s; expected whole numbers from 0. Give the sender's step: --dt.",
     )
     require(
         name, not signal.constant[lags > 0].any() and not (
