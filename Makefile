@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # NEST and BLAS threads that wait by spinning take the cores from each other.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test test-slow test-board lint docs clean
+.PHONY: demo test test-slow test-board test-frameworks lint docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/snn-ssm demo
@@ -25,6 +25,9 @@ test-slow: $(VENV)/.test
 # SNN_SSM_APLX: the folder with the programs of native and gated cells (docs/how-to/spinnaker.md).
 test-board: $(VENV)/.test
 	$(BIN)/python -m pytest -m board
+
+test-frameworks: $(VENV)/.frameworks
+	$(BIN)/python -m pytest -m frameworks
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -53,6 +56,11 @@ $(VENV)/.demo: $(VENV)/.venv setup.cfg
 
 $(VENV)/.test: $(VENV)/.demo
 	$(BIN)/pip install --quiet --editable '.[train,nest,spinnaker,nir,parquet,events,dev]'
+	touch $@
+
+$(VENV)/.frameworks: $(VENV)/.test
+	$(BIN)/pip install --quiet --extra-index-url $(TORCH_INDEX) --editable '.[frameworks]'
+	$(BIN)/pip install --quiet --no-deps 'sinabs==3.1.*'
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.demo
