@@ -149,10 +149,14 @@ def test_every_command_and_argument_is_on_its_page():
     hooks = load("hooks")
     page = hooks.on_page_markdown((DOCS / "reference" / "command-line.md").read_text())
     assert hooks.MARK not in page
-    [commands] = [
-        a for a in make_parser()._actions if isinstance(a, argparse._SubParsersAction)
-    ]
-    for name, command in commands.choices.items():
+    def inner(parser):
+        return [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+
+    [commands] = inner(make_parser())
+    every = dict(commands.choices)
+    every |= {f"nir {name}": c for name, c in inner(every.pop("nir"))[0].choices.items()}
+    assert {"nir import", "run", "demo"} <= every.keys()
+    for name, command in every.items():
         section = page.split(f"\n## {name}\n")[1].split("\n## ")[0]
         for action in command._actions:
             flags = [] if isinstance(action, argparse._HelpAction) else action.option_strings
