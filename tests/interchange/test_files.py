@@ -33,7 +33,7 @@ def outcome(path, data, options):
 @pytest.mark.parametrize("mutate", [of_bytes, of_content])
 def test_mutants(mutate, tmp_path):
     rng, seen = np.random.default_rng(0), set()
-    for i in range(24):
+    for i in range(16):
         at = i % len(ORIGINALS)
         data = mutate(rng, ORIGINALS[at])
         seen.add(outcome(tmp_path / "x.nir", data, OPTIONS if at > 1 else None))  # 0, 1: ours

@@ -31,7 +31,7 @@ def sums(graph, x, **options):
     return network, run(network, samples, membranes=["fire"]).membranes["fire"][0, 0]
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(st.integers(0, 10**6), st.integers(1, 3), st.integers(1, 2), st.integers(1, 2),
        st.sampled_from([1, 2]), st.sampled_from(["number", "valid", "same"]))  # fmt: skip
 @pytest.mark.filterwarnings("ignore:Using padding='same':UserWarning")
@@ -51,7 +51,7 @@ def test_conv2d(seed, kernel, stride, dilation, groups, padding):
     assert found == pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(st.integers(0, 10**6), st.integers(1, 4), st.integers(1, 3), st.integers(1, 2))
 def test_conv1d(seed, kernel, stride, dilation):
     rng = np.random.default_rng(seed)

@@ -98,7 +98,8 @@ def _snntorch(kind, dtype):
             layer.reset_mem()
     spikes = _by_step(samples, shape, dtype, step, 2)
     graph = export_to_nir(net, torch.randn(1, *shape, dtype=dtype), ignore_dims=[0])
-    return Made("snntorch", "snntorch-zero" if "zero" in kind else "snntorch", graph, samples, spikes)
+    semantics = "snntorch-zero" if "zero" in kind else "snntorch"
+    return Made("snntorch", semantics, graph, samples, spikes)
 
 
 def _rsynaptic(snn):
