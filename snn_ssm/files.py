@@ -40,6 +40,7 @@ __all__ = [
     "is_new",
     "new_directory",
     "pack_arrays",
+    "packed_parts",
     "read_arrays",
     "read_bytes",
     "read_sealed",
@@ -54,9 +55,12 @@ __all__ = [
 ]
 
 
-def sha256(data: bytes) -> str:
-    """The SHA-256 of ``data`` in hexadecimal."""
-    return hashlib.sha256(data).hexdigest()
+def sha256(*parts: bytes | memoryview) -> str:
+    """The SHA-256 of ``parts``, one after another, in hexadecimal."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def writable(path: Path) -> Path:
@@ -86,15 +90,15 @@ def _target(path: Path) -> Path:
     return target
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write to a temporary name in the same directory, then rename: never half a file.
+def write_atomic(path: Path, *parts: bytes | memoryview) -> None:
+    """Write ``parts`` to a temporary name in the same directory, then rename: never half a file.
 
     A file that was there keeps its permissions; a new one has those that the umask leaves. Raises
     :class:`FileError` where that cannot be; a file that was there stays as it was.
     """
     target = _target(path)
     try:
-        _replace(target, data)
+        _replace(target, *parts)
     except OSError as error:
         raise _not_written(path, error.strerror or str(error)) from error
 
@@ -106,13 +110,14 @@ def _not_written(path: Path, reason: str) -> FileError:
     )
 
 
-def _replace(path: Path, data: bytes) -> None:
+def _replace(path: Path, *parts: bytes | memoryview) -> None:
     temporary, handle = _temporary(path)
     try:
         with os.fdopen(handle, "wb") as stream:
             with contextlib.suppress(FileNotFoundError):
                 os.fchmod(handle, stat.S_IMODE(path.stat().st_mode))
-            stream.write(data)
+            for part in parts:
+                stream.write(part)
             stream.flush()
             os.fsync(stream.fileno())
             os.replace(temporary, path)
@@ -250,29 +255,36 @@ def _held(directory: Path) -> Iterator[None]:
 def pack_arrays(
     arrays: Mapping[str, NDArray[Any]], metadata: dict[str, str] | None = None
 ) -> bytes:
-    """The bytes of a safetensors file: the same for the same content.
+    """The bytes of a safetensors file: the same for the same content."""
+    return b"".join(packed_parts(arrays, metadata))
+
+
+def packed_parts(
+    arrays: Mapping[str, NDArray[Any]], metadata: dict[str, str] | None = None
+) -> list[bytes | memoryview]:
+    """The same bytes in parts, which are the arrays themselves where they lie in order.
 
     The format: 8 bytes of the header's length, a JSON header of dtype, shape and offsets, and the
     arrays' bytes without gaps. Written and read in NumPy alone, so that a board job, which finds
     little else, needs no library for it.
     """
     header: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
-    parts: list[bytes] = []
+    parts: list[bytes | memoryview] = []
     end = 0
     # Large elements first, so that every array is aligned to the size of its elements.
     for name in sorted(arrays, key=lambda name: (-np.asarray(arrays[name]).itemsize, name)):
         array = np.asarray(arrays[name], order="C")
         little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        parts.append(little.tobytes())
+        parts.append(little.reshape(-1).view(np.uint8).data)
         header[name] = {
             "dtype": _NAMES[little.dtype],
             "shape": array.shape,
-            "data_offsets": (end, end + len(parts[-1])),
+            "data_offsets": (end, end + little.nbytes),
         }
-        end += len(parts[-1])
+        end += little.nbytes
     text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # the arrays stay aligned
-    return b"".join([len(text).to_bytes(8, "little"), text, *parts])
+    return [len(text).to_bytes(8, "little"), text, *parts]
 
 
 def read_arrays(

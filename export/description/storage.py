@@ -39,7 +39,7 @@ from export.description.network import (
 from export.description.projection import Projection
 from pynn_models.errors import SnnSsmError
 from snn_ssm.files import (
-    pack_arrays,
+    packed_parts,
     read_arrays,
     read_bytes,
     sha256,
@@ -150,16 +150,17 @@ def parts_of(network: Network) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]
 def digest(network: Network) -> str:
     """SHA-256 of all that a network is: equal for equal networks, wherever they are stored."""
     stamp = {"description_sha256": sha256(_canonical(_describe(network)))}
-    return sha256(pack_arrays(_arrays(network), stamp))
+    return sha256(*packed_parts(_arrays(network), stamp))
 
 
 def save_network(network: Network, directory: Path) -> None:
     """Write a network into a new directory; raises ``FileError`` where it exists already."""
     description = _describe(network)
-    data = pack_arrays(_arrays(network), {"description_sha256": sha256(_canonical(description))})
-    stamped = {**description, "arrays_sha256": sha256(data)}
+    stamp = {"description_sha256": sha256(_canonical(description))}
+    parts = packed_parts(_arrays(network), stamp)
+    stamped = {**description, "arrays_sha256": sha256(*parts)}
     with whole_directory(Path(directory), "network directory") as new:
-        write_atomic(new / ARRAYS_FILE, data)
+        write_atomic(new / ARRAYS_FILE, *parts)
         write_atomic(new / NETWORK_FILE, json.dumps(stamped, indent=1).encode())
 
 

@@ -18,6 +18,7 @@ from export.description.network import (
 
 _MANTISSA = 52
 _LEAST = -1074  # exponent of the smallest float64
+_VALUES = 2**15  # at once, so that what is in between stays in the cache
 _CLASS = 30  # bits by which magnitudes of one class may differ
 
 
@@ -92,10 +93,14 @@ def _rounded(values: FloatArray, top: NDArray[np.int64], most: float) -> FloatAr
 
     ``top`` (H,): the exponent of a row's R; ``most``: the largest value of a source.
     """
-    below = np.maximum(top[:, None] - _exponent(np.abs(values) * most), 0) // _CLASS
-    exponent = np.maximum(top[:, None] - _CLASS * below - _MANTISSA, _LEAST)
-    grid = np.ldexp(1.0, exponent)
-    return np.where(values == 0, values, np.rint(values / grid) * grid)
+    found = np.empty(values.shape)
+    size = max(_VALUES // max(values.shape[1], 1), 1)
+    for rows in (slice(i, i + size) for i in range(0, len(values), size)):
+        part, high = values[rows], top[rows, None]
+        below = np.maximum(high - _exponent(np.abs(part) * most), 0) // _CLASS
+        grid = np.ldexp(1.0, np.maximum(high - _CLASS * below - _MANTISSA, _LEAST))
+        found[rows] = np.where(part == 0, part, np.rint(part / grid) * grid)
+    return found
 
 
 def on_grid(form: Affine, source: Source, terms: float = 1) -> Affine:

@@ -15,7 +15,7 @@ population of H silent neurons then gathers the stream, and sends it to the read
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -40,7 +40,7 @@ from export.lowering.stream import Stream
 from pynn_models.cells import LeakyCell, StateSpaceCell
 from snn_ssm.checkpoint import Checkpoint, check_arrays
 from snn_ssm.config import ModelConfig, to_dict
-from snn_ssm.files import pack_arrays, sha256
+from snn_ssm.files import packed_parts, sha256
 from snn_ssm.levels import levels
 from snn_ssm.tasks import class_names
 
@@ -86,15 +86,17 @@ def _layers(checkpoint: Checkpoint) -> list[Layer]:
 
 
 def _lowered(
-    layers: Sequence[Layer], stream: Stream, setting: Setting
-) -> tuple[list[Lowered], Stream]:
-    """Every layer's populations, and the stream behind the last one."""
-    found = []
+    layers: Sequence[Layer], stream: Stream, setting: Setting, take: Callable[[Lowered], None]
+) -> Stream:
+    """Hand every layer's populations to ``take``; the stream behind the last one.
+
+    One after another: what a layer receives is a matrix for each one before it.
+    """
     for layer in layers:
         looped = replace(layer, own=recurrent(layer)) if layer.model.recurrent else layer
-        found.append(CELLS[layer.model.cells](looped, stream, setting))
+        take(CELLS[layer.model.cells](looped, stream, setting))
         stream = layer.after(stream.plus(MIXINGS[layer.model.mixing](layer)))
-    return found, stream
+    return stream
 
 
 def _add_readout(
@@ -155,11 +157,14 @@ def lower(
     task = checkpoint.config.task
     steps = task.steps
     setting = Setting(source, timestep, cells or model.cells)
-    lowered, stream = _lowered(layers, _encoded(arrays, model), setting)
-    parts = _Parts(_latencies(layers, bool(stream.branches), delay))
-    for one in lowered:
+    parts = _Parts(_latencies(layers, False, delay))  # those of layers, gated or not
+
+    def take(one: Lowered) -> None:
         for name, cell in one.cells.items():
             parts.add(name, cell, one.before)
+
+    stream = _lowered(layers, _encoded(arrays, model), setting, take)
+    parts.latency = _latencies(layers, bool(stream.branches), delay)
     _add_readout(parts, stream, arrays, model, setting, steps)
     return Network(
         timestep=timestep,
@@ -172,7 +177,7 @@ def lower(
             "task": to_dict(task),
             "names": list(class_names(task, model.classes)),
             "parameters": _count(checkpoint),
-            "model_sha256": sha256(pack_arrays(arrays)),
+            "model_sha256": sha256(*packed_parts(arrays)),
         },
         cells=cells or model.cells,
     )
@@ -187,8 +192,13 @@ def margins(checkpoint: Checkpoint) -> dict[str, FloatArray]:
     model = checkpoint.config.model
     check_lowers(model, None)
     setting = Setting(input_source(model, None), 1.0, model.cells)
-    lowered, _ = _lowered(_layers(checkpoint), _encoded(checkpoint.arrays, model), setting)
-    return {name: one.margin for one in lowered for name in one.cells}
+    found: dict[str, FloatArray] = {}
+
+    def take(one: Lowered) -> None:
+        found.update(dict.fromkeys(one.cells, one.margin))
+
+    _lowered(_layers(checkpoint), _encoded(checkpoint.arrays, model), setting, take)
+    return found
 
 
 def _positive(timestep: float) -> float:
