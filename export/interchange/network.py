@@ -73,7 +73,14 @@ def from_nir(graph: Any, options: Options | None = None, where: str = "the graph
             f"the input {encoding!r} is unknown; use one of {', '.join(ENCODINGS)}."
         )
     source = Source(_plain(wiring.source, set()), encoding, int(np.prod(shape)))
-    return _Assembly(Reader(wiring, source, sender), source, sender).network(_steps(options, where))
+    steps = _steps(options, where)
+    try:
+        return _Assembly(Reader(wiring, source, sender), source, sender).network(steps)
+    except RecursionError as error:
+        raise InterchangeError(
+            f"{where}: too many nodes stand behind one another. Multiply linear nodes out, or use "
+            "fewer layers."
+        ) from error
 
 
 def _refuse_options(options: Options, where: str) -> None:

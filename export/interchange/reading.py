@@ -37,10 +37,11 @@ class Reader:
         return rule is not None and rule.neurons is not None
 
     def stages(self, name: str) -> list[Stage]:
-        """The neurons of a node."""
+        """The neurons of a node; none of one that has none."""
         if name not in self._stages:
             rule, node = self.rule(name), self.wiring.nodes[name]
-            assert rule is not None and rule.neurons is not None
+            if rule is None or rule.neurons is None:
+                return []
             size = int(np.prod(self._shapes[name]))
             arriving = Arriving(size, lambda: self._most(name))
             self._stages[name] = rule.neurons(name, node, arriving, self.sender)
@@ -109,7 +110,7 @@ class Reader:
     def _find_shapes(self) -> dict[str, Shape]:
         """The shape of what each node sends, from the input on; edges that go back are passed over.
         """
-        shapes = {self.wiring.source: self._input_shape()}
+        shapes = {self.wiring.source: input_shape(self.wiring)}
         waiting = list(self._after(self.wiring.source))
         while waiting:
             name = waiting.pop(0)
@@ -135,9 +136,6 @@ class Reader:
             return shape
         blank = Signal(shape, {}, np.zeros(int(np.prod(shape))))
         return rule.maps(name, self.wiring.nodes[name], blank, self.sender).shape
-
-    def _input_shape(self) -> Shape:
-        return input_shape(self.wiring)
 
 
 def input_shape(wiring: Wiring) -> Shape:

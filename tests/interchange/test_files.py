@@ -35,7 +35,7 @@ def outcome(path, data, options):
 ])  # fmt: skip
 def test_mutants(mutate, among, tmp_path):
     rng, seen = np.random.default_rng(0), set()
-    for i in range(16):
+    for i in range(8):
         at = i % len(ORIGINALS)
         data = mutate(rng, ORIGINALS[at])
         seen.add(outcome(tmp_path / "x.nir", data, OPTIONS if at > 1 else None))  # 0, 1: ours

@@ -135,6 +135,13 @@ def test_graphs_within_graphs_without_end():
         from_nir(graph, OPTIONS)
 
 
+def test_nodes_behind_one_another_without_end():
+    with pytest.raises(InterchangeError, match="too many nodes stand behind one another"):
+        from_nir(chain(*[nir.Scale(np.ones(2)) for _ in range(2000)]), OPTIONS)
+    far = from_nir(chain(*[lif() for _ in range(100)]), OPTIONS)
+    assert far.populations[-1].latency == 101
+
+
 def test_names_of_inner_nodes_that_are_taken():
     inner = chain(lif())
     graph = changed(inner, [("input", "g"), ("g", "g.n0"), ("g.n0", "output")],
