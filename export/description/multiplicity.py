@@ -2,14 +2,19 @@
 
 A SpiNNaker neuron sends at most one spike in a step. D populations of the same modes, of thresholds
 theta_1 to theta_D, spike as often together as one that counts its thresholds: no number changes.
+That holds as long as its spikes do nothing to the neuron itself.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from export.description.network import Network, Population, Projection
+from export.description.network import Network, NetworkError, Population, Projection
 from pynn_models.cells import StateSpaceCell
+
+
+class UnitsError(NetworkError):
+    """A population that those of one spike each cannot stand for."""
 
 
 def unit_names(population: Population) -> tuple[str, ...]:
@@ -26,7 +31,8 @@ def in_units(network: Network) -> Network:
 
     A population of D levels becomes D, of its first, second, ... threshold, which receive and send
     what it does; graded projections leave from the first one. A network without such populations is
-    returned as it is. Raises ``NetworkError`` where the network has one of those names already.
+    returned as it is. Raises :class:`UnitsError` where they act back on the neuron, and
+    ``NetworkError`` where the network has one of those names already.
     """
     if all(p.levels == 1 for p in network.populations):
         return network
@@ -41,6 +47,13 @@ def _units(population: Population) -> list[Population]:
     cell = population.cell
     if population.levels == 1 or not isinstance(cell, StateSpaceCell):
         return [population]
+    for part in population.kind.feedback(cell):
+        raise UnitsError(
+            f"population {population.name!r}: its neurons send up to {population.levels} spikes in "
+            f"a step and have a {part}, so that these act back on them together; expected one or "
+            "the other, since on a board a neuron sends one spike, and is one of several that know "
+            "nothing of each other. Use the backend software or nest."
+        )
     return [
         replace(population, name=name, cell=replace(cell, theta=theta, multiplicity=None))
         for name, theta in zip(unit_names(population), cell.thresholds.T, strict=True)

@@ -114,4 +114,4 @@ class GatedPlan(Plan):
         self, network: Network, population: Population
     ) -> tuple[NDArray[np.complex128], FloatArray]:
         bound = np.full(population.size, LARGEST_INPUT)
-        return native_modes(network, population, self.parameters.cell, bound)
+        return native_modes(network, population, self.parameters.cell, self.scale, bound)

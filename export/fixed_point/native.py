@@ -8,8 +8,9 @@ integers, with the formats of :mod:`pynn_models.spinnaker.native_parameters`, ar
     |U| <= max(|(EXC << r_exc) + BIAS|, |(INH << r_inh) - BIAS|)
 
 where EXC, INH are what the ring buffers hold when every source spikes, saturated. The states'
-exponents follow from this bound on U, which no input can exceed, calibrated or not: a state never
-overflows. Shifts are at most 14, which leaves half of U's 32 bits to the bias.
+exponents follow from this bound on U, which no input can exceed, calibrated or not, and from what a
+reset takes when it comes at every step: a state never overflows. Shifts are at most 14, which
+leaves half of U's 32 bits to the bias.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from export.description.network import FloatArray, Network, Population
 from export.fixed_point.plan import Arithmetic, Arriving, Expected, Plan, Stepped
 from export.fixed_point.weights import Load, WeightPlan, plan_weights, stored_load
-from pynn_models.cells import StateSpaceCell
+from pynn_models.cells import Reset, StateSpaceCell
 from pynn_models.errors import SnnSsmError
 from pynn_models.spinnaker import (
     FixedPointError,
@@ -32,7 +33,7 @@ from pynn_models.spinnaker import (
     plan_scaling,
     quantise_cell,
     run_native,
-    state_gain,
+    state_reach,
 )
 from pynn_models.spinnaker.synapses import RING_MAX
 
@@ -75,31 +76,41 @@ class NativePlan(Plan):
     def modes(
         self, network: Network, population: Population
     ) -> tuple[NDArray[np.complex128], FloatArray]:
-        return native_modes(network, population, self.parameters, self.input_bound)
+        return native_modes(network, population, self.parameters, self.scale, self.input_bound)
 
 
 def native_modes(
-    network: Network, population: Population, parameters: NativeParameters, bound: FloatArray
+    network: Network, population: Population, parameters: NativeParameters, scale: FloatArray,
+    bound: FloatArray,
 ) -> tuple[NDArray[np.complex128], FloatArray]:
-    """The poles, and ``log2(|U| 2^(k - 31) sum_k |abar|^k)``, 0 for less than one unit.
+    """The poles, and log2 of the largest ``|X|`` in its own units, 0 for less than one unit.
 
-    ``bound`` (H,): of ``|U| / 2^15``.
+    ``bound`` (H,): of ``|U| / 2^15``; ``scale`` g (H,): of U.
     """
-    gain = state_gain(population.state_space, network.timestep, network.steps)
-    largest = np.ldexp(bound, 15)[:, None] * gain
-    reach = np.maximum(np.ldexp(largest, parameters.gain_shift - 31), 1.0)
+    cell = scaled_cell(population.state_space, scale)
+    largest = state_reach(cell, network.timestep, network.steps, bound)
+    reach = np.maximum(np.ldexp(largest, parameters.gain_shift - 16), 1.0)
     return parameters.abar, np.log2(reach)
 
 
 def scaled_cell(cell: StateSpaceCell, scale: FloatArray) -> StateSpaceCell:
-    """The same neuron for g-fold input: ``bias' = g bias, c' = c / g, d' = d / g``, g (H,)."""
+    """The same neuron for g-fold input, g (H,)::
+
+        bias' = g bias,  r' = g r,  c' = c / g,  d' = d / g
+    """
     return replace(
         cell,
+        reset=None if cell.reset is None else _scaled_reset(cell.reset, scale[:, None]),
         bias=cell.bias * scale,
         c_re=cell.c_re / scale[:, None],
         c_im=None if cell.c_im is None else cell.c_im / scale[:, None],
         d=cell.d / scale,
     )
+
+
+def _scaled_reset(reset: Reset, scale: FloatArray) -> Reset:
+    r_re, r_im = (None if r is None else r * scale for r in (reset.r_re, reset.r_im))
+    return replace(reset, r_re=r_re, r_im=r_im)
 
 
 def plan_native(

@@ -84,7 +84,8 @@ def _bound(network: Network, population: Population, before: Mapping[str, Reach]
             product[:, p] = v * g + shift if kind.graded else 0.0
             total = total + kind.bound(v, g, shift, gain)
     gain_ = population.kind.gain(population.cell, network.timestep, network.steps)
-    return Reach(total, value, gate, product, gain_ * total)
+    kick = population.kind.kick(population.cell, network.timestep, network.steps)
+    return Reach(total, value, gate, product, gain_ * total + kick)
 
 
 def reach_of(network: Network, samples: NDArray[Any]) -> dict[str, Reach]:

@@ -14,27 +14,15 @@ from pynn_models.registry import Registry
 ARITHMETIC: Registry[Arithmetic] = Registry("SpiNNaker arithmetic", NATIVE, GATED, STOCK, LIF)
 
 
-_WITHOUT = {"reset": "model.reset = \"none\"", "history": "model.history = 0"}
-
-
 class SpinnakerUnsupportedError(SnnSsmError):
-    """A network of parts that no cell for SpiNNaker here has."""
+    """A network of cells that there is no integer cell for SpiNNaker of here."""
 
 
 def arithmetic_of(network: Network) -> Arithmetic:
     """The arithmetic of a network's populations.
 
-    Raises :class:`SpinnakerUnsupportedError` for one of cells that there is none for, or with an
-    optional part that none has.
+    Raises :class:`SpinnakerUnsupportedError` for one of cells that there is none for.
     """
-    held = network.with_feedback()
-    if held is not None:
-        population, part = held
-        raise SpinnakerUnsupportedError(
-            f"population {population.name!r}: its neurons have a {part}, which no integer cell for "
-            f"SpiNNaker here has; expected cells without. Use the backend software or nest, or "
-            f"train with {_WITHOUT[part]}."
-        )
     for found in ARITHMETIC.values():
         if found.takes(network):
             return found

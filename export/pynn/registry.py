@@ -41,7 +41,7 @@ def board_backend(
 ) -> SpinnakerBackend:
     """The SpiNNaker backend of a network's cells; its arguments are the backend's.
 
-    Raises ``SpinnakerUnsupportedError`` for a network of parts that none has.
+    Raises ``SpinnakerUnsupportedError`` for a network of cells that none can be.
     """
     arithmetic = arithmetic_of(network).name
     found = [make(neurons_per_core, planned, time_scale_factor) for make in ON_BOARDS]

@@ -179,7 +179,7 @@ class SpinnakerBackend:
     def check(self, network: Network) -> None:
         """Raise :class:`CoreSizeError` or :class:`DelayLimitError` where a core's tables end.
 
-        And ``SpinnakerUnsupportedError`` for a network of parts that no cell here has.
+        And ``SpinnakerUnsupportedError`` for a network of cells that none here can be.
         """
         arithmetic_of(network)
         check_timestep(network.timestep, "sPyNNaker")

@@ -30,7 +30,7 @@ from export.pynn.spinnaker import (
     check_size,
     connection_list,
 )
-from export.pynn.spinnaker_native import SpinnakerNative, fitting
+from export.pynn.spinnaker_native import SpinnakerNative, capacity
 from pynn_models.spinnaker.gated_words import (
     Clock,
     SenderKeys,
@@ -80,7 +80,7 @@ class SpinnakerGated(SpinnakerNative):
         spikes = [q.longest_delay for q in network.incoming(population.name) if not q.graded]
         keys = sum(q.size for q in self._senders(network, population))  # a core each, at most
         fixed = 4 * (shared_size(p, keys) + slots(p) * sum(p.source_sizes.values()))
-        most = fitting(gated_bytes(p), max(spikes, default=1), types, fixed)
+        most = capacity(gated_bytes(p), max(spikes, default=1), types, fixed)
         wanted = self.neurons_per_core
         if wanted is not None:
             check_size(wanted)

@@ -1,9 +1,9 @@
 """PyNN on SpiNNaker with the native cell: :mod:`pynn_models.spinnaker.neuron`, a plan a population.
 
-A core's 64 KiB of data memory bounds its neurons n of N modes. As measured on cores that ran
-(4 to 64 modes), with S slots, the power of two that covers the delays::
+A core's 64 KiB of data memory bounds its neurons n of b bytes (``neuron_bytes``). As measured on
+cores that ran (4 to 64 modes), with S slots, the power of two that covers the delays::
 
-    n (16 + 24 N) + 12 n + 4 S 2^ceil(log2 n) <= 55650 - 1800         12 N for real modes
+    n (b + 12) + 4 S 2^ceil(log2 n) <= 55650 - 1800         b = 16 + 24 N for N complex modes
 
 where 1800 bytes stay free, and n is a multiple of 8 where there are as many.
 """
@@ -26,26 +26,16 @@ from export.pynn.spinnaker import (
     check_delays,
     check_size,
 )
-from pynn_models.spinnaker import neuron_words
+from pynn_models.spinnaker import neuron_bytes, neuron_words, population_words
 
 _MEMORY = 55_650 - 1_800
-_NEURON, _OVERHEAD = 16, 12
-_MODE = {True: 24, False: 12}
+_OVERHEAD = 12
 _RING = 2  # bytes a neuron, slot and receptor type
 
 
-def neuron_bytes(modes: int, is_complex: bool) -> int:
-    """``16 + 24 N``, or ``16 + 12 N`` for real modes: a neuron in a core's memory."""
-    return _NEURON + _MODE[is_complex] * modes
-
-
-def capacity(modes: int, is_complex: bool, delay: int) -> int:
-    """The neurons that fit a core, at most 256, if spikes arrive ``delay`` steps late at most."""
-    return fitting(neuron_bytes(modes, is_complex), delay)
-
-
-def fitting(size: int, delay: int, types: int = 2, fixed: int = 0) -> int:
-    """The same of neurons of ``size`` bytes, with ``types`` receptor types and ``fixed`` bytes."""
+def capacity(size: int, delay: int, types: int = 2, fixed: int = 0) -> int:
+    """The neurons of ``size`` bytes that fit a core, at most 256, if spikes arrive ``delay`` steps
+    late at most; with ``types`` receptor types and ``fixed`` bytes besides."""
     slots = max(2, 1 << (delay - 1).bit_length())
     ring = _RING * slots * (1 << (types - 1).bit_length())
     most = 0
@@ -58,7 +48,7 @@ def fitting(size: int, delay: int, types: int = 2, fixed: int = 0) -> int:
 class SpinnakerNative(SpinnakerBackend):
     """Native cells: a binary that the user builds; see ``docs/how-to/spinnaker.md``.
 
-    Samples stream: a population zeroes its modes at its first step and every ``steps`` after.
+    Samples stream: a population zeroes its state at its first step and every ``steps`` after.
     Weights, shifts and parameters are those of :mod:`export.fixed_point.native`. The readout's
     accumulators are on the board; unless their membrane is recorded, logits come from the spikes,
     on the host.
@@ -73,9 +63,9 @@ class SpinnakerNative(SpinnakerBackend):
         return cast(NativePlan, super().plan(network, population))
 
     def per_core(self, network: Network, population: Population) -> int:
-        cell = population.state_space
+        size = neuron_bytes(self.plan(network, population).parameters)
         delay = max((p.longest_delay for p in network.incoming(population.name)), default=1)
-        most = capacity(cell.n_modes, cell.is_complex, delay)
+        most = capacity(size, delay)
         wanted = self.neurons_per_core
         if wanted is not None:
             check_size(wanted)
@@ -83,8 +73,8 @@ class SpinnakerNative(SpinnakerBackend):
         if most < (wanted or 1):
             raise CoreSizeError(
                 f"population {population.name!r}: {wanted or 1} neurons a core; expected at most "
-                f"{most}: each takes {neuron_bytes(cell.n_modes, cell.is_complex)} bytes of a "
-                "core's 64 KiB, which also hold its ring buffers and tables. "
+                f"{most}: each takes {size} bytes of a core's 64 KiB, which also hold its ring "
+                "buffers and tables. "
                 + ("Choose fewer." if most else "Train with fewer modes.")
             )
         return wanted or min(most, NEURONS_PER_CORE)
@@ -110,7 +100,7 @@ class SpinnakerNative(SpinnakerBackend):
     ) -> UInt32Array:
         """What a core's region of neuron parameters must hold, in 32-bit words."""
         parameters = self.plan(network, population).parameters
-        head = [parameters.n_modes, parameters.is_complex, first_step, network.steps]
+        head = population_words(parameters, first_step, network.steps)
         words = neuron_words(parameters)[neurons]
         return np.concatenate([np.array(head, np.uint32), words.ravel().view(np.uint32)])
 

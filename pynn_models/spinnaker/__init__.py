@@ -21,11 +21,11 @@ from pynn_models.spinnaker.fixed_point import (
 )
 from pynn_models.spinnaker.native_parameters import (
     NativeParameters,
+    NativeReset,
     NativeScaling,
-    plan_scaling,
     quantise_cell,
-    state_gain,
 )
+from pynn_models.spinnaker.native_scaling import plan_scaling, state_gain, state_reach
 from pynn_models.spinnaker.synapses import Arrival, net_input, ring_buffer, split_weights
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
         NativeRun,
         NativeState,
         StateOverflowError,
-        neuron_words,
         run_native,
     )
+    from pynn_models.spinnaker.native_words import neuron_bytes, neuron_words, population_words
     from pynn_models.spinnaker.neuron import (
         MissingBinaryError,
         StateSpaceModel,
@@ -56,6 +56,7 @@ __all__ = [
     "FixedPointError",
     "MissingBinaryError",
     "NativeParameters",
+    "NativeReset",
     "NativeRun",
     "NativeScaling",
     "NativeState",
@@ -68,8 +69,10 @@ __all__ = [
     "from_s1615",
     "from_u032",
     "net_input",
+    "neuron_bytes",
     "neuron_words",
     "plan_scaling",
+    "population_words",
     "quantise_cell",
     "require_binary",
     "ring_buffer",
@@ -77,6 +80,7 @@ __all__ = [
     "run_stock",
     "split_weights",
     "state_gain",
+    "state_reach",
     "state_space_model",
     "stock_constants",
     "to_q031",
@@ -85,13 +89,15 @@ __all__ = [
 ]
 
 C_DIRECTORY = Path(__file__).resolve().parent / "c"
-"""Where ``state_space_core.h`` and ``state_space_impl.h`` lie."""
+"""Where the cells' C headers lie."""
 
 _LAZY = {
     "NativeRun": "native",
     "NativeState": "native",
     "StateOverflowError": "native",
-    "neuron_words": "native",
+    "neuron_bytes": "native_words",
+    "neuron_words": "native_words",
+    "population_words": "native_words",
     "run_native": "native",
     "MissingBinaryError": "neuron",
     "StateSpaceModel": "neuron",

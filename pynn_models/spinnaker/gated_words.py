@@ -11,13 +11,19 @@ from numpy.typing import NDArray
 
 from pynn_models.spinnaker.fixed_point import FixedPointError
 from pynn_models.spinnaker.gated_parameters import GATED_KINDS, GatedParameters
-from pynn_models.spinnaker.native import neuron_words
 from pynn_models.spinnaker.native_parameters import Int32Array
+from pynn_models.spinnaker.native_words import (
+    SHARED,
+    neuron_bytes,
+    neuron_words,
+    population_words,
+)
 from pynn_models.spinnaker.tables import INTERVALS, HalfTable
 
 UInt32Array = NDArray[np.uint32]
 
 COLOURS = 16  # the ticks that a packet's colour tells apart
+_HEAD = len(SHARED) + 8  # words of state_space_gated_t
 MAX_DELAY = COLOURS - 1  # of a graded projection
 
 
@@ -72,14 +78,14 @@ def shared_words(
 ) -> UInt32Array:
     """What all neurons of a core share::
 
-        n_modes, is_complex, first_step, period, kind, branches, graded, sources, keys,
+        the words of a population (.native_words);  kind, branches, graded, sources, keys,
         slots - 1, sends, step_bits;  the table;  receptor, delay, first, sources   a projection
         key, mask, first, colour_bits                                               a sending core
     """
     p, kind = parameters, GATED_KINDS[parameters.kind]
     firsts = first_sources(p)
     head = [
-        p.cell.n_modes, int(p.cell.is_complex), clock.first_step, clock.period,
+        *population_words(p.cell, clock.first_step, clock.period),
         kind.number, p.n_branches, len(p.graded), sum(p.source_sizes.values()), len(keys),
         slots(p) - 1, int(clock.sends), kind.table.step_bits,
     ]  # fmt: skip
@@ -95,7 +101,7 @@ def shared_words(
 
 def shared_size(parameters: GatedParameters, keys: int) -> int:
     """The number of :func:`shared_words` with that many sending cores."""
-    return 12 + (INTERVALS + 2) // 2 + 4 * len(parameters.graded) + 4 * keys
+    return _HEAD + (INTERVALS + 2) // 2 + 4 * len(parameters.graded) + 4 * keys
 
 
 def gated_words(parameters: GatedParameters) -> Int32Array:
@@ -130,5 +136,4 @@ def gated_bytes(parameters: GatedParameters) -> int:
     """Of one neuron."""
     p = parameters
     rows = sum(-(-len(g.weights) // 2) + 1 for g in p.graded)
-    modes = (6 if p.cell.is_complex else 3) * p.cell.n_modes
-    return 4 * (4 + modes + 1 + rows + 7 * p.n_branches)
+    return neuron_bytes(p.cell) + 4 * (1 + rows + 7 * p.n_branches)

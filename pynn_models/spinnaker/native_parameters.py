@@ -1,4 +1,4 @@
-"""The native cell's parameters as the board's integers: the formats, and how to choose them.
+"""The native cell's parameters as the board's integers: the formats.
 
 A state-space neuron may be rescaled freely; fixed point uses that. With integers X, U, Y for the
 state, input and membrane x, u, y of :class:`pynn_models.cells.StateSpaceCell`::
@@ -21,27 +21,38 @@ States round to nearest, not down: truncation loses half a unit a step, tau / 2 
 negative state never decays below tau; to nearest, a mode of tau = 10,000 strays by 15 units rms
 instead of 4,800 (`benchmarks/native_rounding.py`), and one without leak counts exactly. On ARM the
 rounding is free: the bit shifted out last is the carry of the next addition.
+
+What a spike does, and a threshold that remembers (:mod:`pynn_models.cells`), in the same units::
+
+    X = X - R (soft)  or  0 (hard), after a spike            R = rint(r 2^(15 + s_n))
+    spike if Y > THETA + sum over j of the A_j with Y[k-j] > THETA,   A_j = rint(a_j 2^(15 + p))
+
+X is stored as the next step needs it, so that a spike is paid for when it comes. Steps of silence
+are counted, and a hard reset holds X = 0 through them.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from pynn_models.cells import StateSpaceCell, propagator
+from pynn_models.cells import Reset, StateSpaceCell, propagator
 from pynn_models.cells.checks import FloatArray
-from pynn_models.spinnaker.fixed_point import INT32_MAX, FixedPointError, from_q031, to_q031
+from pynn_models.spinnaker.fixed_point import (
+    INT32_MAX,
+    INT32_MIN,
+    FixedPointError,
+    from_q031,
+    to_q031,
+)
 
 Int32Array = NDArray[np.int32]
 IntArray = NDArray[np.int64]
 
 MAX_GAIN_SHIFT = 30  # 2^30 is the largest power of two of a signed 32-bit number
-_READOUT_LIMIT = (1 << 32) - 2  # sum |C| + |D|: with |X|, |U| <= 2^31 the sum stays below 2^63
-_EXPONENTS = range(-31, 17)  # of membranes: beyond, y has no bits, or is all noise
-_MARGIN = 1 + 2.0**-10  # of a state's bound: its own rounding, at most tau units
+READOUT_LIMIT = (1 << 32) - 2  # sum |C| + |D|: with |X|, |U| <= 2^31 the sum stays below 2^63
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,13 +68,30 @@ class NativeScaling:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class NativeReset:
+    """What a spike does to the modes: R (H, N) int32 is taken, or all are set to 0 (None).
+
+    ``r_im``: of complex modes; ``refractory``: the steps of silence after a spike.
+    """
+
+    r_re: Int32Array | None = None
+    r_im: Int32Array | None = None
+    refractory: int = 0
+
+    @property
+    def is_hard(self) -> bool:
+        """Whether the modes are set to 0."""
+        return self.r_re is None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class NativeParameters:
     """The integers of the module's equations, as the C core reads them.
 
     Shapes: a_re, a_im, c_re, c_im (H, N), a_im and c_im None for real modes; d, theta, bias (H,);
-    all int32. ``bias`` is in units of U. The low five bits of c_re are k.
-    Raises `FixedPointError` for other types or shapes, poles outside the unit circle and
-    readouts that could overflow: with these excluded, only a state or U can.
+    ``history``, A (H, J); all int32. ``bias`` is in units of U. The low five bits of c_re are k.
+    Raises `FixedPointError` for other types or shapes, poles outside the unit circle, and readouts
+    and thresholds that could overflow: with these excluded, only a state or U can.
     """
 
     a_re: Int32Array
@@ -75,6 +103,8 @@ class NativeParameters:
     membrane_exponent: IntArray
     a_im: Int32Array | None = None
     c_im: Int32Array | None = None
+    reset: NativeReset | None = None
+    history: Int32Array | None = None
 
     def __post_init__(self) -> None:
         size, modes = self.a_re.shape
@@ -82,8 +112,15 @@ class NativeParameters:
         shapes |= dict.fromkeys(("d", "theta", "bias"), (size,))
         if self.is_complex:
             shapes |= {"a_im": (size, modes), "c_im": (size, modes)}
+        if self.history is not None:
+            shapes["history"] = (size, self.history_steps)
+        values = {name: getattr(self, name) for name in shapes}
+        if self.reset is not None and not self.reset.is_hard:
+            parts = ("r_re", "r_im") if self.is_complex else ("r_re",)
+            shapes |= dict.fromkeys(parts, (size, modes))
+            values |= {name: getattr(self.reset, name) for name in parts}
         for name, shape in shapes.items():
-            value = getattr(self, name)
+            value = values[name]
             if value is None or value.shape != shape or value.dtype != np.int32:
                 found = None if value is None else (value.shape, str(value.dtype))
                 raise FixedPointError(
@@ -104,23 +141,44 @@ class NativeParameters:
                 "A growing mode cannot be a leaky neuron."
             )
         total = (np.abs(c_re) + np.abs(c_im)).sum(1) + np.abs(self.d.astype(np.int64))
-        if (total > _READOUT_LIMIT).any():
+        if (total > READOUT_LIMIT).any():
             h = int(total.argmax())
             raise FixedPointError(
                 f"NativeParameters: neuron {h} has sum |c| + |d| = {int(total[h])}, expected at "
-                f"most {_READOUT_LIMIT}, or its membrane could overflow. Lower its "
+                f"most {READOUT_LIMIT}, or its membrane could overflow. Lower its "
                 "membrane exponent."
             )
+        if self.history is not None:
+            self._check_levels(self.history)
         if (self.gain_shift > MAX_GAIN_SHIFT).any():
             raise FixedPointError(
                 f"NativeParameters: the low five bits of c_re say k = 31, expected at most "
                 f"{MAX_GAIN_SHIFT}. Lower the state exponent."
             )
 
+    def _check_levels(self, history: Int32Array) -> None:
+        theta, a = self.theta.astype(np.int64), history.astype(np.int64)
+        highest = theta + np.maximum(a, 0).sum(axis=1)
+        lowest = theta + np.minimum(a, 0).sum(axis=1)
+        spikes = self.theta < INT32_MAX  # another is never above its threshold, and has no history
+        outside = spikes & ((highest > INT32_MAX) | (lowest < INT32_MIN))
+        if outside.any():
+            h = int(np.flatnonzero(outside)[0])
+            raise FixedPointError(
+                f"NativeParameters: the threshold of neuron {h} moves from {int(lowest[h])} to "
+                f"{int(highest[h])} with its history, expected within 32 bits. Lower its membrane "
+                "exponent."
+            )
+
     @property
     def is_complex(self) -> bool:
         """Whether the modes rotate."""
         return self.a_im is not None
+
+    @property
+    def history_steps(self) -> int:
+        """J; 0 where the threshold has no history."""
+        return 0 if self.history is None else int(self.history.shape[1])
 
     @property
     def n_neurons(self) -> int:
@@ -147,86 +205,6 @@ class NativeParameters:
         """The poles that the board has, (H, N)."""
         im = np.zeros(self.a_re.shape) if self.a_im is None else from_q031(self.a_im)
         return from_q031(self.a_re) + 1j * im
-
-
-def state_gain(cell: StateSpaceCell, dt: float, steps: int) -> FloatArray:
-    """``sum_{k < steps} |abar_n|^k``, (H, N): no input of magnitude 1 takes a state beyond it."""
-    radius = np.hypot(*propagator(cell.tau, cell.omega, dt))
-    gap = np.maximum(1 - radius, 2.0**-60)  # tau = inf: the sum is the number of steps
-    gain = np.minimum((1 - radius**steps) / gap, steps)
-    gain[radius >= 1] = steps
-    return np.asarray(gain)
-
-
-def plan_scaling(
-    cell: StateSpaceCell,
-    dt: float,
-    *,
-    input_bound: ArrayLike,
-    steps: int,
-    input_exponent: int | None = None,
-) -> NativeScaling:
-    """The largest exponents with which nothing overflows in ``steps`` steps from rest::
-
-        |x_n| <= max|u| (1 - |abar_n|^steps) / (1 - |abar_n|)
-
-    input_bound: max|u| with the bias, scalar or (H,); dt in ms; steps: of one sample;
-    input_exponent: the largest that holds the bounds, at most 14, if not given.
-    The membrane takes what the readout's limit and the threshold leave.
-    Raises `FixedPointError`, naming the neuron, if there are no such exponents.
-    """
-    bound = np.broadcast_to(np.asarray(input_bound, np.float64), (cell.n_neurons,))
-    if not (np.isfinite(bound) & (bound >= 0)).all() or steps < 1:
-        raise FixedPointError(
-            f"plan_scaling: input bounds {bound.min():g} to {bound.max():g} and {steps} steps, "
-            "expected finite bounds >= 0 and at least 1 step."
-        )
-    if input_exponent is None:
-        needed = max(float(bound.max()), 2.0)  # 2 gives exponent 14: weights have 16 bits
-        input_exponent = math.floor(math.log2(INT32_MAX / needed)) - 15
-    limit = math.ldexp(INT32_MAX, -15 - input_exponent)
-    if (bound > limit).any():
-        h = int(bound.argmax())
-        raise FixedPointError(
-            f"plan_scaling: neuron {h} has input bound {bound[h]:g}, expected at most {limit:g} "
-            f"with input exponent {input_exponent}. Lower the exponent, or scale the weights down."
-        )
-    gain = state_gain(cell, dt, steps)
-    reach = np.maximum(bound[:, None] * gain * _MARGIN, 2.0**-40)  # (H, N)
-    state = np.floor(np.log2(INT32_MAX / reach)).astype(np.int64) - 15
-    if (state < input_exponent - 31).any():
-        h, n = (int(v) for v in np.argwhere(state < input_exponent - 31)[0])
-        raise FixedPointError(
-            f"plan_scaling: neuron {h}, mode {n} reaches {reach[h, n]:g}, beyond every state "
-            f"exponent with input exponent {input_exponent}. Lower the input exponent."
-        )
-    state = np.minimum(state, input_exponent + MAX_GAIN_SHIFT - 31)
-    membrane = _membrane_exponents(cell, input_exponent, state)
-    return NativeScaling(input_exponent, state, membrane)
-
-
-def _membrane_exponents(cell: StateSpaceCell, input_exponent: int, state: IntArray) -> IntArray:
-    c_im = np.zeros_like(cell.c_re) if cell.c_im is None else cell.c_im
-    weights = np.ldexp(np.abs(np.stack([cell.c_re, c_im])), 32 - state)  # (2, H, N)
-    direct = np.ldexp(np.abs(cell.d), 32 - input_exponent)
-    rounding = 17.0 * cell.n_modes + 1
-    largest = np.maximum(weights.max((0, 2), initial=0.0), direct)
-    theta = np.where(np.isfinite(cell.theta), np.abs(cell.theta), 0.0) * 2.0**15
-    scale = np.minimum.reduce(
-        [
-            (_READOUT_LIMIT - rounding) / np.maximum(weights.sum((0, 2)) + direct, 1e-200),
-            (INT32_MAX - 32) / np.maximum(largest, 1e-200),
-            INT32_MAX / np.maximum(theta, 1e-200),
-        ]
-    )
-    exponents = np.floor(np.log2(scale)).astype(np.int64)
-    if (exponents < _EXPONENTS[0]).any():
-        h = int(exponents.argmin())
-        raise FixedPointError(
-            f"plan_scaling: neuron {h} would need membrane exponent {exponents[h]}, expected at "
-            f"least {_EXPONENTS[0]}. Its readout or threshold is far larger than its input."
-        )
-    return np.minimum(exponents, _EXPONENTS[-1])
 
 
 def quantise_cell(cell: StateSpaceCell, dt: float, scaling: NativeScaling) -> NativeParameters:
@@ -264,7 +242,21 @@ def quantise_cell(cell: StateSpaceCell, dt: float, scaling: NativeScaling) -> Na
         bias=_to_int32(np.ldexp(cell.bias, 15 + i), "bias"),
         input_exponent=i,
         membrane_exponent=p,
+        reset=None if cell.reset is None else _quantise_reset(cell.reset, s),
+        history=None if cell.history is None
+        else _to_int32(np.ldexp(cell.history.a, 15 + p[:, None]), "a"),
     )
+
+
+def _quantise_reset(reset: Reset, state: IntArray) -> NativeReset:
+    taken = {
+        name: None if value is None else _to_int32(np.ldexp(value, 15 + state), name)
+        for name, value in (("r_re", reset.r_re), ("r_im", reset.r_im))
+    }
+    return NativeReset(**taken, refractory=reset.refractory)
+
+
+_LOWERED = {"bias": "input", "r_re": "state", "r_im": "state"}
 
 
 def _to_int32(scaled: FloatArray, name: str) -> Int32Array:
@@ -274,6 +266,6 @@ def _to_int32(scaled: FloatArray, name: str) -> Int32Array:
         place = name + "".join(f"[{v}]" for v in where)
         raise FixedPointError(
             f"{place} is {scaled[where]:g} in the board's units, expected a magnitude below 2^31. "
-            f"Lower the {'input' if name == 'bias' else 'membrane'} exponent of the scaling."
+            f"Lower the {_LOWERED.get(name, 'membrane')} exponent of the scaling."
         )
     return rounded.astype(np.int32)

@@ -1,11 +1,8 @@
 """The native state-space cell as a neuron model of sPyNNaker; importing this imports sPyNNaker.
 
-A core's region of neuron parameters is what ``c/state_space_core.h`` reads, all 32-bit integers::
-
-    n_modes, is_complex, first_step, period                                       once, then
-    input, bias, d, theta, then a mode: a_re a_im c_re -c_im x_re x_im            a neuron
-
-or, for real modes, a c x. sPyNNaker knows scalar fields only: mode n's are called ``a_re0``, ...
+A core's region of neuron parameters is what ``c/state_space_neuron.h`` reads, 32-bit integers: the
+words of the population once, then those of each neuron (:mod:`.native_words`). sPyNNaker knows
+scalar fields only: mode n's are called ``a_re0``, ...
 The values are quantised on the host (:class:`.NativeParameters`); sPyNNaker copies them.
 """
 
@@ -24,19 +21,19 @@ from spynnaker.pyNN.models.neuron.implementations import AbstractNeuronImpl
 from spynnaker.pyNN.utilities.struct import Struct, StructRepeat
 
 from pynn_models.errors import SnnSsmError
-from pynn_models.spinnaker.native import neuron_words
 from pynn_models.spinnaker.native_parameters import NativeParameters
+from pynn_models.spinnaker.native_words import (
+    SHARED,
+    STATE,
+    neuron_fields,
+    neuron_words,
+    population_words,
+)
 
 BINARY = "state_space.aplx"
 BINARY_FOLDER = "SNN_SSM_APLX"  # environment variable
 RECEPTORS = ("excitatory", "inhibitory")  # their numbers are those of c/state_space_impl.h
 MEMBRANE = "y"
-
-_GLOBAL = ("n_modes", "is_complex", "first_step", "period")
-_NEURON = ("input", "bias", "d", "theta")
-_COMPLEX = ("a_re", "a_im", "c_re", "minus_c_im", "x_re", "x_im")
-_REAL = ("a", "c", "x")
-_STATE = ("x_re", "x_im", "x")
 
 
 class MissingBinaryError(SnnSsmError):
@@ -76,23 +73,17 @@ class HostStruct(Struct):  # type: ignore[misc]
 class StateSpaceImpl(AbstractNeuronImpl):  # type: ignore[misc]
     """The cell: its structs, recordables and receptors. See the module for the layout.
 
-    first_step: the tick that is step k = 0; period: modes are zeroed when k % period == 0, or
+    first_step: the tick that is step k = 0; period: all state is zeroed when k % period == 0, or
     never with 0.
     """
 
     def __init__(self, parameters: NativeParameters, first_step: int, period: int) -> None:
         self.parameters = parameters
-        of_mode = _COMPLEX if parameters.is_complex else _REAL
-        self._fields = [*_NEURON, *(f"{f}{n}" for n in range(parameters.n_modes) for f in of_mode)]
-        self._population = dict(
-            zip(
-                _GLOBAL,
-                (parameters.n_modes, int(parameters.is_complex), first_step, period),
-                strict=True,
-            )
-        )
+        self._fields = neuron_fields(parameters)
+        shared = population_words(parameters, first_step, period)
+        self._population = dict(zip(SHARED, shared, strict=True))
         self._structs = [
-            HostStruct([(DataType.UINT32, name) for name in _GLOBAL], StructRepeat.GLOBAL),
+            HostStruct([(DataType.UINT32, name) for name in SHARED], StructRepeat.GLOBAL),
             HostStruct([(DataType.INT32, name) for name in self._fields]),
         ]
 
@@ -147,11 +138,11 @@ class StateSpaceImpl(AbstractNeuronImpl):  # type: ignore[misc]
 
     def _add(self, holder: MutableMapping[str, Any], *, state: bool) -> None:
         for name, column in zip(self._fields, neuron_words(self.parameters).T, strict=True):
-            if (name == "input" or name.rstrip("0123456789") in _STATE) == state:
+            if (name.rstrip("0123456789") in STATE) == state:
                 holder[name] = column.tolist()
 
     def get_units(self, variable: str) -> str:
-        if variable != MEMBRANE and variable not in (*_GLOBAL, *self._fields):
+        if variable != MEMBRANE and variable not in (*SHARED, *self._fields):
             raise KeyError(f"{self.model_name} has no parameter {variable}")
         return "dimensionless"
 

@@ -16,9 +16,9 @@ from pynn_models.spinnaker import (
     plan_scaling,
     quantise_cell,
     run_native,
+    state_gain,
 )
 from pynn_models.spinnaker.fixed_point import INT32_MAX
-from pynn_models.spinnaker.native_parameters import state_gain
 
 
 def one_mode(**changes):

@@ -8,13 +8,15 @@ import pytest
 from support.gated_networks import KINDS, gated_network_of, leaky_network_of, lowered, samples_for
 from support.random_networks import network_of, network_samples
 
+from export.description.multiplicity import UnitsError
 from export.fixed_point import simulation as spinnaker
 from export.fixed_point.registry import ARITHMETIC, SpinnakerUnsupportedError, arithmetic_of
+from export.job.preflight import preflight
 from export.pynn.registry import ON_BOARDS, board_backend
 from export.software import simulation as software
 from export.spinnaker2 import plan as spinnaker2
 from export.spinnaker2.plan import Spinnaker2Error
-from pynn_models import History, Reset, SnnSsmError
+from pynn_models import History, Multiplicity, Reset, SnnSsmError
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -60,22 +62,41 @@ def test_cells_that_there_is_no_plan_for(monkeypatch):
 
 
 @pytest.mark.parametrize("part", ["reset", "history"])
-def test_neurons_on_which_spikes_act_back_are_refused_by_the_part(part):
-    network = network_of(0)
-    first = network.populations[0]
-    reset, history = Reset(), History(a=np.zeros((first.size, 2)))
-    changed = replace(first.cell, **{part: {"reset": reset, "history": history}[part]})
-    network = replace(network, populations=(replace(first, cell=changed), *network.populations[1:]))
-    key = {"reset": "model.reset = \"none\"", "history": "model.history = 0"}[part]
-    said = (
-        f"population 'layer0': its neurons have a {part}, which no integer cell for SpiNNaker here "
-        "has; expected cells without. Use the backend software or nest, or train with " + key
-    )
-    for refused in (
-        lambda: spinnaker.plan_network(network), lambda: board_backend(network),
-        lambda: spinnaker.run(network, network_samples(network)),
-    ):
-        with pytest.raises(SpinnakerUnsupportedError, match=re.escape(said)):
-            refused()
+def test_spinnaker_2_refuses_neurons_on_which_spikes_act_back_by_the_part(part):
+    network = with_part(network_of(0), part)
     with pytest.raises(Spinnaker2Error, match=f"its neurons have a {part}, which none for"):
         spinnaker2.plan_network(network)
+
+
+@pytest.mark.parametrize("part", ["reset", "history"])
+def test_several_spikes_that_act_back_on_their_neuron_are_refused(part):
+    """As several populations of one spike each they would act on each of these alone."""
+    network = with_part(network_of(0), part)
+    cell = network.populations[0].cell
+    levels = Multiplicity(further=cell.theta[:, None] + [0.5, 1.0])
+    network = with_cell(network, replace(cell, multiplicity=levels))
+    said = (
+        f"population 'layer0': its neurons send up to 3 spikes in a step and have a {part}, so "
+        "that these act back on them together; expected one or the other, since on a board a "
+        "neuron sends one spike, and is one of several that know nothing of each other. Use the "
+        "backend software or nest."
+    )
+    for refused in (
+        lambda: spinnaker.plan_network(network),
+        lambda: spinnaker.run(network, network_samples(network)),
+        lambda: preflight(network, network_samples(network)),
+    ):
+        with pytest.raises(UnitsError, match=re.escape(said)):
+            refused()
+
+
+def with_cell(network, cell):
+    first = replace(network.populations[0], cell=cell)
+    return replace(network, populations=(first, *network.populations[1:]))
+
+
+def with_part(network, part):
+    """The network with a hard reset of its first population, or a history of 0."""
+    first = network.populations[0]
+    parts = {"reset": Reset(), "history": History(a=np.zeros((first.size, 2)))}
+    return with_cell(network, replace(first.cell, **{part: parts[part]}))

@@ -14,6 +14,8 @@ import neo
 import numpy as np
 import pytest
 from quantities import ms
+from support.cell_parts import parts_of
+from support.drawn_cell import random_parameters, with_random_parts
 from support.files import ROOT
 from support.random_networks import checkpoint_of, samples_of
 
@@ -29,23 +31,42 @@ from export.pynn.spinnaker import CoreSizeError, DelayLimitError
 from export.pynn.spinnaker_native import (
     SpinnakerNative,
     capacity,
-    neuron_bytes,
 )
+from pynn_models.spinnaker import neuron_bytes
 
 needs_spynnaker = pytest.mark.skipif(
     importlib.util.find_spec("spynnaker") is None, reason="sPyNNaker is not installed"
 )
 
+RNG = np.random.default_rng(0)
 CHECKPOINT = checkpoint_of(3, channels=24, depth=3, inputs=2)
 NETWORK = lower(CHECKPOINT)
 SAMPLES = samples_of(CHECKPOINT, 2)
 REAL = checkpoint_of(4, channels=10, modes=3, mode_init="s4d-real")
 
 
+def with_two_parts(network):
+    """The network whose spiking cells have a soft reset and a history of two steps."""
+    return dataclasses.replace(network, populations=tuple(
+        dataclasses.replace(p, cell=dataclasses.replace(
+            p.cell, **parts_of(RNG, p.cell, "soft", refractory=2, history=2)
+        )) if p.spikes else p
+        for p in network.populations
+    ))
+
+
+PARTS = with_two_parts(lower(REAL))
+
+
 def region_of(network, population, neurons, first_step):
-    """A core's neuron parameters, number by number, from the table in the C core's header."""
+    """A core's neuron parameters, number by number, from the tables in the C core's headers."""
     p = SpinnakerNative().plan(network, population).parameters
     words = [p.n_modes, int(p.is_complex), first_step, network.steps]
+    soft = p.reset is not None and not p.reset.is_hard
+    steps = p.history_steps
+    words += [2 - soft if p.reset else 0, p.reset.refractory if p.reset else 0, steps]
+    words += [4 + (6 if p.is_complex else 3) * p.n_modes + bool(p.reset) + steps + (steps > 0)]
+    words[-1] += (2 if p.is_complex else 1) * p.n_modes * soft
     for h in neurons:
         words += [0, p.bias[h], p.d[h], p.theta[h]]
         for n in range(p.n_modes):
@@ -53,6 +74,10 @@ def region_of(network, population, neurons, first_step):
                 words += [p.a_re[h, n], p.a_im[h, n], p.c_re[h, n], -p.c_im[h, n], 0, 0]
             else:
                 words += [p.a_re[h, n], p.c_re[h, n], 0]
+        words += [0] if p.reset else []
+        words += [0, *p.history[h]] if steps else []
+        for n in range(p.n_modes * soft):
+            words += [r[h, n] for r in (p.reset.r_re, p.reset.r_im) if r is not None]
     return b"".join(int(w).to_bytes(4, "little", signed=True) for w in words)
 
 
@@ -61,12 +86,22 @@ def region_of(network, population, neurons, first_step):
 
 def test_the_neurons_that_fit_a_core_are_those_that_ran():
     """N complex modes -> neurons, as measured with one step of delay."""
-    found = {n: capacity(n, True, 1) for n in (4, 16, 32, 64)}
+    sizes = (4, 16, 32, 64, 1000, 3000)
+    size = {n: neuron_bytes(random_parameters(RNG, 1, n, True)) for n in sizes}
+    assert [size[n] for n in (4, 16, 32, 64)] == [112, 400, 784, 1552]
+    found = {n: capacity(size[n], 1) for n in (4, 16, 32, 64)}
     assert found == {4: 256, 16: 128, 32: 64, 64: 32}
-    assert [neuron_bytes(n, True) for n in (4, 16, 32, 64)] == [112, 400, 784, 1552]
-    assert capacity(16, True, 2) == 128 and capacity(16, True, 8) == 120  # slots 2 and 8
-    assert capacity(32, False, 1) == 128  # real modes take half
-    assert capacity(1000, True, 1) == 2 and capacity(3000, True, 1) == 0
+    assert capacity(size[16], 2) == 128 and capacity(size[16], 8) == 120  # slots 2 and 8
+    assert capacity(neuron_bytes(random_parameters(RNG, 1, 32, False)), 1) == 128  # half of it
+    assert capacity(size[1000], 1) == 2 and capacity(size[3000], 1) == 0
+
+
+@pytest.mark.parametrize(("reset", "history", "more"), [
+    ("hard", 0, 4), ("soft", 0, 4 + 8 * 16), ("none", 4, 4 + 4 * 4), ("soft", 1, 4 + 128 + 8),
+])
+def test_the_bytes_of_optional_parts(reset, history, more):
+    plain = random_parameters(RNG, 2, 16, True)
+    assert neuron_bytes(with_random_parts(RNG, plain, reset, history)) == 400 + more
 
 
 def many_modes(modes):
@@ -137,7 +172,7 @@ def test_other_parameters_than_planned_are_refused(tmp_path, monkeypatch):
         database.execute("CREATE TABLE region (x, y, p, region_label, content)")
         database.execute("INSERT INTO region VALUES (1, 2, 3, 'neuron_params', ?)", [good])
     found = spinnaker_worker.check_parameters(built, backend)
-    assert found == {"words": 4 + 8 * (4 + 4 * 6), "differing": 0}
+    assert found == {"words": 8 + 8 * (4 + 4 * 6), "differing": 0}
     for bad in (good[:-24] + b"\1" + good[-23:], good[:-4], None):
         with sqlite3.connect(path) as database:
             database.execute("UPDATE region SET content = ?", [bad])
@@ -150,10 +185,10 @@ def test_other_parameters_than_planned_are_refused(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def mapped():
-    """The network on each machine, and one of real modes, side by side."""
+    """The network on each machine, and one of real modes and optional parts, side by side."""
     jobs = [(NETWORK, SAMPLES, Board(machine_version=v, neurons_per_core=16)) for v in (5, 201)]
     jobs.append((NETWORK, SAMPLES, Board(machine_version=248)))
-    jobs.append((lower(REAL), samples_of(REAL, 1), Board()))
+    jobs.append((PARTS, samples_of(REAL, 1), Board()))
     with ThreadPoolExecutor(2) as threads:
         return list(threads.map(lambda job: spinnaker.execute(*job), jobs))
 
@@ -175,14 +210,15 @@ def test_mapping_weights_and_parameters_on_every_machine(mapped):
         assert report["weights"]["synapses"] == nonzero and not report["weights"]["differing"]
         # Every core's region as sPyNNaker would load it, compared in the process.
         neurons = 3 * 24 * (4 + 4 * 6) + 3 * (4 + 3)
-        words = neurons + 4 * (3 * cores + 1)
+        words = neurons + 8 * (3 * cores + 1)
         assert report["parameters"] == {"words": words, "differing": 0}
 
 
 @needs_spynnaker
-def test_real_modes_and_the_tables(mapped):
-    network, report = lower(REAL), mapped[3].report
-    expected = 2 * (4 + 10 * (4 + 3 * 3)) + 4 + 3 * (4 + 3)
+def test_real_modes_optional_parts_and_the_tables(mapped):
+    network, report = PARTS, mapped[3].report
+    of_neuron = 4 + 3 * 3 + 1 + (1 + 2) + 3  # a soft reset and a history of two steps
+    expected = 2 * (8 + 10 * of_neuron) + 8 + 3 * (4 + 3)
     assert report["parameters"] == {"words": expected, "differing": 0}
     text = spinnaker.describe(network, Board(), report, {})
     assert f"parameters: {expected} words read back" in text and "readout" in text

@@ -8,7 +8,14 @@ import subprocess
 import numpy as np
 import pytest
 from support.arm import runner
-from support.drawn_cell import EXTREMES, cell_of, random_parameters, random_state
+from support.drawn_cell import (
+    EXTREMES,
+    RESETS,
+    cell_of,
+    random_parameters,
+    random_state,
+    with_random_parts,
+)
 
 from export.description.readouts import POOLINGS
 from export.samples.readout import silent_membrane
@@ -59,14 +66,13 @@ def compare(executable, p, u, initial=None, **clock):
 @pytest.mark.parametrize("name", BUILDS)
 @pytest.mark.parametrize("rotating", [True, False])
 def test_random_integers(executables, name, rotating):
-    """Every state, pole and input that the parameters' checks accept; most of it wraps."""
-    for seed in range(8):
+    """Every state, pole, input, r and a that the parameters' checks accept; most of it wraps."""
+    for seed in range(12):
         rng = np.random.default_rng((seed, rotating))
         size, modes = int(rng.integers(1, 40)), int(rng.choice([0, 1, 2, 5, 16, 33]))
-        p = random_parameters(rng, size, modes, rotating)
-        initial = random_state(rng, (1, size, modes))
-        if not rotating:
-            initial = initial._replace(x_im=np.zeros_like(initial.x_im))
+        reset, history = RESETS[seed % 3], (0, 2, 0, 32, 0)[seed % 5]
+        p = with_random_parts(rng, random_parameters(rng, size, modes, rotating), reset, history)
+        initial = random_state(rng, p, 1)
         bits = int(rng.integers(1, 32))
         u = rng.integers(-(2**bits), 2**bits, (60, size)).astype(np.int32)
         u[rng.random(u.shape) < 0.1] = rng.choice(np.array(EXTREMES, np.int32))

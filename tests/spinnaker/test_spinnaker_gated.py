@@ -84,11 +84,12 @@ def test_the_words_that_neurons_share():
     words = shared_words(p, Clock(5, 20, True), keys)
     assert len(words) == words_shared(p, 2)
     slots = 1 << longest.bit_length()
-    assert words[:12].tolist() == [2, 1, 5, 20, 2, 2, 2, 5, 2, slots - 1, 1, 8]
-    table = words[12 : 12 + 513].view("<u2")
+    of_cell = [2, 1, 5, 20, 0, 0, 0, 4 + 2 * 6]
+    assert words[:16].tolist() == [*of_cell, 2, 2, 2, 5, 2, slots - 1, 1, 8]
+    table = words[16 : 16 + 513].view("<u2")
     assert np.array_equal(table[:1025], NORMAL.entries)
     first, second = p.graded
-    rest = words[12 + 513 :].reshape(-1, 4).tolist()
+    rest = words[16 + 513 :].reshape(-1, 4).tolist()
     assert rest[0] == [first.receptor, first.delay, 0, 3]
     assert rest[1] == [second.receptor, second.delay, 3, 2]
     assert rest[2:] == [list(k) for k in keys]

@@ -8,12 +8,12 @@ import subprocess
 import numpy as np
 import pytest
 from support.arm import runner
+from support.drawn_cell import RESETS
 from support.drawn_gated import delayed, random_gated, random_inputs
 
-from pynn_models.spinnaker import C_DIRECTORY, run_native
+from pynn_models.spinnaker import C_DIRECTORY, neuron_words, run_native
 from pynn_models.spinnaker.gated import gated_input, sent_membranes
 from pynn_models.spinnaker.gated_words import Clock, gated_words
-from pynn_models.spinnaker.native import NativeState, neuron_words
 
 MISSING = ", ".join(runner.missing_tools())
 pytestmark = pytest.mark.skipif(
@@ -51,7 +51,7 @@ def compare(executable, p, arriving, values, clock, tick=0):
     assert np.array_equal(spikes, expected.spikes[0])
     assert np.array_equal(payloads, sent_membranes(p, expected.membrane)[0])
     left = gated_words(p)
-    modes = neuron_words(p.cell, NativeState(*(x[:1] for x in expected.state)))[:, 4:]
+    modes = neuron_words(p.cell, expected.state)[:, 4:]
     left[:, 4 : 4 + modes.shape[1]] = modes
     assert np.array_equal(words, left)  # inputs are cleared, constants are as they were
     return y
@@ -60,13 +60,15 @@ def compare(executable, p, arriving, values, clock, tick=0):
 @pytest.mark.parametrize("name", BUILDS)
 @pytest.mark.parametrize("kind", ["", "glu", "gsu"])
 def test_random_integers(executables, name, kind):
-    """Every integer that the checks accept; delays of 1 to 15 ticks; waiting and restarting."""
+    """Every integer that the checks accept; delays of 1 to 15 ticks; waiting and restarting; resets
+    and histories."""
     for seed in range(6):
         rng = np.random.default_rng((seed, len(kind)))
         p = random_gated(
             rng, kind, size=int(rng.integers(1, 6)), modes=int(rng.integers(0, 4)),
             rotating=bool(rng.random() < 0.5), branches=int(rng.integers(1, 4)),
             sources=tuple(int(n) for n in rng.integers(1, 9, rng.integers(0, 4))),
+            reset=RESETS[seed % 3], history=(0, 3)[seed % 2],
         )
         arriving, values = random_inputs(rng, p, 40)
         clock = Clock(int(rng.integers(0, 9)), int(rng.integers(0, 9)))

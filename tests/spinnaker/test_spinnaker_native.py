@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.drawn_cell import cell_of, random_parameters, random_state
+from support.drawn_cell import (
+    RESETS,
+    cell_of,
+    random_parameters,
+    random_state,
+    with_random_parts,
+)
 from support.spinnaker_reference import NativeNeuron, Slots
 
 from export.software.simulation import run_cell
@@ -30,30 +36,45 @@ from pynn_models.spinnaker.rounding import rounding_error
 def scalar_neurons(p, state, b):
     zeros = np.zeros_like(p.a_re)
     a_im, c_im = (zeros, zeros) if p.a_im is None else (p.a_im, p.c_im)
-    return [
-        NativeNeuron(
-            list(zip(*(m[h].tolist() for m in (p.a_re, a_im, p.c_re, c_im)), strict=True)),
-            *(int(v[h]) for v in (p.d, p.theta, p.bias)),
-            list(zip(state.x_re[b, h].tolist(), state.x_im[b, h].tolist(), strict=True)),
+    found = []
+    for h in range(p.n_neurons):
+        parts = {}
+        if p.reset is not None:
+            parts = {"reset": "hard", "refractory": p.reset.refractory}
+            parts["rest"] = 0 if state.rest is None else int(state.rest[b, h])
+            if not p.reset.is_hard:
+                r_im = zeros if p.reset.r_im is None else p.reset.r_im
+                parts["reset"] = "soft"
+                parts["r"] = zip(p.reset.r_re[h].tolist(), r_im[h].tolist(), strict=True)
+        if p.history is not None:
+            bits = 0 if state.before is None else int(state.before[b, h])
+            parts["a"] = p.history[h].tolist()
+            parts["before"] = [bits >> j & 1 == 1 for j in range(p.history_steps)]
+        found.append(
+            NativeNeuron(
+                list(zip(*(m[h].tolist() for m in (p.a_re, a_im, p.c_re, c_im)), strict=True)),
+                *(int(v[h]) for v in (p.d, p.theta, p.bias)),
+                list(zip(state.x_re[b, h].tolist(), state.x_im[b, h].tolist(), strict=True)),
+                **parts,
+            )
         )
-        for h in range(p.n_neurons)
-    ]
+    return found
 
 
-@settings(max_examples=30)
+@settings(max_examples=60)
 @given(
     st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(0, 5), st.booleans(),
     st.integers(0, 9), st.integers(0, 7), st.integers(0, 9), st.sampled_from([6, 16, 31]),
+    st.sampled_from(RESETS), st.sampled_from([0, 0, 1, 3, 32]),
 )  # fmt: skip
 def test_random_cells_equal_the_scalar_model(
-    seed, size, modes, rotating, first_step, period, tick, bits
+    seed, size, modes, rotating, first_step, period, tick, bits, reset, history
 ):
-    """Wrapping included: states anywhere, inputs up to 31 bits, poles on the circle."""
+    """Wrapping included: states anywhere, inputs up to 31 bits, poles on the circle, any r and a.
+    """
     rng = np.random.default_rng(seed)
-    p = random_parameters(rng, size, modes, rotating)
-    initial = random_state(rng, (2, size, modes))
-    if not rotating:
-        initial = initial._replace(x_im=np.zeros_like(initial.x_im))
+    p = with_random_parts(rng, random_parameters(rng, size, modes, rotating), reset, history)
+    initial = random_state(rng, p, 2)
     u = rng.integers(-(2**bits), 2**bits, (2, 12, size)).astype(np.int32)
     clock = {"first_step": first_step, "period": period}
     run = run_native(
@@ -72,6 +93,11 @@ def test_random_cells_equal_the_scalar_model(
         ends = [n.x for n in neurons]
         assert run.state.x_re[b].tolist() == [[re for re, _ in x] for x in ends]
         assert run.state.x_im[b].tolist() == [[im for _, im in x] for x in ends]
+        if reset != "none":
+            assert run.state.rest[b].tolist() == [n.rest for n in neurons]
+        if history:
+            kept = [sum(above << j for j, above in enumerate(n.before)) for n in neurons]
+            assert run.state.before[b].tolist() == kept
     assert run.overflows == overflows
 
 
@@ -205,7 +231,7 @@ def test_a_mode_without_leak_counts_exactly():
 def test_words_are_laid_out_for_c():
     rng = np.random.default_rng(0)
     p = random_parameters(rng, 3, 2, rotating=True)
-    state = random_state(rng, (1, 3, 2))
+    state = random_state(rng, p, 1)
     words = neuron_words(p, state)
     assert words.shape == (3, 4 + 6 * 2)
     for h in range(3):

@@ -1,9 +1,11 @@
 """Random cells, parameters and states for the tests of SpiNNaker's native arithmetic."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from pynn_models import StateSpaceCell
-from pynn_models.spinnaker import NativeParameters, NativeState
+from pynn_models.spinnaker import NativeParameters, NativeReset, NativeState
 
 EXTREMES = [-(2**31), -(2**31) + 1, -(2**30), -1, 0, 1, 2**30, 2**31 - 1]
 
@@ -46,8 +48,41 @@ def random_parameters(rng, size, modes, rotating):
     )
 
 
-def random_state(rng, shape):
-    """States anywhere in 32 bits, the ends and zero among them."""
-    x = rng.integers(-(2**31), 2**31, (2, *shape))
+RESETS = ("none", "soft", "hard")
+
+
+def with_random_parts(rng, p, reset, steps):
+    """The parameters with a reset of any r and up to three steps of silence, and a history of any
+    ``steps`` that their checks accept."""
+    found = {}
+    if reset != "none":
+        taken = {}
+        if reset == "soft":
+            r = rng.choice(np.array([*EXTREMES, 2**27, 2**20], np.int64), (2, *p.a_re.shape))
+            r = np.where(rng.random(r.shape) < 0.5, rng.integers(-(2**31), 2**31, r.shape), r)
+            taken = {"r_re": r[0].astype(np.int32)}
+            taken |= {"r_im": r[1].astype(np.int32)} if p.is_complex else {}
+        found["reset"] = NativeReset(**taken, refractory=int(rng.integers(0, 4)))
+    if steps:
+        room = (2**31 - 1 - np.abs(p.theta.astype(np.int64))) // steps
+        room = np.where(p.theta == 2**31 - 1, 2**31 - 1, np.maximum(room, 0))  # never above it
+        found["history"] = rng.integers(-room, room + 1, (steps, len(room))).T.astype(np.int32)
+    return replace(p, **found)
+
+
+def random_state(rng, p, samples):
+    """States anywhere in 32 bits, the ends and zero among them, that the cell can have: no Im of
+    real modes, 0 where a hard reset holds them, and nothing before below the highest threshold."""
+    x = rng.integers(-(2**31), 2**31, (2, samples, *p.a_re.shape))
     ends = rng.choice(np.array(EXTREMES), x.shape)
-    return NativeState(*np.where(rng.random(x.shape) < 0.3, ends, x).astype(np.int32))
+    x = np.where(rng.random(x.shape) < 0.3, ends, x).astype(np.int32)
+    x[1] *= p.is_complex
+    shape = samples, p.n_neurons
+    rest = rng.choice(np.array([0, 0, 1, 2], np.int32), shape)
+    if p.reset is not None and p.reset.is_hard:
+        x *= (rest == 0)[:, :, None]
+    before = rng.integers(0, 2**p.history_steps, shape).astype(np.uint32)
+    before[:, p.theta == 2**31 - 1] = 0
+    return NativeState(
+        *x, None if p.reset is None else rest, None if p.history is None else before
+    )

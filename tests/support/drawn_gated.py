@@ -10,7 +10,7 @@ from pynn_models.spinnaker.gated_parameters import (
     GatedParameters,
     GradedWeights,
 )
-from support.drawn_cell import EXTREMES, random_parameters
+from support.drawn_cell import EXTREMES, random_parameters, with_random_parts
 
 
 def words(rng, shape):
@@ -19,9 +19,13 @@ def words(rng, shape):
     return np.where(rng.random(shape) < 0.1, rng.choice(EXTREMES, shape), x).astype(np.int32)
 
 
-def random_gated(rng, kind, *, size=3, modes=2, rotating=True, branches=2, sources=(3, 4)):
+def random_gated(
+    rng, kind, *, size=3, modes=2, rotating=True, branches=2, sources=(3, 4), reset="none",
+    history=0,
+):
     """Any integers that the checks accept; ``sources``: of each graded projection."""
     cell = random_parameters(rng, size, modes, rotating)
+    cell = with_random_parts(rng, cell, reset, history)
     cell = dataclasses.replace(cell, bias=np.zeros(size, np.int32))
     shape = (size, branches)
     made = None

@@ -89,11 +89,20 @@ class StockNeuron:
 
 
 class NativeNeuron:
-    """One state-space cell from its integers: modes (a_re, a_im, c_re, c_im) and d, theta, bias."""
+    """One state-space cell from its integers: modes (a_re, a_im, c_re, c_im) and d, theta, bias.
 
-    def __init__(self, modes, d, theta, bias, x=None):
+    ``reset``: "soft", with r (re, im) a mode, or "hard", or "", with ``refractory`` steps; ``a``:
+    of a history. The modes' ``x`` is what the next step starts from; ``rest`` and ``before``, the
+    newest first: what it remembers besides.
+    """
+
+    def __init__(
+        self, modes, d, theta, bias, x=None, reset="", r=(), refractory=0, a=(), rest=0, before=(),
+    ):  # fmt: skip
         self.modes, self.d, self.theta, self.bias = modes, d, theta, bias
         self.x = list(x) if x else [(0, 0)] * len(modes)
+        self.reset, self.r, self.refractory, self.a = reset, list(r), refractory, list(a)
+        self.rest, self.before = rest, list(before) or [False] * len(self.a)
         self.wrapped = False
 
     def narrow(self, n):
@@ -108,17 +117,32 @@ class NativeNeuron:
             return False, 0
         if period and k % period == 0:
             self.x = [(0, 0)] * len(self.modes)
+            self.rest, self.before = 0, [False] * len(self.a)
         u = self.narrow(u + self.bias)
         total = self.d * u
         for n, (a_re, a_im, c_re, c_im) in enumerate(self.modes):
             re, im = self.x[n]
             new_re = self.narrow((a_re * re - a_im * im + (u << c_re % 32) + 2**30) // 2**31)
             new_im = self.narrow((a_re * im + a_im * re + 2**30) // 2**31)
+            if self.reset == "hard" and self.rest:
+                new_re = new_im = 0
             self.x[n] = (new_re, new_im)
             total += c_re * new_re - c_im * new_im
         y = (total + 2**31) // 2**32
         assert -(2**31) <= y < 2**31
-        return y > self.theta, y
+        raised = sum(a for a, above in zip(self.a, self.before, strict=True) if above)
+        spike = y > self.theta + raised and self.rest == 0
+        self.before = [y > self.theta, *self.before][: len(self.a)]
+        if self.reset:
+            self.rest = self.refractory if spike else max(self.rest - 1, 0)
+        if spike and self.reset == "hard":
+            self.x = [(0, 0)] * len(self.modes)
+        if spike and self.reset == "soft":
+            self.x = [
+                (self.narrow(re - r_re), self.narrow(im - r_im))
+                for (re, im), (r_re, r_im) in zip(self.x, self.r, strict=True)
+            ]
+        return spike, y
 
 
 class Slots:

@@ -1,7 +1,7 @@
 /* Runs the native cell's arithmetic core on ARM, as a program of Linux without a C library.
  *
  * Standard input, 32-bit little-endian words: neurons, first tick, ticks; then the population's
- * four words; then the neurons as state_space_core.h lays them out; then for each tick an input
+ * words; then the neurons as state_space_core.h lays them out; then for each tick an input
  * for each neuron. Standard output: for each tick y and spike of each neuron; at the end the
  * neurons' words. Exit status: 0, or 1 for an input that ends early or does not fit. */
 #include "state_space_core.h"

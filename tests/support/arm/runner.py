@@ -13,7 +13,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pynn_models.spinnaker import C_DIRECTORY, NativeParameters, NativeState, neuron_words
+from pynn_models.spinnaker import (
+    C_DIRECTORY,
+    NativeParameters,
+    NativeState,
+    neuron_words,
+    population_words,
+)
 from pynn_models.spinnaker.gated_parameters import GatedParameters
 from pynn_models.spinnaker.gated_words import Clock, gated_words, shared_words
 
@@ -54,11 +60,8 @@ def run(
     """u (L, H) -> spikes (L, H), Y (L, H) and the neurons' words at the end (H, words)."""
     steps, size = u.shape
     words = neuron_words(parameters, initial)
-    head = struct.pack(
-        "<7I",
-        size, tick, steps,
-        parameters.n_modes, parameters.is_complex, first_step, period,
-    )  # fmt: skip
+    shared = population_words(parameters, first_step, period)
+    head = struct.pack("<11I", size, tick, steps, *shared)
     done = subprocess.run(
         [EMULATOR, "-cpu", "arm946", *emulator_options, str(executable)],
         input=head + words.astype("<i4").tobytes() + u.astype("<i4").tobytes(),
