@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from pynn_models import StateSpaceCell
+from pynn_models import History, Reset, StateSpaceCell
 from pynn_models.spinnaker import NativeParameters, plan_scaling, quantise_cell
 from pynn_models.spinnaker.gated_parameters import GatedBranches, GatedParameters, GradedWeights
 
@@ -28,35 +28,72 @@ BUILDS = {
     "-Os": ("-marm", "-Os"),
 }
 MODES = (4, 16, 32)
-STEPS = 4
+STEPS, FULL = 4, 10
+DOES = ("nothing", "spikes", "rests")
+MEMBERS = {  # the kind of reset, the steps of a history
+    "plain": ("", 0), "soft reset": ("soft", 0), "hard reset": ("hard", 0),
+    "history 1": ("", 1), "history 4": ("", 4), "history 8": ("", 8),
+    "soft reset, history 4": ("soft", 4),
+}  # fmt: skip
 BYTES = {True: 24, False: 12}
 BUDGET = 200_000  # cycles a ms on the board
 
 
-def cell(neurons: int, modes: int, rotating: bool) -> NativeParameters:
-    """Some cell of that size: which, does not change the count."""
-    shape = (neurons, modes)
+def cell(
+    neurons: int, modes: int, rotating: bool, member: str = "plain", does: str = "nothing"
+) -> NativeParameters:
+    """Some cell of that size: which, does not change the count.
+
+    ``does``: ``nothing``, never above its threshold; ``spikes``, at every step; ``rests``, silent
+    after one spike.
+    """
+    shape, (reset, steps) = (neurons, modes), MEMBERS[member]
+    r = {"r_re": np.zeros(shape)} if reset == "soft" else {}
+    r |= {"r_im": np.zeros(shape)} if reset == "soft" and rotating else {}
     model = StateSpaceCell(
         tau=np.full(shape, 50.0),
         omega=np.full(shape, 0.3) if rotating else None,
         c_re=np.full(shape, 0.1),
         c_im=np.full(shape, 0.1) if rotating else None,
         d=np.ones(neurons),
-        theta=np.ones(neurons),
+        theta=np.full(neurons, 1.0 if does == "nothing" else -1.0),
         bias=np.zeros(neurons),
+        reset=Reset(**r, refractory=100 if does == "rests" else 0) if reset else None,
+        history=History(a=np.zeros((neurons, steps))) if steps else None,
     )
     return quantise_cell(model, 1.0, plan_scaling(model, 1.0, input_bound=1.0, steps=100))
 
 
-def per_neuron(tools: dict[str, Any], program: Path, modes: int, rotating: bool) -> float:
-    """Instructions per neuron and step: what a second and third neuron add."""
-    one, three = (
+def per_neuron(
+    tools: dict[str, Any], program: Path, modes: int, rotating: bool, member: str = "plain",
+    does: str = "nothing",
+) -> float:  # fmt: skip
+    """Instructions per neuron and step: what a second and third neuron add, once histories are
+    full."""
+    counts = [
         tools["count_instructions"](
-            program, cell(n, modes, rotating), np.zeros((STEPS, n), np.int32)
+            program, cell(n, modes, rotating, member, does), np.zeros((steps, n), np.int32)
         )
         for n in (1, 3)
-    )
-    return float(three - one) / 2 / STEPS
+        for steps in (FULL, FULL + STEPS)
+    ]
+    return float((counts[3] - counts[2]) - (counts[1] - counts[0])) / 2 / STEPS
+
+
+def member_rows(tools: dict[str, Any], program: Path) -> None:
+    """What each member of the family takes: ``base + slope N``, N the number of modes."""
+    print(f"\n{'member, -Ofast':24}{'modes':10}" + "".join(f"{d:>16}" for d in DOES))
+    for member, (reset, _) in MEMBERS.items():
+        for rotating in (True, False):
+            row = ""
+            for does in DOES:
+                if does == "rests" and not reset:
+                    row += f"{'':>16}"
+                    continue
+                few, many = (per_neuron(tools, program, n, rotating, member, does) for n in (4, 32))
+                slope = (many - few) / 28
+                row += f"{f'{few - 4 * slope:.0f} + {slope:.0f} N':>16}"
+            print(f"{member:24}{'complex' if rotating else 'real':10}{row}")
 
 
 def gated_cell(neurons: int, kind: str, branches: int, sources: int) -> GatedParameters:
@@ -103,7 +140,7 @@ def gated_rows(tools: dict[str, Any], program: Path) -> None:
 
 
 def main() -> int:
-    """A row for each build and kind of mode."""
+    """A row for each build and kind of mode, and for each member of the family."""
     tools = runpy.run_path(str(RUNNER))
     if tools["missing_tools"]():
         print(f"not installed: {', '.join(tools['missing_tools']())}", file=sys.stderr)
@@ -119,6 +156,8 @@ def main() -> int:
                 row = "".join(f"{c:9.0f}" for c in counts) + f"{slope:9.1f}"
                 kind = "complex" if rotating else "real"
                 print(f"{name:18}{kind:10}{row}{16 + 16 * BYTES[rotating]:23d}")
+        program = tools["build"](Path(directory) / "driver", *BUILDS["-Ofast"])
+        member_rows(tools, program)
         gated_rows(tools, Path(directory) / "gated")
     print(f"A core has {BUDGET:,} cycles a step of 1 ms.")
     return 0

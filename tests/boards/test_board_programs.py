@@ -44,14 +44,19 @@ def check(counts, report):
 
 
 @pytest.mark.parametrize("changes", [
-    {"modes": 4}, {"modes": 3, "mode_init": "s4d-real"}, {"modes": 16},
+    {"modes": 4}, {"modes": 3, "mode_init": "s4d-real"}, {"modes": 16}, {"reset": "soft"},
+    {"reset": "soft", "refractory": 2, "mode_init": "s4d-real"}, {"reset": "hard"},
+    {"reset": "hard", "refractory": 3, "mode_init": "s4d-real"}, {"history": 5}, {"history": 32},
 ])
 def test_native(address, changes):
     checkpoint = checkpoint_of(3, 20, channels=12, depth=3, **changes)
     check(*differing(lower(checkpoint, delay=2), samples_of(checkpoint, 2), address, 8))
 
 
-@pytest.mark.parametrize("kind", ["glu", "gsu", "gsu of two matrices", "token glu", "events gsu"])
+@pytest.mark.parametrize("kind", [
+    "glu", "gsu", "gsu of two matrices", "token glu", "events gsu", "glu with reset",
+    "glu with history",
+])
 def test_gated(address, kind):
     """Two or three cores a layer, three layers, the readout behind them."""
     _, network, samples = lowered(kind, 3, steps=20, count=2, channels=10, depth=3)

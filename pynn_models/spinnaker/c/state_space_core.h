@@ -45,13 +45,11 @@ STATE_SPACE_OUT_OF_LINE static int32_t state_space_update_other(
     if (phase == STATE_SPACE_WAITING) {
         return 0;
     }
-    if (phase == STATE_SPACE_RESTART) {
-        state_space_rest(neuron, population);
-    }
-    const uint32_t held = state_space_is_held(neuron, population); /* then y = d u */
+    int32_t *rest = state_space_parts(neuron, population);
+    const uint32_t held = state_space_is_held(population, rest); /* then y = d u */
     const int32_t y = state_space_modes(
             neuron, population->is_complex, held ? 0 : population->n_modes, u);
-    *spike = state_space_fire(neuron, population, y);
+    *spike = state_space_fire(neuron, population, rest, y);
     return y;
 }
 
@@ -62,7 +60,10 @@ static inline int32_t state_space_update(
         state_space_phase_t phase, int32_t u, uint32_t *spike)
 {
     if (phase != STATE_SPACE_PLAIN) {
-        return state_space_update_other(neuron, population, phase, u, spike);
+        uint32_t fires; /* in memory, as *spike then need not be */
+        const int32_t y = state_space_update_other(neuron, population, phase, u, &fires);
+        *spike = fires;
+        return y;
     }
     const int32_t y = state_space_modes(neuron, population->is_complex, population->n_modes, u);
     *spike = y > neuron->theta;

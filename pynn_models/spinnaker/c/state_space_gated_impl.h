@@ -168,7 +168,8 @@ static void neuron_impl_do_timestep_update(
         uint32_t timer_count, uint32_t time, uint32_t n_neurons)
 {
     const state_space_gated_t *head = &state_space_core.head;
-    const state_space_phase_t phase = state_space_phase(&head->population, time);
+    const state_space_phase_t phase = state_space_begin(
+            &head->population, state_space_neurons, n_neurons, state_space_bytes, time);
     if (!state_space_receives) {
         spin1_callback_off(MCPL_PACKET_RECEIVED);
         spin1_callback_on(MCPL_PACKET_RECEIVED, state_space_receive, -1);

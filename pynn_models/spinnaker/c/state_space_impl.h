@@ -103,25 +103,39 @@ static void neuron_impl_add_inputs(
             neuron->input, synapse_type_index == 0 ? weight : state_space_negated(weight));
 }
 
-SOMETIMES_UNUSED
-static void neuron_impl_do_timestep_update(
+/* All neurons' step. Inlined once for the commonest phase and once for the others, so that plain
+ * neurons do not pay for optional parts. */
+static inline void state_space_tick(
+        const state_space_population_t *population, state_space_phase_t phase,
         uint32_t timer_count, uint32_t time, uint32_t n_neurons)
 {
-    /* Copies, since every store of a state could be one to a variable of the file. */
-    const state_space_population_t population = state_space_population;
-    const state_space_phase_t phase = state_space_phase(&population, time);
     const uint32_t bytes = state_space_bytes;
     uint8_t *neuron = state_space_neurons;
     for (index_t i = 0; i < n_neurons; i++, neuron += bytes) {
         const int32_t current = state_space_bits(current_source_get_offset(time, i));
         uint32_t spike;
         const int32_t y = state_space_step(
-                (state_space_neuron_t *) neuron, &population, phase, current, &spike);
+                (state_space_neuron_t *) neuron, population, phase, current, &spike);
         neuron_recording_record_accum(V_RECORDING_INDEX, i, state_space_accum(y));
         if (spike) {
             neuron_recording_record_bit(SPIKE_RECORDING_BITFIELD, i);
             send_spike(timer_count, time, i);
         }
+    }
+}
+
+SOMETIMES_UNUSED
+static void neuron_impl_do_timestep_update(
+        uint32_t timer_count, uint32_t time, uint32_t n_neurons)
+{
+    const state_space_phase_t phase = state_space_begin(
+            &state_space_population, state_space_neurons, n_neurons, state_space_bytes, time);
+    if (phase == STATE_SPACE_PLAIN) {
+        /* A copy, since every store of a state could be one to a variable of the file. */
+        const state_space_population_t population = state_space_population;
+        state_space_tick(&population, STATE_SPACE_PLAIN, timer_count, time, n_neurons);
+    } else {
+        state_space_tick(&state_space_population, phase, timer_count, time, n_neurons);
     }
 }
 

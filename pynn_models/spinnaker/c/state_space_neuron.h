@@ -41,9 +41,8 @@ typedef struct {
 
 typedef enum {
     STATE_SPACE_WAITING, /* k < 0: input is thrown away, no spike, y = 0 */
-    STATE_SPACE_RESTART, /* k % period == 0: state is zeroed before the update */
-    STATE_SPACE_ACTING,  /* any other step of neurons with optional parts */
-    STATE_SPACE_PLAIN    /* any other step of neurons without */
+    STATE_SPACE_ACTING,  /* a step of neurons with optional parts */
+    STATE_SPACE_PLAIN    /* a step of neurons without */
 } state_space_phase_t;
 
 /* Bytes of a neuron without its optional parts. */
@@ -60,18 +59,22 @@ static inline uint32_t state_space_neuron_bytes(const state_space_population_t *
     return population->words * (uint32_t) sizeof(int32_t);
 }
 
-/* The phase of a tick; once a tick for all neurons, because it may divide. */
+/* The phase of a tick. */
 static inline state_space_phase_t state_space_phase(
         const state_space_population_t *population, uint32_t tick)
 {
     if (tick < population->first_step) {
         return STATE_SPACE_WAITING;
     }
-    if (population->period != 0
-            && (tick - population->first_step) % population->period == 0) {
-        return STATE_SPACE_RESTART;
-    }
     return population->reset | population->history ? STATE_SPACE_ACTING : STATE_SPACE_PLAIN;
+}
+
+/* Whether a sample begins in a tick: k % period == 0. */
+static inline uint32_t state_space_begins(
+        const state_space_population_t *population, uint32_t tick)
+{
+    return population->period != 0 && tick >= population->first_step
+            && (tick - population->first_step) % population->period == 0;
 }
 
 #endif /* STATE_SPACE_NEURON_H */

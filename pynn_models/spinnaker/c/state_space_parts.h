@@ -21,11 +21,11 @@ static inline int32_t *state_space_parts(
     return (int32_t *) ((uint8_t *) neuron + state_space_plain_bytes(population));
 }
 
-/* Whether the modes are held at 0 in this step. */
+/* Whether the modes are held at 0 in this step; `rest`: the words behind them. */
 static inline uint32_t state_space_is_held(
-        state_space_neuron_t *neuron, const state_space_population_t *population)
+        const state_space_population_t *population, const int32_t *rest)
 {
-    return population->reset == STATE_SPACE_HARD && *state_space_parts(neuron, population) > 0;
+    return population->reset == STATE_SPACE_HARD && *rest > 0;
 }
 
 /* All modes to 0. */
@@ -46,8 +46,8 @@ STATE_SPACE_OUT_OF_LINE static void state_space_zero_modes(
     }
 }
 
-/* All state to 0. */
-STATE_SPACE_OUT_OF_LINE static void state_space_rest(
+/* All state of a neuron to 0. */
+static inline void state_space_rest(
         state_space_neuron_t *neuron, const state_space_population_t *population)
 {
     state_space_zero_modes(neuron, population);
@@ -58,6 +58,20 @@ STATE_SPACE_OUT_OF_LINE static void state_space_rest(
     if (population->history != 0) {
         *words = 0;
     }
+}
+
+/* The phase of a tick, once for all neurons, `bytes` apart; where a sample begins they are at rest
+ * afterwards. */
+STATE_SPACE_OUT_OF_LINE static state_space_phase_t state_space_begin(
+        const state_space_population_t *population, uint8_t *neurons, uint32_t n_neurons,
+        uint32_t bytes, uint32_t tick)
+{
+    if (state_space_begins(population, tick)) {
+        for (uint32_t i = 0; i < n_neurons; i++) {
+            state_space_rest((state_space_neuron_t *) &neurons[i * bytes], population);
+        }
+    }
+    return state_space_phase(population, tick);
 }
 
 /* x - r of each mode, modulo 2^32. */
@@ -78,12 +92,13 @@ static inline void state_space_take(
     }
 }
 
-/* Whether a membrane y makes a neuron with parts spike, and what that does. */
+/* Whether a membrane y makes a neuron spike, and what that does; `rest`: the words behind the
+ * modes. */
 static inline uint32_t state_space_fire(
-        state_space_neuron_t *neuron, const state_space_population_t *population, int32_t y)
+        state_space_neuron_t *neuron, const state_space_population_t *population, int32_t *rest,
+        int32_t y)
 {
     const uint32_t steps = population->history;
-    int32_t *rest = state_space_parts(neuron, population);
     int32_t *words = rest + (population->reset != STATE_SPACE_NO_RESET);
     int32_t level = neuron->theta;
     if (steps != 0) {

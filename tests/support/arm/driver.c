@@ -19,7 +19,8 @@ __attribute__((noinline)) void tick_neurons(
         const state_space_population_t *population, uint32_t n_neurons, uint32_t tick)
 {
     const uint32_t stride = state_space_neuron_bytes(population) / sizeof(int32_t);
-    const state_space_phase_t phase = state_space_phase(population, tick);
+    const state_space_phase_t phase = state_space_begin(
+            population, (uint8_t *) memory, n_neurons, stride * sizeof(int32_t), tick);
     for (uint32_t i = 0; i < n_neurons; i++) {
         state_space_neuron_t *neuron = (state_space_neuron_t *) &memory[i * stride];
         uint32_t spike;

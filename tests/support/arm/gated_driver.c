@@ -22,7 +22,8 @@ __attribute__((noinline)) void tick_neurons(
 {
     const uint32_t stride = state_space_gated_bytes(&core->head, core->graded) / sizeof(int32_t);
     const uint32_t receptors = 1 + 2 * core->head.n_branches;
-    const state_space_phase_t phase = state_space_phase(&core->head.population, tick);
+    const state_space_phase_t phase = state_space_begin(
+            &core->head.population, (uint8_t *) memory, n_neurons, stride * sizeof(int32_t), tick);
     for (uint32_t i = 0; i < n_neurons; i++) {
         state_space_neuron_t *neuron = (state_space_neuron_t *) &memory[i * stride];
         for (uint32_t r = 0; r < receptors; r++) {
