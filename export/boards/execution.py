@@ -185,14 +185,17 @@ def estimate(
     """Instructions a core and tick: ``504 + 150 n + spikes (811 + 25 targets)``, an estimate.
 
     A native neuron takes ``67 + 19 N`` instead of 150, or ``67 + 11 N`` if its modes are real; one
-    with gated inputs what ``export.fixed_point.gated`` says. A graded projection costs
-    ``23 sources + n (75 + 6 sources)``, whatever the rate. ``neurons`` n on the core; ``rates``:
-    spikes a neuron and step of every source. Returns them at these rates, and with every source
-    spiking.
+    with gated inputs, a reset or a history what :mod:`export.fixed_point` says. A graded projection
+    costs ``23 sources + n (75 + 6 sources)``, whatever the rate. ``neurons`` n on the core;
+    ``rates``: spikes a neuron and step of every source. Returns them at these rates, and with every
+    source spiking.
     """
     found = network.population(population)
-    base = _TICK + arithmetic_of(network).instructions(found) * neurons
-    typical, worst = float(base), float(base)
+    arithmetic = arithmetic_of(network)
+    base = _TICK + arithmetic.instructions(found) * neurons
+    own = arithmetic.a_spike(found) * neurons
+    typical = base + rates.get(population, ASSUMED_RATE) * own
+    worst = float(base + own)
     for projection in network.incoming(population):
         if projection.graded:
             sources = projection.weights.shape[0]

@@ -37,6 +37,7 @@ from export.fixed_point.native import (
     is_gated,
     native_instructions,
     scaled_cell,
+    spike_instructions,
 )
 from export.fixed_point.plan import Arithmetic, Expected
 from export.fixed_point.weights import WeightPlan, plan_weights
@@ -283,5 +284,6 @@ GATED = Arithmetic(
     takes=lambda network: network.cells == "native" and is_gated(network),
     plan=plan_gated,
     instructions=gated_instructions,
+    a_spike=lambda population: spike_instructions(population.state_space),
     gated=True,
 )

@@ -16,7 +16,7 @@ from export.description.network import (
     Population,
     Projection,
 )
-from export.fixed_point.native import native_modes
+from export.fixed_point.native import native_modes, native_parts
 from export.fixed_point.plan import Arriving, Plan, Stepped
 from export.fixed_point.reach import Reach
 from export.fixed_point.weights import WeightPlan
@@ -115,3 +115,6 @@ class GatedPlan(Plan):
     ) -> tuple[NDArray[np.complex128], FloatArray]:
         bound = np.full(population.size, LARGEST_INPUT)
         return native_modes(network, population, self.parameters.cell, self.scale, bound)
+
+    def parts(self, population: Population) -> Mapping[str, tuple[NDArray[Any], NDArray[Any]]]:
+        return native_parts(population, self.parameters.cell, self.scale)

@@ -15,6 +15,7 @@ leaves half of U's 32 bits to the bias.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -78,6 +79,9 @@ class NativePlan(Plan):
     ) -> tuple[NDArray[np.complex128], FloatArray]:
         return native_modes(network, population, self.parameters, self.scale, self.input_bound)
 
+    def parts(self, population: Population) -> Mapping[str, tuple[NDArray[Any], NDArray[Any]]]:
+        return native_parts(population, self.parameters, self.scale)
+
 
 def native_modes(
     network: Network, population: Population, parameters: NativeParameters, scale: FloatArray,
@@ -91,6 +95,32 @@ def native_modes(
     largest = state_reach(cell, network.timestep, network.steps, bound)
     reach = np.maximum(np.ldexp(largest, parameters.gain_shift - 16), 1.0)
     return parameters.abar, np.log2(reach)
+
+
+def native_parts(
+    population: Population, parameters: NativeParameters, scale: FloatArray
+) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
+    """r of each mode of a soft reset, complex, and a of a history: as trained, and as the board has
+    them; ``scale`` g (H,): of the states."""
+    found: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {}
+    cell = population.state_space
+    reset, held = cell.reset, parameters.reset
+    if reset is not None and held is not None and not reset.is_hard:
+        found["soft reset"] = (
+            _complex(reset.r_re, reset.r_im),
+            np.ldexp(1.0, -15 - parameters.state_exponent)
+            * _complex(held.r_re, held.r_im) / scale[:, None],
+        )  # fmt: skip
+    if cell.history is not None and parameters.history is not None:
+        exponent = -15 - parameters.membrane_exponent[:, None]
+        found["history"] = (
+            cell.history.a, np.ldexp(parameters.history.astype(np.float64), exponent)
+        )  # fmt: skip
+    return found
+
+
+def _complex(re: NDArray[Any] | None, im: NDArray[Any] | None) -> NDArray[np.complex128]:
+    return np.asarray((0 if re is None else re) + 1j * (0 if im is None else im))
 
 
 def scaled_cell(cell: StateSpaceCell, scale: FloatArray) -> StateSpaceCell:
@@ -147,9 +177,28 @@ def _input_bound(
 
 
 def native_instructions(cell: StateSpaceCell) -> int:
-    """``67 + 19 N``, or ``67 + 11 N`` for real modes: as ``benchmarks/arm_instructions.py`` prints,
-    with what sPyNNaker's binary adds to each."""
-    return 67 + (19 if cell.is_complex else 11) * cell.n_modes
+    """``67 + 19 N``, or ``67 + 11 N`` for real modes; with a reset or a history 50 more: as
+    ``benchmarks/arm_instructions.py`` prints, with what sPyNNaker's binary adds to each."""
+    acts = cell.reset is not None or cell.history is not None
+    return 67 + _ACTS * acts + (19 if cell.is_complex else 11) * cell.n_modes
+
+
+def spike_instructions(cell: StateSpaceCell) -> int:
+    """``17 + 12 N`` (real modes ``15 + 7 N``) for a soft reset, ``18 + 5 N`` (``17 + 4 N``) for a
+    hard one, ``9 + 6 J`` for a history: what a spike adds, from the same benchmark."""
+    added = 0
+    if cell.reset is not None:
+        base, slope = _RESET[cell.reset.is_hard, cell.is_complex]
+        added += base + slope * cell.n_modes
+    if cell.history is not None:
+        added += 9 + 6 * (cell.history.steps - 1)
+    return added
+
+
+_ACTS = 50
+_RESET = {  # hard, complex -> instructions, and those of a mode
+    (False, True): (17, 12), (False, False): (15, 7), (True, True): (18, 5), (True, False): (17, 4),
+}  # fmt: skip
 
 
 def _plan(network: Network, population: Population, expected: Expected) -> NativePlan:
@@ -161,4 +210,5 @@ NATIVE = Arithmetic(
     takes=lambda network: network.cells == "native" and not is_gated(network),
     plan=_plan,
     instructions=lambda population: native_instructions(population.state_space),
+    a_spike=lambda population: spike_instructions(population.state_space),
 )

@@ -87,6 +87,11 @@ class Plan(WeightPlan):
         it was planned for, in the network's units."""
         return {}
 
+    def parts(self, population: Population) -> Mapping[str, tuple[NDArray[Any], NDArray[Any]]]:
+        """The constants by which spikes act back on the neurons, (H, n) each: as the cell has them
+        and as the board does, in the network's units; by the part's name."""
+        return {}
+
     @property
     def names(self) -> tuple[str, ...]:
         """The receptors that spikes reach, in the board's order."""
@@ -99,6 +104,7 @@ class Arithmetic:
 
     ``takes(network)``: whether it is theirs; ``plan(network, population, expected)``: raises what
     the population cannot be; ``instructions(population)``: of a core, a neuron and tick;
+    ``a_spike(population)``: what a spike of the neuron adds;
     ``note``: for the tables; ``whole``: the readout's neurons are on the board too; ``gated``: its
     plans need :class:`Expected`'s ``reach`` and ``sent``.
     """
@@ -107,6 +113,7 @@ class Arithmetic:
     takes: Callable[[Network], bool]
     plan: Callable[[Network, Population, Expected], Plan]
     instructions: Callable[[Population], int]
+    a_spike: Callable[[Population], int] = lambda population: 0
     whole: bool = True
     note: str = ""
     gated: bool = False

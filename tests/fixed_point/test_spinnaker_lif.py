@@ -10,7 +10,8 @@ from support.gated_networks import leaky_network_of, samples_for
 
 from export.fixed_point import simulation as spinnaker
 from export.fixed_point.lif import SpinnakerLifError, plan_lif
-from export.fixed_point.report import describe_plan, mode_row, ring_row
+from export.fixed_point.report import describe_plan
+from export.fixed_point.rows import mode_row, ring_row
 from export.software import simulation as software
 from pynn_models.cells import propagator
 from pynn_models.spinnaker import from_s1615

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from support.drawn_cell import cell_of
 
-from pynn_models import StateSpaceCell
+from pynn_models import Reset, StateSpaceCell
 from pynn_models.cells import propagator
 from pynn_models.spinnaker import (
     FixedPointError,
+    NativeReset,
     NativeScaling,
     NativeState,
     plan_scaling,
@@ -175,6 +176,53 @@ def _parameters():
             r"sum \|c\| \+ \|d\|",
         ),
         (lambda: dataclasses.replace(_parameters(), c_re=np.full((2, 2), 31, np.int32)), "k = 31"),
+        (
+            lambda: dataclasses.replace(_parameters(), history=np.zeros((3, 2), np.int32)),
+            r"history is \(\(3, 2\), 'int32'\), expected int32 of shape \(2, 2\)",
+        ),
+        (
+            lambda: dataclasses.replace(
+                _parameters(), theta=np.array([0, 2**30], np.int32),
+                history=np.array([[5, 5], [2**29, 2**29]], np.int32),
+            ),
+            r"threshold of neuron 1 moves from 1073741824 to 2147483648 with its history, expected "
+            "within 32 bits. Lower its membrane exponent",
+        ),
+        (
+            lambda: dataclasses.replace(
+                _parameters(), reset=NativeReset(r_re=np.zeros((2, 2), np.int32))
+            ),
+            r"r_im is None, expected int32 of shape \(2, 2\)",
+        ),
+        (
+            lambda: quantise_cell(
+                dataclasses.replace(
+                    _planned()[0],
+                    reset=Reset(r_re=np.full((2, 2), 1e9), r_im=np.zeros((2, 2))),
+                ),
+                1.0, _planned()[1],
+            ),
+            r"r_re\[0\]\[0\] is .* below 2\^31. Lower the state exponent",
+        ),
+        (
+            lambda: plan_scaling(
+                dataclasses.replace(
+                    _planned()[0],
+                    reset=Reset(r_re=np.full((2, 2), 1e30), r_im=np.zeros((2, 2))),
+                ),
+                1.0, input_bound=1.0, steps=10,
+            ),
+            "neuron 0, mode 0 reaches .*, beyond every state exponent",
+        ),
+        (
+            lambda: run_native(
+                _parameters(), np.zeros((1, 2, 2), np.int32),
+                initial=NativeState(
+                    *np.zeros((2, 1, 2, 2), np.int32), before=np.zeros((1, 2), np.int32)
+                ),
+            ),
+            r"initial before is int32 of shape \(1, 2\), expected uint32 of shape \(1, 2\)",
+        ),
     ],
 )  # fmt: skip
 def test_refusals(call, message):

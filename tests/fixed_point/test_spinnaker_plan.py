@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.gated_networks import lowered
 from support.random_networks import checkpoint_of, network_of, network_samples, samples_of
 
 from export.description.network import Network, Projection, Source
 from export.fixed_point import simulation as spinnaker
 from export.fixed_point.native import SpinnakerNativeError, scaled_cell
-from export.fixed_point.report import describe_plan, mode_row, ring_row, weight_row
+from export.fixed_point.report import describe_plan
+from export.fixed_point.rows import mode_row, part_rows, ring_row, weight_row
 from export.fixed_point.stock import StockPlan
 from export.fixed_point.weights import WeightPlan, observed, worst_case
 from export.lowering.network import lower
@@ -388,6 +390,58 @@ def test_a_population_without_modes_has_no_row():
         plan = spinnaker.plan_network(network).populations[population.name]
         row = mode_row(network, population, plan)
         assert (row is None) == (population.cell.n_modes == 0)
+
+
+@pytest.mark.parametrize("kind", ["soft reset of real modes", "history", "glu with reset"])
+def test_the_report_of_resets_and_histories(kind):
+    """Bits by the definition, of the constants that the board has, a neuron at a time."""
+    _, network, _ = lowered(kind, 1)
+    plan = spinnaker.plan_network(network)
+    name, population = "layer1", network.population("layer1")
+    (row,) = part_rows(population, plan.populations[name])
+    cell, p = population.cell, plan.populations[name].parameters
+    p = getattr(p, "cell", p)
+    bits, scale = [], plan.populations[name].scale
+    for h in range(cell.n_neurons):
+        if cell.history is not None:
+            wanted = cell.history.a[h].tolist()
+            held = [a / 2.0 ** (15 + int(p.membrane_exponent[h])) for a in p.history[h].tolist()]
+        else:
+            r_im = [0.0] * cell.n_modes if p.reset.r_im is None else p.reset.r_im[h].tolist()
+            exact = [0.0] * cell.n_modes if cell.reset.r_im is None else cell.reset.r_im[h].tolist()
+            wanted = [*cell.reset.r_re[h].tolist(), *exact]
+            units = [2.0 ** (15 + int(s)) * scale[h] for s in p.state_exponent[h]] * 2
+            held = [r / u for r, u in zip([*p.reset.r_re[h].tolist(), *r_im], units, strict=True)]
+        error = sum((a - b) ** 2 for a, b in zip(held, wanted, strict=True))
+        bits.append(math.log2(sum(a * a for a in wanted) / error) / 2 if error else math.inf)
+    assert row.bits_least == pytest.approx(min(bits)) and row.bits_least > 20
+    assert row.bits_median == pytest.approx(statistics.median(bits))
+    part = "history" if kind == "history" else "soft reset"
+    assert (row.population, row.part, row.zero) == (name, part, 0)
+    assert row.constants == (cell.history.a if part == "history" else cell.tau).size
+    text = describe_plan(network, plan)
+    assert part in text and "spikes act back" in text
+    assert "spikes act back" not in describe_plan(lower(checkpoint_of(1)), plan_of_plain())
+
+
+def plan_of_plain():
+    return spinnaker.plan_network(lower(checkpoint_of(1)))
+
+
+def test_a_constant_too_small_for_its_unit_is_counted():
+    _, network, _ = lowered("soft reset", 1)
+    first = network.populations[0]
+    r = np.array(first.cell.reset.r_re)
+    r[0] *= 1e-12
+    reset = dataclasses.replace(first.cell.reset, r_re=r)
+    first = dataclasses.replace(first, cell=dataclasses.replace(first.cell, reset=reset))
+    network = dataclasses.replace(network, populations=(first, *network.populations[1:]))
+    found = spinnaker.plan_network(network).populations[first.name]
+    assert (found.parameters.reset.r_re[0] == 0).all()
+    (row,) = part_rows(first, found)
+    assert row.zero == 0  # its imaginary part is left
+    (reach,) = (m for m in [mode_row(network, first, found)])
+    assert 0 <= reach.headroom < 2  # what a reset takes counts among what a state holds
 
 
 @pytest.mark.parametrize("stock", [False, True])

@@ -145,6 +145,13 @@ def test_the_cost_model():
     assert spinnaker.estimate(NETWORK, "layer1", 10, silent)[0] == 504 + 10 * (67 + 19 * 4)
     real = lower(REAL)
     assert spinnaker.estimate(real, "layer1", 10, silent)[0] == 504 + 10 * (67 + 11 * 3)
+    typical, worst = spinnaker.estimate(PARTS, "layer0", 10, silent | {"input": 0.0})
+    assert typical == 504 + 10 * (67 + 50 + 11 * 3)
+    a_spike = (15 + 7 * 3) + (9 + 6)  # of the soft reset, and of a history of two steps
+    sources = 811 + 25 * 10
+    assert worst == typical + 10 * a_spike + PARTS.source.size * sources
+    typical, _ = spinnaker.estimate(PARTS, "layer0", 10, silent | {"layer0": 0.5})
+    assert typical == 504 + 10 * (67 + 50 + 11 * 3) + round(0.5 * 10 * a_spike)
 
 
 # --- a check that bites, without sPyNNaker -------------------------------------------------------

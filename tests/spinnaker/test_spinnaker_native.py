@@ -1,11 +1,14 @@
 """The native cell in integers: against an independent scalar one, against float64, its refusals."""
 
 import dataclasses
+import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.cell_parts import parts_of
 from support.drawn_cell import (
     RESETS,
     cell_of,
@@ -16,7 +19,7 @@ from support.drawn_cell import (
 from support.spinnaker_reference import NativeNeuron, Slots
 
 from export.software.simulation import run_cell
-from pynn_models import StateSpaceCell
+from pynn_models import History, Reset, StateSpaceCell
 from pynn_models.spinnaker import (
     Arrival,
     FixedPointError,
@@ -29,6 +32,7 @@ from pynn_models.spinnaker import (
     quantise_cell,
     ring_buffer,
     run_native,
+    state_reach,
 )
 from pynn_models.spinnaker.rounding import rounding_error
 
@@ -181,9 +185,74 @@ def test_a_planned_cell_stays_in_range_and_near_float64(seed, modes, rotating, b
     assert np.abs(y - exact).max() <= 3e-6 * np.abs(exact).max() + 2.0**-14
 
 
+@pytest.mark.parametrize("rotating", [True, False])
+def test_a_reset_at_every_step_reaches_its_bound_and_stays_in_range(rotating):
+    """The worst: each spike adds what the input does, both in the direction of the state."""
+    rng = np.random.default_rng(rotating)
+    shape, bound, steps = (3, 2), 2.0, 300
+    r = -rng.uniform(0.2, 5, shape)
+    reset = Reset(r_re=r, r_im=np.zeros(shape) if rotating else None)
+    omega = np.zeros(shape) if rotating else None
+    cell = cell_of(
+        rng, 3, 2, rotating, tau=rng.uniform(2, 200, shape), omega=omega, theta=np.full(3, -1e4),
+        bias=np.zeros(3), c_re=np.full(shape, 1e-3), d=np.zeros(3), reset=reset,
+    )
+    scaling = plan_scaling(cell, 1.0, input_bound=bound, steps=steps)
+    p = quantise_cell(cell, 1.0, scaling)
+    drive = math.floor(math.ldexp(bound, 15 + scaling.input_exponent))
+    run = run_native(p, np.full((1, steps, 3), drive, np.int32))
+    assert run.spikes.all() and run.overflows == 0
+    reach = state_reach(cell, 1.0, steps, np.full(3, bound))
+    reached = run.state.x_re[0] / 2.0 ** (15 + scaling.state_exponent)  # after the last spike
+    assert (reached <= reach).all() and (reached > 0.99 * reach).all()
+    assert (np.abs(run.state.x_re[0]) > 2**29).all()
+
+
+@pytest.mark.parametrize("part", ["soft", "hard", "history", "both"])
+def test_optional_parts_are_those_of_the_cell(part):
+    """The float64 cell on the same input: every spike, and membranes closely, while none differs.
+    """
+    rng = np.random.default_rng(11)
+    cell = cell_of(rng, 6, 3, theta=rng.uniform(0.5, 1.5, 6))
+    parts = {"soft": ("soft", 0), "hard": ("hard", 0), "history": ("none", 4), "both": ("soft", 2)}
+    kind, steps = parts[part]
+    cell = replace(cell, **parts_of(rng, cell, kind, refractory=2, history=steps))
+    scaling = plan_scaling(cell, 1.0, input_bound=2 + np.abs(cell.bias), steps=80)
+    p = quantise_cell(cell, 1.0, scaling)
+    unit = 2.0 ** (15 + scaling.input_exponent)
+    u = np.rint(rng.uniform(-1, 2, (3, 80, 6)) * unit).astype(np.int32)
+    run = run_native(p, u, membrane=True)
+    spikes, exact = run_cell(cell, u / unit + p.bias / unit, 1.0, membrane=True)
+    assert (run.spikes == spikes).all() and 0.02 < spikes.mean() < 0.9
+    assert np.abs(run.membrane / 2.0 ** (15 + p.membrane_exponent) - exact).max() < 1e-5
+
+
+def test_a_hard_reset_holds_the_modes_at_0_and_shows_the_input_alone():
+    cell = StateSpaceCell(
+        tau=[[50.0]], c_re=[[1.0]], d=[0.25], theta=[1.0], bias=[0.0], reset=Reset(refractory=2)
+    )
+    p = quantise_cell(cell, 1.0, plan_scaling(cell, 1.0, input_bound=2.0, steps=10))
+    one = round(2.0 ** (15 + p.input_exponent))
+    run = run_native(p, np.full((1, 7, 1), one, np.int32), membrane=True)
+    y = run.membrane[0, :, 0] / 2.0 ** (15 + p.membrane_exponent[0])
+    assert run.spikes[0, :, 0].tolist() == [True, False, False, True, False, False, True]
+    assert y == pytest.approx([1.25, 0.25, 0.25, 1.25, 0.25, 0.25, 1.25], abs=1e-6)
+
+
+def test_a_silent_neuron_has_no_history_to_overflow_it():
+    """theta = inf becomes 2^31 - 1, whatever its history adds."""
+    cell = cell_of(
+        np.random.default_rng(0), 2, 1, theta=[np.inf, 0.5], history=History(a=[[9.0], [9.0]])
+    )
+    p = quantise_cell(cell, 1.0, plan_scaling(cell, 1.0, input_bound=4.0, steps=20))
+    run = run_native(p, np.full((1, 20, 2), 4 << 15, np.int32), allow_overflow=True)
+    assert not run.spikes[0, :, 0].any() and (run.state.before[0, 0] == 0)
+
+
 def test_pieces_equal_the_whole():
     rng = np.random.default_rng(3)
     cell = cell_of(rng, 4, 3)
+    cell = replace(cell, **parts_of(rng, cell, "soft", refractory=2, history=3))
     scaling = plan_scaling(cell, 1.0, input_bound=4.0, steps=90, input_exponent=3)
     p = quantise_cell(cell, 1.0, scaling)
     u = rng.integers(-(2**19), 2**19, (3, 90, 4)).astype(np.int32)
@@ -195,7 +264,9 @@ def test_pieces_equal_the_whole():
         state = part.state
         parts.append(part.membrane)
     assert (np.concatenate(parts, axis=1) == whole.membrane).all()
-    assert (state.x_re == whole.state.x_re).all()
+    for part, all_of_it in zip(state, whole.state, strict=True):
+        assert (part == all_of_it).all()
+    assert whole.state.rest.any() and whole.state.before.any() and whole.spikes.any()
     fresh = run_native(p, u[:, 45:65], membrane=True)
     assert (fresh.membrane == whole.membrane[:, 45:65]).all()  # k % 20 == 0 at ticks 45, 65
 

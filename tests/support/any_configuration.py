@@ -90,9 +90,29 @@ def _part(rng):
     return {"reset": reset, "refractory": refractory, "membrane_norm": False}
 
 
-def _input(rng, cells, tie):
+def _for_chip(rng, model):
+    """The keys changed to those of native neurons, most of them with a reset or a history."""
+    if model["cells"] != "native":
+        model = {"cells": "native", "channels": model["channels"], "depth": model["depth"]}
+        model |= NORMS[str(rng.choice(sorted(NORMS)))]
+        model |= {"modes": int(rng.integers(1, 5))}
+        model["mode_init"] = str(rng.choice(["s4d-lin", "s4d-real"]))
+    if rng.random() < 0.8:
+        if model.get("mixing") == "gsu":
+            model["mixing"] = "linear"
+        model = {k: v for k, v in model.items() if k not in ("activation", "spike_levels")}
+        model |= {"recurrent": False, "recurrent_delays": 0}
+        model |= {"reset": "none", "refractory": 0, "history": 0}
+        part = _part(rng)
+        while "activation" in part:
+            part = _part(rng)
+        model |= part
+    return model
+
+
+def _input(rng, cells, tie, kinds=("bits", "current", "token", "spikes", "real")):
     """The keys of the input, its encoding, and the magnitude of real values (0: integers)."""
-    kind = str(rng.choice(["bits", "current", "token", "spikes", "real"]))
+    kind = str(rng.choice(kinds))
     if tie == "leaky" or (tie == "opposite" and kind == "real"):  # of which no bound is known
         kind = str(rng.choice(["bits", "current"]))
     if kind == "token" and cells == "stock":
@@ -194,12 +214,17 @@ def _tie(rng, arrays, model, tie):
         arrays["encoder.bias"][:] = 0
 
 
-def draw(seed):
-    """A :class:`Case` of a seed."""
-    rng = np.random.default_rng((seed, 7))
-    tie = str(rng.choice(TIES)) if rng.random() < 0.25 else ""
+def draw(seed, chip=False):
+    """A :class:`Case` of a seed; ``chip``: one for SpiNNaker's native cells, at the scales that
+    their integers can hold."""
+    rng = np.random.default_rng((seed, 7, 1) if chip else (seed, 7))
+    tie = str(rng.choice(TIES)) if rng.random() < 0.25 and not chip else ""
     model = _model(rng, tie)
-    source, encoding, magnitude = _input(rng, model["cells"], tie)
+    if chip:
+        model = _for_chip(rng, model)
+        source, encoding, magnitude = _input(rng, "native", tie, ("bits", "token", "spikes"))
+    else:
+        source, encoding, magnitude = _input(rng, model["cells"], tie)
     steps, delay = int(rng.integers(10, 50)), int(rng.integers(1, 4))
     changes = model | source
     p = 0
@@ -209,7 +234,7 @@ def draw(seed):
     checkpoint = checkpoint_of(seed, steps, **changes)
     arrays = {name: np.array(array) for name, array in checkpoint.arrays.items()}
     config = checkpoint.config
-    scaled = tie not in ("leaky", "integer") and rng.random() < 0.5
+    scaled = tie not in ("leaky", "integer") and rng.random() < 0.5 and not chip
     unequal = scaled and not tie and bool(rng.random() < 0.3)
     if unequal:
         _scale_sources(rng, arrays, config.model)

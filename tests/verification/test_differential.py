@@ -1,7 +1,8 @@
 """E2 and E3 on random configurations of everything that lowers, at adversarial scales, and ties.
 
 The other side is tests/support/extended_simulator.py, in extended precision. The long version:
-``make test-slow``, or ``PYTHONPATH=tests python -m support.differential 1000 --nest 10``.
+``make test-slow``, or ``PYTHONPATH=tests python -m support.differential 1000 --nest 10``, and
+``--chip 400`` for the C core.
 """
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from support.any_configuration import TIES, draw
-from support.differential import Count, compare, in_nest
+from support.arm import runner
+from support.differential import Count, chip_lines, compare, compare_chip, in_nest
 from support.extended_simulator import erf
 
 
@@ -34,6 +36,32 @@ def test_nest_has_every_spike(quiet_nest):
         compare(count, seed, nest=True)
     none_differs(count)
     assert count.mismatches["nest"][0] >= 5
+
+
+@pytest.mark.skipif(
+    bool(runner.missing_tools()), reason="not installed; Debian: gcc-arm-none-eabi, qemu-user"
+)
+def test_the_c_core_has_every_bit_of_the_integers(tmp_path):
+    """Networks that lower with resets and histories: what the model computes, on ARM, too."""
+    count, executable = Count(), runner.build(tmp_path / "driver", "-marm", "-Ofast")
+    for seed in range(8):
+        compare_chip(count, seed, executable)
+    none_differs(count)
+    assert count.chip["differ"] == 0 and count.refused == {}
+    assert count.chip["acting"] > 10_000 and count.chip["spikes"] > 1000
+    assert count.chip["other"] < count.chip["spikes"] / 100
+    assert " 0 that the C core has otherwise" in "".join(chip_lines(count))
+
+
+def test_what_is_drawn_for_boards_is_every_native_member():
+    models = [draw(seed, chip=True).checkpoint.config.model for seed in range(60)]
+    members = {(m.reset, m.refractory > 0, m.history > 0, m.complex_modes) for m in models}
+    for rotates in (True, False):
+        assert ("none", False, True, rotates) in members
+        assert {("soft", r, False, rotates) for r in (True, False)} <= members
+        assert {("hard", r, False, rotates) for r in (True, False)} <= members
+    assert {m.cells for m in models} == {"native"}
+    assert {m.mixing for m in models} >= {"linear", "glu"}
 
 
 @pytest.mark.slow
