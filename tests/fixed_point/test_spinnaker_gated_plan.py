@@ -15,6 +15,7 @@ from export.fixed_point.gated import SpinnakerNativeError
 from export.fixed_point.reach import planned_reach, reach_for_all, reach_of, unbounded
 from export.fixed_point.report import describe_plan, plan_tables
 from export.software import simulation as software
+from pynn_models.cells import Reset
 from pynn_models.spinnaker.gated_parameters import GRADED_LIMIT
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -106,6 +107,28 @@ def test_the_integers_of_a_plan(kind):
             bits = 14.0 if projection.graded else 15.0
             error = np.abs(found.held(projection) - projection.weights).max()
             assert error <= 2.0**-bits * np.abs(projection.weights).max() * 4
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_a_soft_reset_adds_to_a_membrane_counts_where_it_is_sent(seed):
+    """r < 0: each spike adds to the state, and the bound of what graded projections bring."""
+    network = gated_network_of(seed, "gsu")
+    first = network.populations[0]
+    size = first.cell.tau.shape
+    r_im = np.zeros(size) if first.cell.is_complex else None
+    always = np.full(first.size, -1e6)
+    plain = dataclasses.replace(first.cell, theta=always)
+    cell = dataclasses.replace(plain, reset=Reset(r_re=np.full(size, -3.0), r_im=r_im))
+    for one, c in ((plain, plain), (cell, cell)):
+        network = dataclasses.replace(network, populations=(
+            dataclasses.replace(first, cell=c), *network.populations[1:]
+        ))
+        bound = reach_for_all(network)[first.name].membrane
+        run = software.run(network, samples_for(network), membranes=[first.name])
+        reached = np.abs(run.membranes[first.name]).max(axis=(0, 1))
+        assert (reached <= bound * (1 + 1e-12)).all()
+        kick = first.kind.kick(one, network.timestep, network.steps)
+        assert (kick > 0).all() == (one is cell and first.cell.n_modes > 0)
 
 
 def test_the_report_of_gated_sums():

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from support.cell_parts import with_parts
 from support.gated_networks import gated_network_of
 from support.looped_networks import looped_network_of
 from support.random_networks import checkpoint_of, network_of, network_samples, samples_of
-from support.spinnaker_reference import NativeNeuron, Slots, StockNeuron, fixed
+from support.spinnaker_reference import Slots, StockNeuron, fixed, native_neuron
 
 from export.command.arguments import main
 from export.description.network import NetworkError, Projection
@@ -33,11 +34,7 @@ class Native:
     """A native neuron on its own clock."""
 
     def __init__(self, plan, h, first, timestep):
-        p = plan.parameters
-        zero = np.zeros_like(p.a_re)
-        a_im, c_im = (zero, zero) if p.a_im is None else (p.a_im, p.c_im)
-        modes = zip(*(m[h].tolist() for m in (p.a_re, a_im, p.c_re, c_im)), strict=True)
-        self.neuron = NativeNeuron(list(modes), *(int(v[h]) for v in (p.d, p.theta, p.bias)))
+        self.neuron = native_neuron(plan.parameters, h)
         self.first, self.shifts = first, plan.shifts
 
     def tick(self, t, buffers):
@@ -116,6 +113,20 @@ def test_native_networks_equal_the_scalar_board(seed, layers):
 def test_graphs_of_any_kind_equal_the_scalar_board(seed):
     """Loops, single synapses, a delay each, taps."""
     network = looped_network_of(seed, layers=2)
+    assume(network.layers)
+    assert_the_scalar_boards(network)
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32 - 1), st.booleans())
+def test_neurons_on_which_spikes_act_back_equal_the_scalar_board(seed, loops):
+    """Resets of both kinds, refractory steps and histories, together too, also within loops."""
+    network = looped_network_of(seed, layers=2) if loops else network_of(seed, tied=False)
+    network = with_parts(network, seed)
+    network = dataclasses.replace(network, populations=tuple(
+        dataclasses.replace(p, cell=dataclasses.replace(p.cell, multiplicity=None))
+        for p in network.populations
+    ))
     assume(network.layers)
     assert_the_scalar_boards(network)
 

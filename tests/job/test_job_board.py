@@ -79,6 +79,22 @@ def test_the_planned_factor_is_carried_and_used(files, capsys, monkeypatch):
     assert verify(files, files / "job" / "results" / "spiNNaker") == 0
 
 
+@pytest.mark.parametrize("kind", ["soft reset", "hard reset", "history"])
+def test_neurons_on_which_spikes_act_back_make_jobs_like_any(tmp_path, monkeypatch, kind):
+    """Made, planned, run by SpiNNaker's integers in the board's place, and verified: E4."""
+    _, network, inputs = lowered(kind, 2, steps=12, count=8)
+    save_network(network, tmp_path / "network")
+    np.savez(tmp_path / "samples.npz", inputs=inputs, labels=np.arange(8) % 3)
+    assert make(tmp_path) == 0
+    found = []
+    on_board(monkeypatch, found)
+    assert start(tmp_path) == 0 and len(found) == 2
+    results = tmp_path / "job" / "results" / "spiNNaker"
+    assert verify(tmp_path, results, "--json", tmp_path / "v.json") == 0
+    report = json.loads((tmp_path / "v.json").read_text())
+    assert report["contract"] == {"E4": True} and report["spikes"] > 0
+
+
 def test_the_factor_is_that_of_the_busiest_population():
     network = lower(checkpoint_of(3, steps=20, channels=48, modes=32, depth=5))
     samples = samples_of(checkpoint_of(3, steps=20), 4)

@@ -16,7 +16,7 @@ from support.drawn_cell import (
     random_state,
     with_random_parts,
 )
-from support.spinnaker_reference import NativeNeuron, Slots
+from support.spinnaker_reference import Slots, native_neuron
 
 from export.software.simulation import run_cell
 from pynn_models import History, Reset, StateSpaceCell
@@ -24,7 +24,6 @@ from pynn_models.spinnaker import (
     Arrival,
     FixedPointError,
     NativeScaling,
-    NativeState,
     StateOverflowError,
     net_input,
     neuron_words,
@@ -37,32 +36,8 @@ from pynn_models.spinnaker import (
 from pynn_models.spinnaker.rounding import rounding_error
 
 
-def scalar_neurons(p, state, b):
-    zeros = np.zeros_like(p.a_re)
-    a_im, c_im = (zeros, zeros) if p.a_im is None else (p.a_im, p.c_im)
-    found = []
-    for h in range(p.n_neurons):
-        parts = {}
-        if p.reset is not None:
-            parts = {"reset": "hard", "refractory": p.reset.refractory}
-            parts["rest"] = 0 if state.rest is None else int(state.rest[b, h])
-            if not p.reset.is_hard:
-                r_im = zeros if p.reset.r_im is None else p.reset.r_im
-                parts["reset"] = "soft"
-                parts["r"] = zip(p.reset.r_re[h].tolist(), r_im[h].tolist(), strict=True)
-        if p.history is not None:
-            bits = 0 if state.before is None else int(state.before[b, h])
-            parts["a"] = p.history[h].tolist()
-            parts["before"] = [bits >> j & 1 == 1 for j in range(p.history_steps)]
-        found.append(
-            NativeNeuron(
-                list(zip(*(m[h].tolist() for m in (p.a_re, a_im, p.c_re, c_im)), strict=True)),
-                *(int(v[h]) for v in (p.d, p.theta, p.bias)),
-                list(zip(state.x_re[b, h].tolist(), state.x_im[b, h].tolist(), strict=True)),
-                **parts,
-            )
-        )
-    return found
+def scalar_neurons(p, state=None, b=0):
+    return [native_neuron(p, h, state, b) for h in range(p.n_neurons)]
 
 
 @settings(max_examples=60)
@@ -138,8 +113,7 @@ def test_two_layers_with_delays_equal_the_scalar_model(seed, delay, skip, rotati
         emitted.append(run.spikes)
         traces.append(run.membrane)
     slots = {layer: [Slots(sizes[layer], steps) for _ in (0, 1)] for layer in (1, 2)}
-    silent = [NativeState(*np.zeros((2, 1, n, 3), np.int32)) for n in sizes[1:]]
-    neurons = [scalar_neurons(c, s, 0) for c, s in zip(cells, silent, strict=True)]
+    neurons = [scalar_neurons(c) for c in cells]
     for t in range(steps):
         for layer, n in enumerate(sizes):
             fired = emitted[0][0, t].tolist()

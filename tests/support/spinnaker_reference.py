@@ -145,6 +145,31 @@ class NativeNeuron:
         return spike, y
 
 
+def native_neuron(p, h, state=None, b=0):
+    """Neuron h of a native cell's parameters, in the state of sample b; at rest if none is given.
+    """
+    rotates = p.a_im is not None
+    rows = (p.a_re, p.a_im if rotates else 0 * p.a_re, p.c_re, p.c_im if rotates else 0 * p.c_re)
+    modes = list(zip(*(row[h].tolist() for row in rows), strict=True))
+    parts, x = {}, None
+    if p.reset is not None:
+        soft = p.reset.r_re is not None
+        parts = {"reset": "soft" if soft else "hard", "refractory": p.reset.refractory}
+        if soft:
+            r_im = p.reset.r_im if rotates else 0 * p.reset.r_re
+            parts["r"] = zip(p.reset.r_re[h].tolist(), r_im[h].tolist(), strict=True)
+    if p.history is not None:
+        parts["a"] = p.history[h].tolist()
+    if state is not None:
+        x = zip(state.x_re[b, h].tolist(), state.x_im[b, h].tolist(), strict=True)
+        if p.reset is not None:
+            parts["rest"] = int(state.rest[b, h])
+        if p.history is not None:
+            bits = int(state.before[b, h])
+            parts["before"] = [bits >> j & 1 == 1 for j in range(p.history.shape[1])]
+    return NativeNeuron(modes, *(int(v[h]) for v in (p.d, p.theta, p.bias)), x, **parts)
+
+
 class Slots:
     """A layer's ring buffers of one receptor type: saturating 16-bit sums, added one by one."""
 
