@@ -3,10 +3,12 @@
 import json
 import re
 
+import numpy as np
 import pytest
 from support.files import ROOT
 
 from export import load_network, lower, save_network
+from export.fixed_point import simulation as integers
 from export.samples.readout import logits
 from export.software import simulation as software
 from export.verification.backends import torch_runner
@@ -77,6 +79,22 @@ def test_torch_and_software_have_every_spike_and_the_accuracy(name):
     few = samples.head(10).inputs
     trained = torch_runner(path, network)(few, [])
     assert mismatches(software.run(network, few), trained) == 0
+
+
+@every
+def test_spinnakers_integers_have_the_classes_and_nearly_every_spike(name):
+    """The page says of 200 images what the mismatches are: less than 1 in 500, and so here."""
+    (line,) = re.findall(rf"^\| `{name}` .*$", PAGE, re.MULTILINE)
+    (figures,) = re.findall(r"0 of ([\d,]+) \| ([\d,]+) \|$", line)
+    total, differ = (int(v.replace(",", "")) for v in figures)
+    assert 0 < differ < total / 500
+    checkpoint = load_checkpoint(shipped.related()[name])
+    network, few = lower(checkpoint), images(checkpoint, 10).inputs
+    wanted, found = software.run(network, few), integers.run(network, few)
+    spikes = sum(int(s.sum()) for s in wanted.spikes.values())
+    assert mismatches(wanted, found) < spikes / 200
+    classes = (logits(network, few, run).argmax(1) for run in (wanted, found))
+    assert np.array_equal(*classes)
 
 
 @every
