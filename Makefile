@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # NEST and BLAS threads that wait by spinning take the cores from each other.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test test-slow test-board test-frameworks lint docs clean
+.PHONY: demo test test-slow test-board test-frameworks test-simulators lint docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/snn-ssm demo
@@ -29,6 +29,10 @@ test-board: $(VENV)/.test
 test-frameworks: $(VENV)/.frameworks
 	$(BIN)/python -m pytest -m frameworks
 
+# Brian 2 wants an older NumPy, and PyNN compiles for NEURON for a minute: an environment of its own.
+test-simulators: $(VENV)-simulators/.simulators
+	$(VENV)-simulators/bin/python -m pytest -m simulators
+
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -37,7 +41,7 @@ docs: $(VENV)/.docs
 	PATH="$(abspath $(BIN)):$$PATH" NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
-	rm -rf $(VENV) demo site
+	rm -rf $(VENV) $(VENV)-simulators demo site
 
 $(VENV)/.venv:
 	@command -v g++ >/dev/null || command -v "$${CXX:-g++}" >/dev/null || { \
@@ -61,6 +65,10 @@ $(VENV)/.test: $(VENV)/.demo
 $(VENV)/.frameworks: $(VENV)/.test
 	$(BIN)/pip install --quiet --extra-index-url $(TORCH_INDEX) --editable '.[frameworks]'
 	$(BIN)/pip install --quiet --no-deps 'sinabs==3.1.*'
+
+$(VENV)-simulators/.simulators: setup.cfg
+	$(PYTHON) -m venv $(VENV)-simulators
+	$(VENV)-simulators/bin/pip install --quiet --editable '.[nest,brian2,neuron,dev]'
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.demo

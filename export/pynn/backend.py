@@ -38,7 +38,7 @@ class Backend(Protocol):
     aliases: tuple[str, ...]
     cells: str
     lag: int
-    stamp: int
+    stamp: float
     copies: int | None
     takes_currents: bool
     counts: bool
@@ -59,7 +59,7 @@ class Backend(Protocol):
         """The earliest step at which the input can emit its first value."""
 
     def spike_sources(self, sim: Any, times: list[NDArray[Any]], timestep: float, name: str) -> Any:
-        """A population emitting at ``times`` (units: steps, whole numbers)."""
+        """A population emitting at ``times`` (units: steps, those of spikes)."""
 
     def population(
         self, sim: Any, network: Network, population: Population, first_step: int, copies: int

@@ -21,11 +21,8 @@ spikes.
 
 from __future__ import annotations
 
-import importlib
-import warnings
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -42,66 +39,12 @@ from export.pynn.backend import (
     no_currents,
     whole_segment,
 )
-from export.pynn.registry import BACKENDS
+from export.pynn.simulators import backend_for, setup_arguments, simulator
 from export.samples.inputs import as_samples, encode
 from export.samples.multiplicity import counted
 from export.samples.recording import Recording, Spikes, concatenate
 
-
-def _known(name: str) -> list[Backend]:
-    """The backends of one simulator, by its short name or one of its modules', in any case."""
-    backends = [make() for make in BACKENDS]
-    found = [b for b in backends if name.lower() in _names(b)]
-    if not found:
-        modules = dict.fromkeys(b.module for b in backends)
-        raise BackendError(
-            f"no state-space cell for the PyNN backend {name!r}; there is one for "
-            f"{', '.join(modules)}."
-        )
-    return found
-
-
-def _names(backend: Backend) -> set[str]:
-    names = {backend.module, backend.module.removeprefix("pyNN."), *backend.aliases}
-    return {name.lower() for name in names}
-
-
-def _backend(name: str, network: Network) -> Backend:
-    found = _known(name)
-    for backend in found:
-        if backend.takes(network):
-            return backend
-    raise BackendError(
-        f"{found[0].module} has no {network.cells} cells yet; expected a network of "
-        f"{' or '.join(b.cells for b in found)} cells. Train with model.cells = "
-        f"{found[0].cells!r}, or use the backend nest."
-    )
-
-
-def simulator(name: str) -> ModuleType:
-    """The PyNN module of a backend; raises :class:`BackendError` where it is not installed.
-
-    PyNN warns that it cannot build an extension of its own for NEST, which only its stochastic
-    synapses need: that is left out.
-    """
-    module = _known(name)[0].module
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Problem running cmake|Cannot find nest-config")
-            return importlib.import_module(module)
-    except ImportError as error:
-        raise BackendError(
-            f"{module} cannot be imported ({error}). "
-            f"Install it: pip install 'snn-ssm[{module.removeprefix('pyNN.').lower()}]'."
-        ) from error
-
-
-def setup_arguments(name: str, network: Network) -> dict[str, Any]:
-    """Keyword arguments for ``sim.setup`` under which a backend runs the network exactly.
-
-    A script that adds projections of its own may pass a larger ``max_delay``.
-    """
-    return _backend(name, network).setup_arguments(network)
+__all__ = ["BackendError", "Built", "build", "run", "setup_arguments", "simulator"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,8 +126,8 @@ class Built:
                 "before sim.run()."
             )
         for train in trains:
-            stamps = np.rint(train.magnitude / self.network.timestep).astype(np.int64)
-            steps_of = stamps - self.via.stamp - self.first_steps[population.name]
+            stamps = train.magnitude / self.network.timestep - self.via.stamp
+            steps_of = np.rint(stamps).astype(np.int64) - self.first_steps[population.name]
             # Steps past the last sample run on while the layers behind finish it.
             at = (steps_of[steps_of < len(found)], train.annotations["source_index"])
             if population.levels == 1:
@@ -224,18 +167,22 @@ class Built:
 
 def build(
     sim: Any, network: Network, samples: NDArray[Any] | None = None, *,
-    backend: Backend | None = None, source: Any = None,
+    source: Any = None, backend: Backend | None = None,
 ) -> Built:
     """The network as PyNN objects of the simulator ``sim``, with ``samples`` as its input.
 
     ``sim`` is a PyNN backend module after ``setup``; ``samples`` (B, channels, steps), or None for
     one sample's time of silence, into which a script sends input of its own.
     Populations keep the network's names as labels, so a script can add its own projections.
-    ``backend``: in place of the one that goes by the name of ``sim``. ``source``: a population of
-    the script's own, in place of the one that sends the samples.
+    ``source``: a PyNN population of the script's own as the input, a neuron a spike source, in
+    place of ``samples``, for one sample's time; what it sends in step ``first_steps[input] + k`` is
+    the input of the sample's step k.
+    ``backend``: in place of the one that goes by the name of ``sim``.
     Raises :class:`BackendError`, ``InputError``, and what the backend's cells raise.
     """
-    backend = backend or _backend(sim.__name__, network)
+    backend = backend or backend_for(sim.__name__, network)
+    if source is not None:
+        _check_source(network, source, samples)
     if samples is None:
         samples = np.zeros((1, network.source.channels, network.steps))
     samples = as_samples(network, samples)
@@ -281,6 +228,27 @@ def build(
     return built
 
 
+def _check_source(network: Network, source: Any, samples: NDArray[Any] | None) -> None:
+    """Raise :class:`BackendError` unless a population can be the input of the network."""
+    expected = network.source
+    if samples is not None:
+        raise BackendError(
+            "build: both samples and a source are given; expected one of them. Leave samples out "
+            "where a population of your own is the input."
+        )
+    if expected.kind.currents:
+        raise BackendError(
+            f"input {expected.name!r}: its values are currents, and a population sends spikes. "
+            "Export with --input bits, or give samples."
+        )
+    if source.size != expected.size:
+        raise BackendError(
+            f"input {expected.name!r}: the population {source.label!r} has {source.size} neurons; "
+            f"expected {expected.size}, one a spike source of the encoding "
+            f"{expected.encoding!r}. Make it of that size, or take a view of it."
+        )
+
+
 def _connect(sim: Any, built: Built, projection: Projection, stream: NDArray[Any]) -> Any:
     network, backend = built.network, built.via
     post, start = built.populations[projection.target], built.first_steps[projection.target]
@@ -315,7 +283,7 @@ def run(
     """
     samples = as_samples(network, samples)
     sim = simulator(name)
-    backend = backend or _backend(name, network)
+    backend = backend or backend_for(name, network)
     arguments = backend.setup_arguments(network)
     chunk = backend.samples_a_run(network) or max(len(samples), 1)
     parts = []

@@ -25,6 +25,7 @@ from export.pynn.backend import (
     later,
     whole_segment,
 )
+from export.pynn.standard import checked_tau
 
 # A stock membrane forgets by exp(-300) a step: nothing is left of it in float64, and yet an
 # initial value of -1e300 holds it below any threshold for the two steps before which no current
@@ -32,7 +33,6 @@ from export.pynn.backend import (
 _FORGETS = 300.0
 _HELD_DOWN = -1e300
 _SLICE = 0.2  # s
-_SHORTEST_TAU = 0.05  # steps; a decay of exp(-20)
 
 
 @contextmanager
@@ -62,7 +62,7 @@ class Nest:
 
     module = "pyNN.nest"
     aliases: tuple[str, ...] = ()
-    stamp = 1  # what happens in step s is stamped s + 1
+    stamp: float = 1  # what happens in step s is stamped s + 1
     takes_currents = False
     counts = True
     cells: str
@@ -306,15 +306,7 @@ def curr_exp_parameters(population: Population, timestep: float) -> dict[str, Fl
     Units: PyNN's (ms, nF, mV, nA). Raises :class:`BackendError` for a time constant that is
     infinite or shorter than a twentieth of the timestep.
     """
-    tau = population.state_space.tau[:, 0]
-    bad = ~np.isfinite(tau) | (tau < _SHORTEST_TAU * timestep)
-    if bad.any():
-        h = int(np.flatnonzero(bad)[0])
-        raise BackendError(
-            f"population {population.name!r}, neuron {h}: tau is {tau[h]} ms; expected a finite "
-            f"time constant of at least {_SHORTEST_TAU * timestep} ms, which IF_curr_exp needs. "
-            "Retrain with other dt_min and dt_max, or export with --cells native."
-        )
+    tau = checked_tau(population, timestep)
     tau_m = timestep / _FORGETS
     capacitance = tau_m * np.exp(-timestep / tau) / (1 - tau_m / tau)  # pF
     threshold = np.nextafter(population.cell.theta, np.inf)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from export.description.network import FloatArray, Network, Population
-from export.pynn.backend import BackendError
 from export.pynn.nest import Nest, by_step, multimeter, without_warnings
+from export.pynn.standard import checked_theta
 
 
 class NestLif(Nest):
@@ -81,15 +81,8 @@ def curr_delta_parameters(population: Population) -> dict[str, FloatArray]:
     Units: PyNN's (ms, nF, mV, nA). Raises :class:`BackendError` for a threshold below 0, to which
     NEST's neuron cannot be reset.
     """
-    linear = population.kind.linear(population.cell)
-    tau, theta = linear.tau[:, 0], linear.theta
-    if (theta < 0).any():
-        h = int(np.flatnonzero(theta < 0)[0])
-        raise BackendError(
-            f"population {population.name!r}, neuron {h}: theta is {theta[h]}; expected at least "
-            "0, since IF_curr_delta must be reset to below its threshold. Train with a threshold "
-            "above 0."
-        )
+    theta = checked_theta(population)
+    tau = population.kind.linear(population.cell).tau[:, 0]
     zero = np.zeros_like(tau)
     return {
         "tau_m": tau,

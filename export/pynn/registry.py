@@ -11,8 +11,11 @@ from export.description.network import Network
 from export.fixed_point.registry import arithmetic_of
 from export.fixed_point.simulation import SpinnakerPlan
 from export.pynn.backend import Backend
+from export.pynn.brian2 import Brian2Lif, Brian2Stock
+from export.pynn.mock import MockLif, MockStock
 from export.pynn.nest import NestNative, NestStock
 from export.pynn.nest_lif import NestLif
+from export.pynn.neuron import NeuronLif, NeuronStock
 from export.pynn.spinnaker import SpinnakerBackend, SpinnakerStock
 from export.pynn.spinnaker_gated import SpinnakerGated
 from export.pynn.spinnaker_lif import SpinnakerLif
@@ -29,6 +32,12 @@ BACKENDS: list[Callable[[], Backend]] = [
     NestNative,
     NestStock,
     NestLif,
+    Brian2Stock,
+    Brian2Lif,
+    NeuronStock,
+    NeuronLif,
+    MockStock,
+    MockLif,
     *ON_BOARDS,
 ]
 

@@ -127,7 +127,7 @@ class SpinnakerBackend:
     arithmetic: str  # its name in the registry
     reads_parameters = False  # what sPyNNaker would load can be compared with ``region``
     lag = 0
-    stamp = 0
+    stamp: float = 0
     copies: int | None
     takes_currents = False
     counts = False

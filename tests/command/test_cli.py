@@ -173,7 +173,8 @@ def test_spikes_of_the_virtual_board_are_not_written(files, capsys):
 
 def test_run_names_the_backends_that_there_are(files, capsys):
     arguments = ["run", files / "network", "--data", files / "samples.npz", "--backend"]
-    known = "torch, software, spinnaker-software, spinnaker2-software, nest, spinnaker"
+    known = "torch, software, spinnaker-software, spinnaker2-software, nest, brian2, neuron"
+    known += ", spinnaker"
     assert f"unknown backend 'brian'; there are {known}." in refusal(capsys, *arguments, "brian")
     assert "the backend torch needs --checkpoint" in refusal(capsys, *arguments, "torch")
 

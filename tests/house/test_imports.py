@@ -9,7 +9,7 @@ import sys
 import pytest
 from support.files import ROOT
 
-SIMULATORS = {"nest", "pyNN", "spynnaker", "spinnaker"}
+SIMULATORS = {"nest", "brian2", "neuron", "pyNN", "spynnaker", "spinnaker"}
 # The rooms: one imports only those listed above it.
 EXPORT_ROOMS = (
     "description", "samples", "lowering", "interchange", "software", "fixed_point", "spinnaker2",
@@ -27,6 +27,7 @@ TORCH_FREE = {
 }
 # Loaded through pynn_models.nest or .spinnaker when one of their names is first used.
 IMPORTS_A_SIMULATOR = {
+    "pynn_models/brian2/projection.py",
     "pynn_models/nest/neuron.py",
     "pynn_models/nest/projection.py",
     "pynn_models/nest/synapses.py",
