@@ -148,6 +148,10 @@ def make_parser() -> argparse.ArgumentParser:
         help="of the simulator, in ms (default: %(default)s)",
     )
     command.add_argument(
+        "--script", type=Path, metavar="NET.py",
+        help="also write a plain PyNN script, its numbers beside it in NET.npz",
+    )
+    command.add_argument(
         "--target", choices=["spinnaker2"],
         help="also write what SpiNNaker 2's public software reads: a NIR graph, arrays, a script",
     )

@@ -36,7 +36,8 @@ def export(args: argparse.Namespace) -> int:
     from export.streaming.confidence import CONFIDENCE_FILE
     from snn_ssm.checkpoint import load_checkpoint
 
-    output = Output(args)
+    args.numbers = None if args.script is None else args.script.with_suffix(".npz")
+    output = Output(args, "script", "numbers")
     checkpoint = load_checkpoint(args.checkpoint)
     network = lower(
         checkpoint, cells=args.cells, encoding=args.input, timestep=args.timestep
@@ -47,12 +48,19 @@ def export(args: argparse.Namespace) -> int:
         check_readout(network)  # refused before anything is written
         units = in_units(network)
         nir_graph(units)
+    script = None
+    if args.script is not None:
+        from export.pynn.script import script_files, write_files
+
+        script = script_files(network, args.script)
     with directory(args.network, "network directory", _NETWORK, args.force) as out:
         save_network(network, out)
         if (args.checkpoint / CONFIDENCE_FILE).exists():
             save_confidence(load_confidence(args.checkpoint, network), out)
         if args.target is not None:
             save_target(units, out)
+    if script is not None:
+        write_files(args.script, script)
     found = {
         "neurons": sum(p.size for p in network.populations),
         "synapses": sum(p.n_synapses for p in network.projections),

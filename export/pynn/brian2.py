@@ -12,7 +12,7 @@ import numpy as np
 
 from export.description.network import FloatArray, Network, Population
 from export.pynn.backend import BackendError
-from export.pynn.standard import Standard, curr_delta, curr_exp, tiled
+from export.pynn.standard import Held, Standard, curr_delta, curr_exp, held_until, hold, tiled
 
 _FORGETS = 300.0  # a stock membrane's decay in a step: exp(-300)
 _ARRIVALS_FIRST = ["start", "groups", "synapses", "thresholds", "resets", "end"]
@@ -103,14 +103,15 @@ class Brian2Stock(Brian2):
             label=population.name,
         )
         made.initialize(v=0.0)
-        lowest = float(population.cell.theta.min())
-        if lowest < 0:
-            # Silent before the first step, also where x = 0 is above the threshold.
-            most = (2 * lowest - 1.0) * float(parameters["cm"].max() / parameters["tau_m"][0])
-            times = [0.0, first_step * network.timestep]
-            hold = sim.StepCurrentSource(times=times, amplitudes=[1000.0 * most, 0.0])
-            hold.inject_into(made)
+        held = self.held(network, population, first_step)
+        hold(sim, made, held, population.size, copies)
         return made
+
+    def held(self, network: Network, population: Population, first_step: int) -> Held | None:
+        """Silent before the first step, also where x = 0 is above the threshold."""
+        found = self.parameters(population, network.timestep)
+        amplitudes = found["v_reset"] * found["cm"] / found["tau_m"]
+        return held_until(population, first_step, network.timestep, amplitudes)
 
     def record_membrane(self, population: Any) -> Any:
         """PyNN records no synaptic current of this cell, and V is reset by a spike."""

@@ -22,7 +22,7 @@ import numpy as np
 
 from export.description.network import FloatArray, Network, Population
 from export.pynn.backend import whole_segment
-from export.pynn.standard import FAR, Standard, checked_tau, checked_theta, tiled
+from export.pynn.standard import FAR, Held, Standard, checked_tau, checked_theta, hold, tiled
 
 _UNIT = 2.0**-60  # mV: one of the network's
 # uS: of a membrane. PyNN's compartments have some 1e-12 uS of their own; 1e12 clamp V.
@@ -85,20 +85,30 @@ class NeuronStock(Neuron):
         made = sim.Population(
             copies * population.size, sim.IF_curr_exp(**parameters), label=population.name
         )
-        theta = population.cell.theta
-        down = -(highest(network, population) + 2 * np.abs(theta) + 1.0) * _UNIT  # mV
-        start(made, np.where(theta < 0, down, 0.0), copies)
-        amplitudes = down * _CONDUCTANCE
-        step = network.timestep
-        whole = (first_step + np.arange(network.steps)) * step
-        times = np.concatenate([[0.0], np.column_stack([whole, whole + step / 2]).ravel()])
-        for h in np.flatnonzero(theta < 0):
-            held = np.tile([0.0, amplitudes[h]], network.steps)
-            current = sim.StepCurrentSource(
-                times=times.tolist(), amplitudes=[amplitudes[h], *held.tolist()]
-            )
-            current.inject_into([made[int(h) + c * population.size] for c in range(copies)])
+        start(made, self.initial(network, population), copies)
+        held = self.held(network, population, first_step)
+        hold(sim, made, held, population.size, copies)
         return made
+
+    def _down(self, network: Network, population: Population) -> FloatArray:
+        """What no membrane gets above a threshold from, (H,), in the network's unit."""
+        return -(highest(network, population) + 2 * np.abs(population.cell.theta) + 1.0)
+
+    def initial(self, network: Network, population: Population) -> FloatArray:
+        below = population.cell.theta < 0
+        return np.where(below, self._down(network, population), 0.0) * _UNIT
+
+    def held(self, network: Network, population: Population, first_step: int) -> Held | None:
+        neurons = np.flatnonzero(population.cell.theta < 0)
+        if len(neurons) == 0:
+            return None
+        whole = (first_step + np.arange(network.steps)) * network.timestep
+        halves = np.column_stack([whole, whole + network.timestep / 2])
+        down = self._down(network, population)[neurons, None] * _UNIT * _CONDUCTANCE
+        free = np.tile([0.0, 1.0], network.steps)
+        return Held(
+            neurons, np.concatenate([[0.0], halves.ravel()]), down * np.concatenate([[1.0], free])
+        )
 
     def record_membrane(self, population: Any) -> Any:
         population.record("v")
@@ -146,7 +156,7 @@ class NeuronLif(Neuron):
         made = sim.Population(
             copies * population.size, sim.IF_curr_exp(**parameters), label=population.name
         )
-        start(made, np.zeros(population.size), copies)
+        start(made, self.initial(network, population), copies)
         self.constant(sim, network, population, first_step, made, copies)
         return made
 

@@ -7,7 +7,7 @@ stands in its own module. A simulator's timestep is that of the network unless i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,17 @@ from export.pynn.backend import BackendError, Delay, check_clock, first_steps, l
 SHORTEST_TAU = 0.05  # steps; a decay of exp(-20)
 FAR = 1e300  # for an infinite threshold
 RECEPTORS = ("excitatory", "inhibitory")
+
+
+class Held(NamedTuple):
+    """Currents that hold neurons down where they are not to spike.
+
+    neurons (K,); times (M,) in ms; amplitudes (K, M) in nA, each from its time on.
+    """
+
+    neurons: NDArray[np.int64]
+    times: FloatArray
+    amplitudes: FloatArray
 
 
 class Standard:
@@ -84,6 +95,14 @@ class Standard:
         """What a weight onto each neuron is multiplied with, (H,), in PyNN's units."""
         raise NotImplementedError
 
+    def initial(self, network: Network, population: Population) -> FloatArray:
+        """The membranes (H,) to start from, in mV."""
+        return np.zeros(population.size)
+
+    def held(self, network: Network, population: Population, first_step: int) -> Held | None:
+        """What keeps the population silent before ``first_step``; None where nothing is needed."""
+        return None
+
     def projection(
         self, sim: Any, network: Network, projection: Projection, pre: Any, post: Any,
         delay: Delay, copies: int,
@@ -130,6 +149,28 @@ class Standard:
 
     def membrane(self, recorder: Any, first_step: int) -> FloatArray:
         raise NotImplementedError
+
+
+def held_until(
+    population: Population, first_step: int, timestep: float, amplitudes: FloatArray,
+    since: float = 0.0,
+) -> Held | None:
+    """``amplitudes`` (H,) into the neurons of a threshold below 0, up to their first step."""
+    neurons = np.flatnonzero(population.cell.theta < 0)
+    if len(neurons) == 0:
+        return None
+    times = np.array([since, first_step]) * timestep
+    values = np.column_stack([amplitudes[neurons], np.zeros(len(neurons))])
+    return Held(neurons, times, values)
+
+
+def hold(sim: Any, made: Any, held: Held | None, size: int, copies: int) -> None:
+    """Inject a current into each neuron to be held, of so many copies of ``size`` neurons."""
+    if held is None:
+        return
+    for h, amplitudes in zip(held.neurons, held.amplitudes, strict=True):
+        current = sim.StepCurrentSource(times=held.times.tolist(), amplitudes=amplitudes.tolist())
+        current.inject_into([made[int(h) + c * size] for c in range(copies)])
 
 
 def refuse_receptor(projection: Projection) -> None:
