@@ -11,12 +11,12 @@ from support.lif_networks import samples_of as lif_samples
 from support.nest_simulator import IN_NEST
 from support.random_networks import checkpoint_of, samples_of
 
+from export.command.arguments import main
 from export.lowering.network import lower
 from export.pynn.built import run
 from export.pynn.script import ScriptError, write_script
 from export.samples.inputs import encode
 from export.samples.readout import logits
-from snn_ssm.__main__ import main
 from snn_ssm.checkpoint import save_checkpoint
 
 pytestmark = IN_NEST
