@@ -49,6 +49,15 @@ class Backend(Protocol):
     def samples_a_run(self, network: Network) -> int | None:
         """How many samples one run can take; None: any number."""
 
+    def gap(self, network: Network) -> int:
+        """The silent steps between two samples; read only where samples stream."""
+
+    def in_turn(self, network: Network, samples: int) -> Backend:
+        """The backend for a run of so many samples that :meth:`run` alone carries out.
+
+        It may let samples stream that otherwise run side by side: it sets populations to rest.
+        """
+
     def setup_arguments(self, network: Network) -> dict[str, Any]:
         """Keyword arguments for ``sim.setup`` under which the network is exact."""
 

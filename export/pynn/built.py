@@ -54,8 +54,9 @@ class Built:
     ``projections`` has the keys of ``Network.key``: (source, target), or (source, target, receptor)
     for one onto a value or a gate; ``duration`` is the time in ms to pass to ``sim.run``;
     ``first_steps`` the simulator step at which each population starts; ``copies`` samples run side
-    by side; ``clock`` the simulator's time in ms. ``network``: what was built; it is that ``asked``
-    for, or, where the backend sends one spike in a step, that of as many populations as it sends.
+    by side, or stream with ``gap`` silent steps in between; ``clock`` the simulator's time in ms.
+    ``network``: what was built; it is that ``asked`` for, or, where the backend sends one spike in
+    a step, that of as many populations as it sends.
     """
 
     network: Network
@@ -66,6 +67,7 @@ class Built:
     first_steps: dict[str, int]
     via: Backend
     copies: int = 1
+    gap: int = 0
     populations: dict[str, Any] = field(default_factory=dict)
     projections: dict[tuple[str, ...], Any] = field(default_factory=dict)
     recorders: dict[str, Any] = field(default_factory=dict)
@@ -156,13 +158,13 @@ class Built:
         """(steps, copies H) or, where samples stream, (B period, H) -> (B, steps, H)."""
         if self.via.copies is None:
             whole = rows.reshape(self.samples, self._period, -1)
-            return whole[:, : self.network.steps].copy() if self.network.max_lag else whole
+            return whole[:, : self.network.steps].copy() if self.gap else whole
         return rows.reshape(self.network.steps, self.copies, -1).transpose(1, 0, 2).copy()
 
     @property
     def _period(self) -> int:
         """Steps from the first of a sample to the first of the next."""
-        return self.network.steps + (self.network.max_lag if self.via.copies is None else 0)
+        return self.network.steps + self.gap
 
 
 def build(
@@ -200,16 +202,17 @@ def build(
     offset = backend.first_input(network)
     first = first_steps(network, backend.lag, offset)
     if backend.copies is None:
-        copies, made = 1, network.populations
-        silence = ((0, 0), (0, network.max_lag), (0, 0))
+        copies, gap = 1, backend.gap(network)
+        silence = ((0, 0), (0, gap), (0, 0))
         stream = np.pad(emitted, silence).reshape(-1, network.source.size)  # (B P, sources)
     else:
-        copies, made = len(samples), network.layers
+        copies, gap = len(samples), 0
         stream = emitted.transpose(1, 0, 2).reshape(network.steps, -1)  # (L, B sources)
+    made = network.populations if network.family.streams else network.layers
     last = max(first[p.name] for p in made)
     built = Built(
         network, asked, sim.__name__, len(samples), (last + len(stream) + 1) * network.timestep,
-        first, backend, copies, clock=sim.get_current_time,
+        first, backend, copies, gap, clock=sim.get_current_time,
     )
     for population in made:
         built.populations[population.name] = backend.population(
@@ -284,6 +287,7 @@ def run(
     samples = as_samples(network, samples)
     sim = simulator(name)
     backend = backend or backend_for(name, network)
+    backend = backend.in_turn(network, len(samples))
     arguments = backend.setup_arguments(network)
     chunk = backend.samples_a_run(network) or max(len(samples), 1)
     parts = []

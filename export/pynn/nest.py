@@ -74,6 +74,12 @@ class Nest:
     def samples_a_run(self, network: Network) -> int | None:
         return self.copies
 
+    def gap(self, network: Network) -> int:
+        return network.max_lag
+
+    def in_turn(self, network: Network, samples: int) -> Any:
+        return self
+
     def _min_delay(self, network: Network) -> int:
         return network.min_delay
 

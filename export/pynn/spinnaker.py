@@ -18,7 +18,7 @@ from export.fixed_point.plan import Plan
 from export.fixed_point.registry import ARITHMETIC, arithmetic_of
 from export.fixed_point.simulation import SpinnakerPlan, plan_network
 from export.fixed_point.stock import HOLD, StockPlan
-from export.pynn.backend import BackendError, Delay, check_clock, check_timestep
+from export.pynn.backend import Backend, BackendError, Delay, check_clock, check_timestep
 
 UInt32Array = NDArray[np.uint32]
 
@@ -189,6 +189,12 @@ class SpinnakerBackend:
     def samples_a_run(self, network: Network) -> int | None:
         """One of a network with lags, where samples stream: spikes of one would reach the next."""
         return 1 if self.copies is None and network.max_lag else self.copies
+
+    def gap(self, network: Network) -> int:
+        return network.max_lag
+
+    def in_turn(self, network: Network, samples: int) -> Backend:
+        return self
 
     def setup_arguments(self, network: Network) -> dict[str, Any]:
         check_timestep(network.timestep, "sPyNNaker")

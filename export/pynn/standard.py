@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.description.network import INPUT_RECEPTOR, FloatArray, Network, Population, Projection
-from export.pynn.backend import BackendError, Delay, check_clock, first_steps, later
+from export.pynn.backend import Backend, BackendError, Delay, check_clock, first_steps, later
 
 SHORTEST_TAU = 0.05  # steps; a decay of exp(-20)
 FAR = 1e300  # for an infinite threshold
@@ -52,6 +52,12 @@ class Standard:
 
     def samples_a_run(self, network: Network) -> int | None:
         return self.copies
+
+    def gap(self, network: Network) -> int:
+        return network.max_lag
+
+    def in_turn(self, network: Network, samples: int) -> Backend:
+        return self
 
     def setup_arguments(self, network: Network) -> dict[str, Any]:
         step = network.timestep / self.substeps

@@ -7,7 +7,7 @@ from support.nest_simulator import IN_NEST, nest, sim
 
 from export.description.network import Network, Population, Projection
 from export.pynn.built import BackendError, build, run, setup_arguments
-from export.pynn.nest_lif import curr_delta_parameters
+from export.pynn.nest_lif import NestLif, NestLifInTurn, curr_delta_parameters
 from export.samples.readout import logits
 from export.software import simulation as software
 from pynn_models import SnnSsmError
@@ -102,6 +102,44 @@ def test_the_samples_of_a_run_do_not_depend_on_each_other():
     alone = run("nest", network, samples[4:])
     for name, spikes in together.spikes.items():
         assert (alone.spikes[name] == spikes[4:]).all()
+
+
+@pytest.mark.parametrize("encoding", ["bits", "token"])
+def test_samples_in_turn_are_those_side_by_side(encoding):
+    """One build for all, set to rest in between, where a script's own run takes copies."""
+
+    class SideBySide(NestLif):
+        def in_turn(self, network, samples):
+            return self
+
+    network = lif_network(5, encoding, delay=2, timestep=0.5, steps=9)
+    samples, names = samples_of(network, 12), [p.name for p in network.layers]
+    assert isinstance(NestLif().in_turn(network, 12), NestLifInTurn)
+    found = run("nest", network, samples, membranes=names)
+    expected = run("nest", network, samples, membranes=names, backend=SideBySide())
+    for name in names:
+        assert expected.spikes[name].any()
+        assert (found.spikes[name] == expected.spikes[name]).all()
+        assert (found.membranes[name] == expected.membranes[name]).all()
+
+
+def test_samples_whose_spikes_would_reach_the_next_run_side_by_side():
+    network = lif_network(5)
+    loop = Projection("layer0", "layer0", np.eye(5), 3)
+    looped = Network(
+        network.timestep, network.steps, network.source, network.populations,
+        (*network.projections, loop), network.readout, cells="lif",
+    )
+    assert looped.max_lag == 3 and type(NestLif().in_turn(looped, 5)) is NestLif
+    assert assert_exact_spikes(looped, samples_of(looped, 5)) > 100
+
+
+def assert_exact_spikes(network, samples):
+    """Every spike in NEST is that in software; returns their number."""
+    found, expected = run("nest", network, samples), software.run(network, samples)
+    for name, spikes in expected.spikes.items():
+        assert (found.spikes[name] == spikes).all(), name
+    return sum(int(s.sum()) for s in expected.spikes.values())
 
 
 def test_what_is_built_is_standard():
