@@ -186,6 +186,12 @@ def make_parser() -> argparse.ArgumentParser:
             "may saturate (default: for all inputs)",
         )
 
+    def processes(command: argparse.ArgumentParser) -> None:
+        command.add_argument(
+            "--processes", type=int, default=1, metavar="P",
+            help="share the samples out over P processes: the same results (default: %(default)s)",
+        )
+
     def rule(command: argparse.ArgumentParser) -> None:
         command.add_argument(
             "--confidence", type=float, metavar="C",
@@ -215,6 +221,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     command = add("run", networks.run, "run a network and classify the test samples")
     network(command)
+    processes(command)
     command.add_argument(
         "--backend", default="software", metavar="software|spinnaker-software|nest|spinnaker",
         help="what runs it (default: %(default)s)",
@@ -276,6 +283,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     command = add("predict", predicting.predict, "answers to samples, without labels")
     network(command)
+    processes(command)
     command.add_argument(
         "--data", type=Path, metavar="F", required=True,
         help="a file or folder of samples; labels in it are not read",
@@ -301,6 +309,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     command = add("verify", comparing.verify, "compare backends spike for spike")
     network(command)
+    processes(command)
     command.add_argument(
         "--checkpoint", type=Path, metavar="C", help="the trained model, for the backend torch"
     )

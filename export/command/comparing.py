@@ -20,7 +20,8 @@ def _verify(network: Network, args: argparse.Namespace) -> dict[str, Any]:
     names = [name.strip() for name in (args.backends or BACKENDS).split(",")]
     samples = samples_of(network, args.data, args.samples)
     board = board_of(args) if getattr(args, "board", None) else None
-    return verify_backends(names, network, args.checkpoint, samples, board)
+    processes = getattr(args, "processes", 1)
+    return verify_backends(names, network, args.checkpoint, samples, board, processes)
 
 
 def _verify_recording(network: Network, args: argparse.Namespace) -> dict[str, Any]:
@@ -30,7 +31,8 @@ def _verify_recording(network: Network, args: argparse.Namespace) -> dict[str, A
     names = (args.backends or reference(args.recording)).split(",")
     calibration = read_calibration(args.calibration)
     compared, _ = runners(
-        [name.strip() for name in names], network, args.checkpoint, calibration
+        [name.strip() for name in names], network, args.checkpoint, calibration,
+        processes=args.processes,
     )
     samples = samples_of(network, args.data, args.samples)
     with progress_bar(desc="verify") as bar:

@@ -184,7 +184,9 @@ def run(args: argparse.Namespace) -> int:
             )
         rates = mean_rates(network, samples.head(_RATES).inputs)
         return _map(network, args, samples.inputs, rates, output)
-    options = Options(board_of(args), calibration_of(network, args))
+    options = Options(
+        board_of(args), calibration_of(network, args), processes=args.processes
+    )
     execute = runner(args.backend, network, options)
     ways = scores_by(network, args.backend)
     counted = {name: Counted.of(network) for name in ways}

@@ -62,7 +62,9 @@ def predict(args: argparse.Namespace) -> int:
             "the virtual board maps only, and answers nothing. Give --board an address, or "
             "'emulated'."
         )
-    options = Options(board_of(args), calibration_of(network, args), args.checkpoint)
+    options = Options(
+        board_of(args), calibration_of(network, args), args.checkpoint, args.processes
+    )
     execute = runner(args.backend, network, options)
     rule = rule_from(args, network)
     if rule is not None and lengths is not None:

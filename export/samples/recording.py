@@ -161,9 +161,16 @@ def _unpacked_spikes(key: str, array: NDArray[Any], size: int) -> NDArray[np.boo
 def concatenate(parts: Sequence[Recording]) -> Recording:
     """One recording of all samples; the parts are runs of one network on one backend."""
     first = parts[0]
+
+    def joined(name: str) -> FloatArray | None:
+        found = [getattr(p, name) for p in parts]
+        return None if any(value is None for value in found) else np.concatenate(found)
+
     return Recording(
         first.backend,
         first.timestep,
         {k: np.concatenate([p.spikes[k] for p in parts]) for k in first.spikes},
         {k: np.concatenate([p.membranes[k] for p in parts]) for k in first.membranes},
+        joined("logits"),
+        joined("running"),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from export.description.network import Network
 from export.lowering.network import margins
 from export.verification.backends.kind import Options, RunBackend, UnknownBackendError
+from export.verification.backends.processes import check_processes, shared_out
 from export.verification.backends.registry import BACKENDS
 from export.verification.backends.spinnaker import SPINNAKER
 from export.verification.backends.torch import TORCH, torch_runner
@@ -36,19 +38,29 @@ def runner(name: str, network: Network, options: Options | None = None) -> Runne
 
     Raises :class:`UnknownBackendError` for an unknown name, and for options that it lacks.
     """
-    return backend_named(name).runner(network, options or Options())
+    backend, chosen = backend_named(name), options or Options()
+    check_processes(chosen.processes, name, backend.shared)
+    if chosen.processes == 1:
+        return backend.runner(network, chosen)
+    return shared_out(partial(_in_a_process, name), network, chosen)
+
+
+def _in_a_process(name: str, network: Network, options: Options) -> Runner:
+    return backend_named(name).runner(network, options)
 
 
 def verify_backends(
     names: Sequence[str], network: Network, checkpoint: Path | None, samples: Samples,
-    board: Board | None = None,
+    board: Board | None = None, processes: int = 1,
 ) -> dict[str, Any]:
     """:func:`export.verification.verify` with the backends of these names, and a progress bar.
 
     Raises :class:`VerificationError` for a single run, :class:`UnknownBackendError` as
     :func:`runners` does and for a checkpoint or a board that nothing reads.
     """
-    compared, convolution = runners(names, network, checkpoint, board=board)
+    compared, convolution = runners(
+        names, network, checkpoint, board=board, processes=processes
+    )
     if board is not None and SPINNAKER.name not in compared:
         raise UnknownBackendError(
             f"--board is given, and none of the backends {', '.join(compared)} runs on it; "
@@ -84,13 +96,14 @@ def runners(
     checkpoint: Path | None,
     calibration: NDArray[Any] | None = None,
     board: Board | None = None,
+    processes: int = 1,
 ) -> tuple[dict[str, Runner], Runner | None]:
     """The runners of several backends, in order, and, with torch among them, its convolution.
 
     Raises :class:`UnknownBackendError` for an unknown name, one that stands twice, or torch
     without a checkpoint.
     """
-    options = Options(board, calibration, checkpoint)
+    options = Options(board, calibration, checkpoint, processes)
     found: dict[str, Runner] = {}
     for name in names:
         if name in found:

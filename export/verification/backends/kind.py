@@ -22,11 +22,13 @@ class UnknownBackendError(SnnSsmError):
 @dataclass(frozen=True)
 class Options:
     """``board``: where SpiNNaker runs; ``calibration``: samples that its arithmetic plans for,
-    instead of for all inputs; ``checkpoint``: of the trained model."""
+    instead of for all inputs; ``checkpoint``: of the trained model; ``processes``: over how many
+    samples are shared out."""
 
     board: Board | None = None
     calibration: NDArray[Any] | None = None
     checkpoint: Path | None = None
+    processes: int = 1
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,11 @@ class RunBackend:
 
     Imports what it needs when it is called, so that each backend is optional. ``uses``: the fields
     of :class:`Options` that mean something to it; ``reads_membranes``: it can record those of the
-    readout, too.
+    readout, too; ``shared``: processes beside each other can run it.
     """
 
     name: str
     runner: Callable[[Network, Options], Runner]
     uses: frozenset[str] = frozenset()
     reads_membranes: bool = True
+    shared: bool = True

@@ -20,4 +20,6 @@ def _runner(network: Network, options: Options) -> Runner:
     return lambda samples, membranes: execution.run(network, samples, board)
 
 
-SPINNAKER = RunBackend("spinnaker", _runner, frozenset({"board"}), reads_membranes=False)
+SPINNAKER = RunBackend(
+    "spinnaker", _runner, frozenset({"board"}), reads_membranes=False, shared=False
+)
