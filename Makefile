@@ -31,7 +31,7 @@ test-frameworks: $(VENV)/.frameworks
 
 # Brian 2 wants an older NumPy, and PyNN compiles for NEURON for a minute: an environment of its own.
 test-simulators: $(VENV)-simulators/.simulators
-	$(VENV)-simulators/bin/python -m pytest -m simulators
+	$(VENV)-simulators/bin/python -m pytest -m simulators tests/pynn/test_pynn_s[ci]*.py
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -65,6 +65,7 @@ $(VENV)/.test: $(VENV)/.demo
 $(VENV)/.frameworks: $(VENV)/.test
 	$(BIN)/pip install --quiet --extra-index-url $(TORCH_INDEX) --editable '.[frameworks]'
 	$(BIN)/pip install --quiet --no-deps 'sinabs==3.1.*'
+	touch $@
 
 $(VENV)-simulators/.simulators: setup.cfg
 	$(PYTHON) -m venv $(VENV)-simulators
