@@ -236,13 +236,13 @@ def test_an_unknown_membrane_is_refused():
 def test_an_unknown_backend_is_named_with_the_known_ones():
     checkpoint = checkpoint_of()
     network = lower(checkpoint)
-    expected = r"no state-space cell for the PyNN backend '.*brian2?'; there is one for pyNN.nest"
+    expected = r"no state-space cell for the PyNN backend '.*arbor'; there is one for pyNN.nest"
     with pytest.raises(BackendError, match=expected):
-        build(ModuleType("pyNN.brian2"), network, samples_of(checkpoint))
+        build(ModuleType("pyNN.arbor"), network, samples_of(checkpoint))
     for function in (simulator, lambda name: setup_arguments(name, network),
                      lambda name: run(name, network, samples_of(checkpoint))):
         with pytest.raises(BackendError, match=expected):
-            function("brian")
+            function("arbor")
 
 
 @pytest.mark.parametrize("missing", ["pyNN.nest", "pyNN"])
