@@ -399,7 +399,9 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _add_nir(parser: argparse.ArgumentParser) -> None:
     """``snn-ssm nir export`` and ``snn-ssm nir import``."""
-    commands = parser.add_subparsers(dest="direction", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(
+        dest="direction", required=True, metavar="COMMAND", help="which way"
+    )
 
     def add(name: str, function: Any, text: str) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
