@@ -10,8 +10,6 @@ Neo is installed, ``samples-START-STOP.mat`` for the user (see :mod:`export.samp
 from __future__ import annotations
 
 import argparse
-import contextlib
-import fcntl
 import json
 import os
 import platform
@@ -31,6 +29,7 @@ from export.description.storage import load_network
 from export.fixed_point.simulation import make_plan
 from export.job.board import configured
 from export.job.inputs import INPUTS, Given, read_given
+from export.job.parts import Part, alone, part_of, run_in_processes
 from export.job.results import (
     CALIBRATION,
     SCHEMA,
@@ -56,7 +55,6 @@ from snn_ssm.files import FileError, remove_leftovers, sha256, write_atomic
 from snn_ssm.npz import read_arrays
 
 SUMMARY_FILE = "summary.json"
-_LOCK = ".lock"
 _CHUNK = 50
 _INSTALL = "python -m pip install -r requirements.txt"
 
@@ -69,13 +67,14 @@ class Job:
     manifest: Mapping[str, Any]
     simulator: str
     out: Path
+    part: Part | None = None
 
     def run(self, size: int) -> int:
         """Run what is missing, ``size`` samples at a time; returns how many were run."""
         network = load_network(self.bundle / "network")
         given = self._samples()
         self._prepare()
-        with self._alone():
+        with alone(self.out, self.part):
             return self._run_missing(network, given, size)
 
     def _run_missing(self, network: Network, given: Given, size: int) -> int:
@@ -83,6 +82,8 @@ class Job:
         answers = Counted.of(network)
         chunks = self._whole_chunks(network, given, answers)
         missing = gaps(chunks, len(given.inputs))
+        if self.part is not None:
+            missing = self.part.of(missing, len(given.inputs))
         for start, stop in _pieces(missing, size):
             part = given.take(slice(start, stop))
             own = Counted.of(network)
@@ -137,22 +138,6 @@ class Job:
                 f"no results can be written to {self.out}: {error.strerror}. Give a directory "
                 "that you may write to: --out DIR."
             ) from error
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Raise :class:`JobError` where another run.py writes to the same directory.
-
-        A lock that the system releases when its process ends, however it ends.
-        """
-        with (self.out / _LOCK).open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise JobError(
-                    f"another run.py writes its results to {self.out}. Wait for it, or give "
-                    "another directory with --out."
-                ) from error
-            yield
 
     def _check_same_job(self, chunk: Chunk) -> None:
         keys = ("network_sha256", "inputs_sha256", "samples")
@@ -330,6 +315,14 @@ def main(bundle: Path, manifest: Mapping[str, Any], arguments: Sequence[str]) ->
         "--chunk", type=int, default=_CHUNK, metavar="N",
         help="samples in one run of the simulator (default: %(default)s)",
     )
+    parser.add_argument(
+        "--part", metavar="I/N",
+        help="the I-th of N parts of the samples only, as a task of an array job",
+    )
+    parser.add_argument(
+        "--processes", type=int, default=1, metavar="P",
+        help="share the samples out over so many processes (not on a board)",
+    )
     args = parser.parse_args(arguments)
     os.environ["MPLBACKEND"] = "agg"  # a notebook's need not be there
     os.environ.setdefault("PYNEST_QUIET", "1")
@@ -339,8 +332,14 @@ def main(bundle: Path, manifest: Mapping[str, Any], arguments: Sequence[str]) ->
         if args.chunk < 1:
             raise JobError(f"--chunk is {args.chunk}; expected at least 1.")
         name = simulator(args.simulator)
+        part = None if args.part is None else part_of(args.part)
+        _check_processes(args.processes, name, part)
         out = args.out.absolute() if args.out else bundle / "results" / name
-        count = Job(bundle, manifest, name, out).run(args.chunk)
+        if args.processes > 1:
+            failed = run_in_processes(bundle, name, out, args.chunk, args.processes)
+            if failed:
+                return failed
+        count = Job(bundle, manifest, name, out, part).run(args.chunk)
     except SnnSsmError as error:
         print(printable(f"run.py: {type(error).__name__}: {error}"), file=sys.stderr)
         return 2
@@ -350,5 +349,15 @@ def main(bundle: Path, manifest: Mapping[str, Any], arguments: Sequence[str]) ->
     except KeyboardInterrupt:
         print("run.py: interrupted; started again, it goes on from here", file=sys.stderr)
         return 130
-    print(f"{out / SUMMARY_FILE}: complete, {count} samples run now")
+    said = "complete" if part is None else f"part {part} complete"
+    by = f" by {args.processes} processes" if args.processes > 1 else f", {count} samples run now"
+    print(f"{out / SUMMARY_FILE}: {said}{by}")
     return 0
+
+
+def _check_processes(processes: int, name: str, part: Part | None) -> None:
+    if processes < 1:
+        raise JobError(f"--processes is {processes}; expected at least 1.")
+    if processes > 1 and (name == "spiNNaker" or part is not None):
+        why = "it is a part of the job already" if part is not None else "a job has one board"
+        raise JobError(f"--processes is {processes}, and {why}. Leave it out.")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from export.command import networks
 from export.command.arguments import main, make_parser
 from export.description.storage import load_network
 from export.samples.recording import Recording
+from export.verification.backends import choice
 from snn_ssm.checkpoint import save_checkpoint
 
 CHECKPOINT = checkpoint_of(5, steps=20)
@@ -237,6 +239,50 @@ def test_an_interrupt_while_it_starts(tmp_path):
     started.send_signal(signal.SIGINT)
     _, said = started.communicate(timeout=60)
     assert (started.returncode, said) == (130, "snn-ssm: interrupted\n")
+
+
+def children_of(process):
+    found = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    return found.read_text().split() if found.exists() else []
+
+
+def test_an_interrupt_ends_the_processes_that_share_the_samples(tmp_path):
+    checkpoint = checkpoint_of(1, steps=2000, channels=64, modes=32)
+    (tmp_path / "checkpoint").mkdir()
+    save_checkpoint(tmp_path / "checkpoint", checkpoint)
+    samples = samples_of(checkpoint, 400)
+    np.savez(tmp_path / "samples.npz", inputs=samples, labels=np.zeros(400, np.int64))
+    assert main(["export", str(tmp_path / "checkpoint"), str(tmp_path / "network")]) == 0
+    started = command(
+        "run", tmp_path / "network", "--processes", 2, "--data", tmp_path / "samples.npz",
+        stdout=subprocess.PIPE,
+    )
+    begun = time.monotonic()
+    while len(children := children_of(started)) < 2:  # and a watcher of shared memory
+        assert started.poll() is None and time.monotonic() - begun < 60
+        time.sleep(0.01)
+    started.send_signal(signal.SIGINT)
+    _, said = started.communicate(timeout=60)
+    assert started.returncode == 130 and said.endswith("snn-ssm: interrupted\n")
+    begun = time.monotonic()
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() - begun < 20
+        time.sleep(0.05)
+
+
+def test_predict_and_verify_share_the_samples_out(files, monkeypatch):
+    asked = []
+
+    def alone(make, network, options):
+        asked.append(options.processes)
+        return make(network, options)
+
+    monkeypatch.setattr(choice, "shared_out", alone)
+    shared = ["--data", str(files / "samples.npz"), "--processes", "3"]
+    assert main(["predict", str(files / "network"), *shared]) == 0
+    backends = "software,spinnaker-software"
+    assert main(["verify", str(files / "network"), "--backends", backends, *shared]) == 0
+    assert asked == [3, 3, 3]
 
 
 def test_an_interrupt_in_nest_is_soon_heard(tmp_path):

@@ -1,6 +1,6 @@
 """Runs this board job.
 
-    python run.py spiNNaker|nest|software [--out DIR] [--chunk N]
+    python run.py spiNNaker|nest|software [--out DIR] [--chunk N] [--part I/N] [--processes P]
 
 From any directory. First it compares every file here with manifest.py; files that are not Python
 and that a transfer left behind (EBRAINS's client uploads *.py only) are restored from

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
+import threading
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -58,7 +60,8 @@ def shared_out(make: Make, network: Network, options: Options) -> Runner:
     def run(samples: NDArray[Any], membranes: Collection[str]) -> Recording:
         parts = [part for part in np.array_split(samples, count) if len(part) > 0]
         try:
-            done = [pool.submit(_run, part, list(membranes)) for part in parts]
+            with _undisturbed():
+                done = [pool.submit(_run, part, list(membranes)) for part in parts]
             return concatenate([future.result() for future in done])
         except BrokenProcessPool as error:
             raise ProcessesError(
@@ -72,12 +75,30 @@ def shared_out(make: Make, network: Network, options: Options) -> Runner:
     return run
 
 
-def _start(make: Make, network: Network, options: Options) -> None:
-    """In a process of the pool, which Ctrl-C does not reach: it ends with the one that started it.
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """While processes start, Ctrl-C waits: one that is half started would die with a traceback.
 
-    The runner is made with the first samples, where an error of it can be told.
+    They themselves never hear it, also while they import: a blocked signal stays so in a child.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if threading.current_thread() is not threading.main_thread():  # where no signal is handled
+        yield
+        return
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, before)
+    if heard:
+        raise KeyboardInterrupt
+
+
+def _start(make: Make, network: Network, options: Options) -> None:
+    """In a process of the pool; the runner is made with the first samples, where an error of it
+    can be told."""
     os.environ.setdefault("PYNEST_QUIET", "1")
     warnings.filterwarnings("ignore", module=r"(nest|pyNN)\.")
     _made[:] = [make, network, options]
