@@ -86,7 +86,7 @@ def write_network(directory, change):
     change(description)
     arrays = storage._arrays(NETWORK)
     canonical = json.dumps(description, sort_keys=True).encode()
-    data = storage.pack_arrays(arrays, {"description_sha256": sha256(canonical)})
+    data = pack_arrays(arrays, {"description_sha256": sha256(canonical)})
     write_atomic(directory / "arrays.safetensors", data)
     text = json.dumps(description | {"arrays_sha256": sha256(data)})
     write_atomic(directory / "network.json", text.encode())
