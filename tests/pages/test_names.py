@@ -18,7 +18,7 @@ from export.pages.figures import plot_input_and_rasters, plot_membranes
 from export.pages.mode_figures import plot_modes
 from export.software import simulation as software
 from pynn_models.errors import printable
-from snn_ssm.files import sha256, write_atomic
+from snn_ssm.files import pack_arrays, sha256, write_atomic
 from snn_ssm.results.page import _text
 
 HOSTILE = ("$x_{$", "$\\frac{$ and $", "$$", "a$b", "\\$x_{\\$", "<script>", "a|b")
