@@ -316,6 +316,7 @@ def test_an_interrupt_in_nest_is_soon_heard(tmp_path):
     assert time.monotonic() - sent < 20
 
 
+@pytest.mark.slow
 def test_a_backend_of_a_notebook_that_is_not_there(files):
     environment = os.environ | {"MPLBACKEND": "module://matplotlib_inline.no_such_backend"}
     started = command(

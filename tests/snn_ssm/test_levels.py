@@ -133,6 +133,7 @@ def test_a_leaky_neuron_at_1_does_not_spike_and_one_above_does(p):
         assert (run_reference(checkpoint, samples).spikes[0][0, 0] == fires).all()
 
 
+@pytest.mark.slow
 def test_without_levels_ties_would_differ():
     """Guards the tests above and the differential check: at the thresholds rounding decides."""
     differ = 0

@@ -80,6 +80,7 @@ def test_no_communication_thread_outlives_its_group(two):
         assert threads.strip() and "gloo" not in threads, threads
 
 
+@pytest.mark.slow
 def test_what_the_first_process_refuses_ends_the_others_too(tmp_path):
     (tmp_path / "penalised").mkdir()
     (tmp_path / "penalised" / "kept.txt").write_text("")
