@@ -25,12 +25,8 @@ from export.command.board import board as start_board
 from export.command.common import BACKENDS, CALIBRATION
 from export.command.process import guarded, prepare
 from export.command.terminal import Printed
-from export.interchange import ENCODINGS as INPUTS
-from export.interchange import SEMANTICS
 from snn_ssm import __version__
 from snn_ssm.tasks import TASKS
-
-NIR = "exchange networks as NIR graphs (snnTorch, Norse, Sinabs, SpikingJelly, ...)"
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -383,7 +379,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="3: 4 chips; 5: 48 chips (default: %(default)s)",
     )
 
-    _add_nir(subparsers.add_parser("nir", help=NIR, description=NIR))
+    nir.add_arguments(subparsers.add_parser("nir", help=nir.TEXT, description=nir.TEXT))
 
     command = add("demo", comparing.demo, "the main job on shipped data and a shipped checkpoint")
     command.add_argument(
@@ -395,54 +391,6 @@ def make_parser() -> argparse.ArgumentParser:
         help="the first N of the shipped images (default: %(default)s)",
     )
     return parser
-
-
-def _add_nir(parser: argparse.ArgumentParser) -> None:
-    """``snn-ssm nir export`` and ``snn-ssm nir import``."""
-    commands = parser.add_subparsers(
-        dest="direction", required=True, metavar="COMMAND", help="which way"
-    )
-
-    def add(name: str, function: Any, text: str) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=text, description=text)
-        command.set_defaults(function=function)
-        command.add_argument(
-            "--quiet", action="store_true", help="no progress: errors only, and the answer"
-        )
-        command.add_argument(
-            "--force", action="store_true", help="replace outputs that exist"
-        )
-        return command
-
-    command = add("export", nir.export, "a network as a NIR graph, with all that rebuilds it")
-    command.add_argument(
-        "network", type=Path, metavar="NETWORK", help="a directory that export wrote"
-    )
-    command.add_argument("file", type=Path, metavar="F.nir", help="the file to write")
-
-    command = add("import", nir.import_, "a network from a NIR graph, of ours or of others")
-    command.add_argument("file", type=Path, metavar="F.nir", help="a file that nir.write wrote")
-    command.add_argument("network", type=Path, metavar="NETWORK", help="a new directory")
-    command.add_argument(
-        "--semantics", choices=list(SEMANTICS),
-        help="what its neurons do in a step (default: what the graph's metadata says)",
-    )
-    command.add_argument(
-        "--dt", type=float, metavar="S", help="the sender's step in seconds (default: his own)"
-    )
-    command.add_argument(
-        "--steps", type=int, metavar="N", help="of a sample (default: what its metadata says)"
-    )
-    command.add_argument(
-        "--input", choices=list(INPUTS),
-        help="current: any values; spikes: 0 or 1, which boards need (default: current)",
-    )
-    command.add_argument(
-        "--timestep", type=float, metavar="MS", help="of the simulator, in ms (default: 1.0)"
-    )
-    command.add_argument(
-        "--json", type=Path, metavar="F", help="the answer as JSON (-: standard output)"
-    )
 
 
 def _complete(parser: argparse.ArgumentParser) -> None:

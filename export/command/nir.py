@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import Any
 
 from export.command.output import ExistsError, Output, directory
+from export.interchange import ENCODINGS, SEMANTICS
 from snn_ssm.files import writable
 
+TEXT = "exchange networks as NIR graphs (snnTorch, Norse, Sinabs, SpikingJelly, ...)"
 _NETWORK = ("network.json", "arrays.safetensors", "confidence.json")  # what --force may replace
 
 
@@ -46,3 +50,51 @@ def import_(args: argparse.Namespace) -> int:
         }
     )
     return 0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """``snn-ssm nir export`` and ``snn-ssm nir import``."""
+    commands = parser.add_subparsers(
+        dest="direction", required=True, metavar="COMMAND", help="which way"
+    )
+
+    def add(name: str, function: Any, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(function=function)
+        command.add_argument(
+            "--quiet", action="store_true", help="no progress: errors only, and the answer"
+        )
+        command.add_argument(
+            "--force", action="store_true", help="replace outputs that exist"
+        )
+        return command
+
+    command = add("export", export, "a network as a NIR graph, with all that rebuilds it")
+    command.add_argument(
+        "network", type=Path, metavar="NETWORK", help="a directory that export wrote"
+    )
+    command.add_argument("file", type=Path, metavar="F.nir", help="the file to write")
+
+    command = add("import", import_, "a network from a NIR graph, of ours or of others")
+    command.add_argument("file", type=Path, metavar="F.nir", help="a file that nir.write wrote")
+    command.add_argument("network", type=Path, metavar="NETWORK", help="a new directory")
+    command.add_argument(
+        "--semantics", choices=list(SEMANTICS),
+        help="what its neurons do in a step (default: what the graph's metadata says)",
+    )
+    command.add_argument(
+        "--dt", type=float, metavar="S", help="the sender's step in seconds (default: his own)"
+    )
+    command.add_argument(
+        "--steps", type=int, metavar="N", help="of a sample (default: what its metadata says)"
+    )
+    command.add_argument(
+        "--input", choices=list(ENCODINGS),
+        help="current: any values; spikes: 0 or 1, which boards need (default: current)",
+    )
+    command.add_argument(
+        "--timestep", type=float, metavar="MS", help="of the simulator, in ms (default: 1.0)"
+    )
+    command.add_argument(
+        "--json", type=Path, metavar="F", help="the answer as JSON (-: standard output)"
+    )

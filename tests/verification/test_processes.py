@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,9 +65,11 @@ def test_order_scores_and_errors():
         assert (found.running == expected.running).all()
     with pytest.raises(WrongError, match="sample 0 is 1; expected others"):
         run(np.ones((4, 3, 4), int), [])
+    begun = time.monotonic()
     for child in set(multiprocessing.active_children()) - before:  # none goes on
-        child.join(10)
-        assert not child.is_alive()
+        while child.is_alive():  # also said of one whose end another thread is just told of
+            assert time.monotonic() - begun < 20
+            time.sleep(0.02)
 
 
 def test_a_process_that_ends_on_its_own():
