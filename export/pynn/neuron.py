@@ -51,6 +51,15 @@ class Neuron(Standard):
         half = np.array([0.0, 0.0, 0.0, float(sim.get_time_step())])
         return super().connect(sim, rows - half, pre, post)
 
+    def _made(self, sim: Any, network: Network, population: Population, copies: int) -> Any:
+        """The cells, each with the V that it starts from."""
+        parameters = tiled(self.parameters(population, network.timestep), copies)
+        made = sim.Population(
+            copies * population.size, sim.IF_curr_exp(**parameters), label=population.name
+        )
+        start(made, self.initial(network, population), copies)
+        return made
+
 
 class NeuronStock(Neuron):
     """Stock cells: ``tau_m = h 2^-60`` forgets V, and ``V = I / 1024 uS``.
@@ -81,11 +90,7 @@ class NeuronStock(Neuron):
     def population(
         self, sim: Any, network: Network, population: Population, first_step: int, copies: int
     ) -> Any:
-        parameters = tiled(self.parameters(population, network.timestep), copies)
-        made = sim.Population(
-            copies * population.size, sim.IF_curr_exp(**parameters), label=population.name
-        )
-        start(made, self.initial(network, population), copies)
+        made = self._made(sim, network, population, copies)
         held = self.held(network, population, first_step)
         hold(sim, made, held, population.size, copies)
         return made
@@ -152,11 +157,7 @@ class NeuronLif(Neuron):
     def population(
         self, sim: Any, network: Network, population: Population, first_step: int, copies: int
     ) -> Any:
-        parameters = tiled(self.parameters(population, network.timestep), copies)
-        made = sim.Population(
-            copies * population.size, sim.IF_curr_exp(**parameters), label=population.name
-        )
-        start(made, self.initial(network, population), copies)
+        made = self._made(sim, network, population, copies)
         self.constant(sim, network, population, first_step, made, copies)
         return made
 
