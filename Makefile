@@ -31,7 +31,7 @@ test-frameworks: $(VENV)/.frameworks
 
 # Brian 2 wants an older NumPy, and PyNN compiles for NEURON for a minute: an environment of its own.
 test-simulators: $(VENV)-simulators/.simulators
-	$(VENV)-simulators/bin/python -m pytest -m simulators tests/pynn/test_pynn_s[ci]*.py
+	$(VENV)-simulators/bin/python -m pytest -m simulators tests/pynn/test_pynn_s[ci]*.py tests/nest/test_nestml.py
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -69,7 +69,7 @@ $(VENV)/.frameworks: $(VENV)/.test
 
 $(VENV)-simulators/.simulators: setup.cfg
 	$(PYTHON) -m venv $(VENV)-simulators
-	$(VENV)-simulators/bin/pip install --quiet --editable '.[nest,brian2,neuron,dev]'
+	$(VENV)-simulators/bin/pip install --quiet --editable '.[nest,brian2,neuron,nestml,dev]'
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.demo

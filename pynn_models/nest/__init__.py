@@ -24,6 +24,7 @@ from pynn_models.nest.build import (
     cache_directory,
     install,
 )
+from pynn_models.nest.nestml import NestmlError, nestml_model, nestml_parameters
 
 if TYPE_CHECKING:
     from pynn_models.nest.neuron import StateSpace, cell_type
@@ -47,6 +48,7 @@ __all__ = [
     "ModuleLoadError",
     "NestError",
     "NestNotInstalledError",
+    "NestmlError",
     "ProjectionError",
     "RawStaticSynapse",
     "StateSpace",
@@ -56,6 +58,8 @@ __all__ = [
     "cell_type",
     "inject_currents",
     "install",
+    "nestml_model",
+    "nestml_parameters",
     "projection_weights",
 ]
 
