@@ -49,15 +49,28 @@ def _by_source(projection: Projection) -> tuple[NDArray[Any], ...]:
 
 @njit(nogil=True)
 def add_product(u, emitted, weights, lag, first, last):  # type: ignore[no-untyped-def]
-    """``u[b, k + lag] += sum_i emitted[b, k, i] weights[i]``, silent sources passed over."""
+    """``u[b, k + lag] += sum_i emitted[b, k, i] weights[i]``, silent sources passed over.
+
+    Two sources at once, one after the other: ``u`` is read and written half as often.
+    """
     samples, steps, size = u.shape
+    sending = np.empty(weights.shape[0], np.int64)
     for b in range(samples):
         for k in range(first, min(last, steps - lag)):
+            count = 0
             for i in range(weights.shape[0]):
-                value = emitted[b, k, i]
-                if value != 0:
-                    for h in range(size):
-                        u[b, k + lag, h] += value * weights[i, h]
+                sending[count] = i
+                count += emitted[b, k, i] != 0
+            for n in range(0, count - 1, 2):
+                i, j = sending[n], sending[n + 1]
+                one, other = emitted[b, k, i], emitted[b, k, j]
+                for h in range(size):
+                    sum_ = u[b, k + lag, h] + one * weights[i, h]
+                    u[b, k + lag, h] = sum_ + other * weights[j, h]
+            if count % 2:
+                i = sending[count - 1]
+                for h in range(size):
+                    u[b, k + lag, h] += emitted[b, k, i] * weights[i, h]
 
 
 @njit(nogil=True)

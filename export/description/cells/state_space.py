@@ -24,24 +24,39 @@ def _complex_modes(  # type: ignore[no-untyped-def]
     samples, steps, size = u.shape
     modes = ar.shape[0]
     keep = membrane.shape[0] > 0
+    acc = np.empty((2, size))
     for b in range(samples):
         xr = states_re[b]
         xi = states_im[b]
-        acc = np.empty(size)
-        for k in range(steps):
+        for k in range(0, steps, 2):
             acc[:] = 0.0
-            for n in range(modes):
+            if k + 1 < steps:  # two steps at once: constants and states are read half as often
+                for n in range(modes):
+                    for h in range(size):
+                        a, w, c, e = ar[n, h], ai[n, h], cr[n, h], ci[n, h]
+                        r, i = xr[n, h], xi[n, h]
+                        re = (a * r - w * i) + u[b, k, h]
+                        im = a * i + w * r
+                        acc[0, h] += c * re - e * im
+                        r = (a * re - w * im) + u[b, k + 1, h]
+                        i = a * im + w * re
+                        acc[1, h] += c * r - e * i
+                        xr[n, h] = r
+                        xi[n, h] = i
+            else:
+                for n in range(modes):
+                    for h in range(size):
+                        re = (ar[n, h] * xr[n, h] - ai[n, h] * xi[n, h]) + u[b, k, h]
+                        im = ar[n, h] * xi[n, h] + ai[n, h] * xr[n, h]
+                        xr[n, h] = re
+                        xi[n, h] = im
+                        acc[0, h] += cr[n, h] * re - ci[n, h] * im
+            for j in range(k, min(k + 2, steps)):
                 for h in range(size):
-                    re = (ar[n, h] * xr[n, h] - ai[n, h] * xi[n, h]) + u[b, k, h]
-                    im = ar[n, h] * xi[n, h] + ai[n, h] * xr[n, h]
-                    xr[n, h] = re
-                    xi[n, h] = im
-                    acc[h] += cr[n, h] * re - ci[n, h] * im
-            for h in range(size):
-                y = acc[h] + d[h] * u[b, k, h]
-                spikes[b, k, h] = y > theta[h]
-                if keep:
-                    membrane[b, k, h] = y
+                    y = acc[j - k, h] + d[h] * u[b, j, h]
+                    spikes[b, j, h] = y > theta[h]
+                    if keep:
+                        membrane[b, j, h] = y
 
 
 def _real_modes(u, ar, cr, d, theta, states, spikes, membrane):  # type: ignore[no-untyped-def]
