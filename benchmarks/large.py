@@ -9,7 +9,7 @@ Targets: <= 5 s of processor time; <= 1.5 times the size of the arrays.
 
 from __future__ import annotations
 
-import os
+import json
 import subprocess
 import sys
 import tempfile
@@ -41,18 +41,26 @@ def random_checkpoint(seed: int = 0) -> Checkpoint:
     return Checkpoint(Config(model=model), arrays)
 
 
+# A process of its own starts the command: Linux counts what the starting one had in memory, too.
+_MEASURE = """
+import json, resource, subprocess, sys
+status = subprocess.run([sys.executable, "-m", "snn_ssm", *sys.argv[1:]], stdout=sys.stderr)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([status.returncode, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))
+"""
+
+
 def measured(*arguments: str) -> tuple[float, float, float]:
     """Wall clock and processor time in s, and peak memory in MiB, of a command by itself."""
     start = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "snn_ssm", *arguments], stdout=subprocess.DEVNULL
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", _MEASURE, *arguments], capture_output=True, text=True
     )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"snn-ssm {arguments[0]} ended with {process.returncode}")
-    wall, cpu = time.perf_counter() - start, usage.ru_utime + usage.ru_stime
-    return wall, cpu, usage.ru_maxrss / 1024  # KiB on Linux
+    wall = time.perf_counter() - start
+    status, cpu, peak = json.loads(done.stdout)  # KiB on Linux
+    if status:
+        raise SystemExit(f"snn-ssm {arguments[0]} ended with {status}: {done.stderr}")
+    return wall, cpu, peak
 
 
 def main() -> int:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 _RATES = 20  # samples that a spike rate is taken from
 # What --force may replace.
-_NETWORK = ("network.json", "arrays.safetensors", "confidence.json", "spinnaker2*")
+_CONFIDENCE = "confidence.json"
+_NETWORK = ("network.json", "arrays.safetensors", _CONFIDENCE, "spinnaker2*")
 
 
 def export(args: argparse.Namespace) -> int:
@@ -32,8 +33,6 @@ def export(args: argparse.Namespace) -> int:
     from export.description.multiplicity import in_units
     from export.description.storage import save_network
     from export.lowering.network import lower
-    from export.streaming import load_confidence, save_confidence
-    from export.streaming.confidence import CONFIDENCE_FILE
     from snn_ssm.checkpoint import load_checkpoint
 
     args.numbers = None if args.script is None else args.script.with_suffix(".npz")
@@ -55,7 +54,9 @@ def export(args: argparse.Namespace) -> int:
         script = script_files(network, args.script)
     with directory(args.network, "network directory", _NETWORK, args.force) as out:
         save_network(network, out)
-        if (args.checkpoint / CONFIDENCE_FILE).exists():
+        if (args.checkpoint / _CONFIDENCE).exists():
+            from export.streaming import load_confidence, save_confidence  # which loads numba
+
             save_confidence(load_confidence(args.checkpoint, network), out)
         if args.target is not None:
             save_target(units, out)
