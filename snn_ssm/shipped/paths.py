@@ -18,6 +18,7 @@ CHECKPOINTS = (
     "image-gsu",
     "text-gsu",
     "listops-gsu",
+    "mitbih-intervals",
 )
 
 

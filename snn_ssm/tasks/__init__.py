@@ -19,7 +19,7 @@ from snn_ssm.tasks.base import (
 from snn_ssm.tasks.bits import N_DMS, N_PARITY
 from snn_ssm.tasks.image import IMAGE
 from snn_ssm.tasks.listops import LISTOPS
-from snn_ssm.tasks.mitbih import MITBIH
+from snn_ssm.tasks.mitbih import MITBIH, MITBIH_INTERVALS
 from snn_ssm.tasks.mnist import PSMNIST, SMNIST
 from snn_ssm.tasks.own import OWN, read_samples
 from snn_ssm.tasks.pathfinder import PATH_X, PATHFINDER
@@ -27,8 +27,8 @@ from snn_ssm.tasks.retrieval import RETRIEVAL
 from snn_ssm.tasks.text import TEXT
 
 TASKS: Registry[Task] = Registry(
-    "task", SMNIST, PSMNIST, IMAGE, LISTOPS, TEXT, RETRIEVAL, PATHFINDER, PATH_X, MITBIH, N_PARITY,
-    N_DMS, OWN,
+    "task", SMNIST, PSMNIST, IMAGE, LISTOPS, TEXT, RETRIEVAL, PATHFINDER, PATH_X, MITBIH,
+    MITBIH_INTERVALS, N_PARITY, N_DMS, OWN,
 )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """MIT-BIH: the causal integer path, windows, the patients' split, samples of both formats."""
 
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -10,7 +11,18 @@ from support.mitbih_files import EVERY, noise, packed_arrays, recordings_of, wri
 
 from snn_ssm.config import TaskConfig
 from snn_ssm.tasks import DataError, load_samples
-from snn_ssm.tasks.mitbih import AFTER, CLASSES, MITBIH, PACKED, RECORDS, beats, levels, unpack
+from snn_ssm.tasks.mitbih import (
+    AFTER,
+    CLASSES,
+    MITBIH,
+    MITBIH_INTERVALS,
+    PACKED,
+    RECORDS,
+    beats,
+    levels,
+    ratios,
+    unpack,
+)
 from snn_ssm.tasks.wfdb import Recording
 
 STEPS = 40
@@ -65,7 +77,7 @@ def test_a_window_ends_so_long_after_its_beat():
     times = np.array([300, 301, 302, 900])
     found, labels = beats(Recording(signal, times, np.frombuffer(b"NVNF", np.uint8)), STEPS)
     level = levels(signal)
-    for row, time in zip(found, times, strict=True):
+    for (row,), time in zip(found, times, strict=True):
         end = time // 3 + AFTER
         assert (row == level[end + 1 - STEPS : end + 1]).all()
     assert AFTER == 0.4 * 120 and labels.tolist() == [0, 2, 0, 3]
@@ -84,7 +96,7 @@ def test_windows_reach_over_the_ends_of_a_recording():
     signal = noise(601)
     recording = Recording(signal, np.array([0, 600]), np.frombuffer(b"NN", np.uint8))
     level = levels(signal)  # 200 levels
-    first, last = beats(recording, 100)[0]
+    (first,), (last,) = beats(recording, 100)[0]
     assert (first == np.concatenate([np.full(51, 128), level[:49]])).all()
     assert (last == np.concatenate([level[149:], np.full(49, level[-1])])).all()
 
@@ -95,13 +107,55 @@ def test_symbols_are_the_classes_of_the_standard():
     recording = Recording(noise(900), times, np.frombuffer(symbols, np.uint8))
     windows, labels = beats(recording, STEPS)
     assert "".join(CLASSES[label] for label in labels) == "NNNNN" "SSSS" "VV" "F"
-    assert windows.shape == (12, STEPS) and windows.dtype == np.uint8
+    assert windows.shape == (12, 1, STEPS) and windows.dtype == np.uint8
 
 
 def test_a_recording_without_beats_has_no_windows():
     recording = Recording(noise(900), np.array([5]), np.frombuffer(b"+", np.uint8))
     windows, labels = beats(recording, STEPS)
-    assert windows.shape == (0, STEPS) and len(labels) == 0
+    assert windows.shape == (0, 1, STEPS) and len(labels) == 0
+
+
+# The second channel
+
+
+def ratio_of(times, k):
+    """The second channel at step k by its equation, in whole numbers of Python."""
+    before = [int(time) for time in times if time // 3 <= k]
+    distances = [b - a for a, b in itertools.pairwise(before)]
+    usual = distances[:-1][-8:]
+    if not usual or sum(usual) == 0:
+        return 128
+    ratio = Fraction(384 * distances[-1] * len(usual), sum(usual)).__floor__()
+    return min(max(ratio - 256, 0), 255)
+
+
+@given(st.lists(st.integers(0, 500), max_size=15), st.integers(0, 399))
+def test_ratios_are_those_of_the_equation_and_need_nothing_later(distances, k):
+    times = 3 + np.cumsum([0, *distances])
+    symbols = np.resize(np.frombuffer(b"NAQV/", np.uint8), len(times))
+    found = ratios(Recording(noise(1200), times, symbols), 400)
+    assert found.shape == (400,) and found.dtype == np.uint8
+    assert found[k] == ratio_of(times, k)
+
+
+def test_what_is_no_beat_makes_no_interval():
+    times = np.array([30, 330, 400, 630])
+    signs = Recording(noise(1200), times, np.frombuffer(b"NN+N", np.uint8))
+    assert (ratios(signs, 400) == 128).all()
+    early = Recording(noise(1200), times, np.frombuffer(b"NNAN", np.uint8))
+    found = ratios(early, 400)
+    # 384 * 70 / 300 - 256 is below 0; then 384 * 230 * 2 / (300 + 70) - 256.
+    assert found[[132, 133, 209, 210, 399]].tolist() == [128, 0, 0, 221, 221]
+
+
+def test_windows_with_intervals_are_those_without_and_their_ratios():
+    recording = Recording(noise(1500), np.array([300, 600, 750]), np.frombuffer(b"NNA", np.uint8))
+    windows, labels = beats(recording, STEPS, intervals=True)
+    assert windows.shape == (3, 2, STEPS) and labels.tolist() == [0, 0, 1]
+    assert (windows[:, :1] == beats(recording, STEPS)[0]).all()
+    assert (windows[2, 1] == ratios(recording, 500)[750 // 3 + AFTER + 1 - STEPS :][:STEPS]).all()
+    assert windows[2, 1, -1] == 0 and windows[1, 1, -1] == 128
 
 
 # The split
@@ -235,3 +289,11 @@ def test_a_packed_file_that_is_none(tmp_path):
     (tmp_path / PACKED).write_bytes(b"junk")
     with pytest.raises(DataError, match=rf"{PACKED} cannot be read as MIT-BIH recordings .*lo \(R"):
         MITBIH.load(tmp_path, "test", CONFIG)
+
+
+def test_intervals_are_a_task_of_their_own(packed):
+    part = load_samples(packed, "train", TaskConfig("mitbih-intervals", STEPS))
+    other = load_samples(packed, "train", CONFIG)
+    assert part.inputs.shape == (88, 2, STEPS) and MITBIH_INTERVALS.config().model.inputs == 2
+    assert (part.inputs[:, :1] == other.inputs).all() and (part.labels == other.labels).all()
+    assert len(np.unique(part.inputs[:, 1])) > 1
