@@ -188,6 +188,13 @@ def make_parser() -> argparse.ArgumentParser:
             help="share the samples out over P processes: the same results (default: %(default)s)",
         )
 
+    def chunk(command: argparse.ArgumentParser) -> None:
+        command.add_argument(
+            "--chunk", metavar="I/N",
+            help="run the I-th of N parts of the samples only, as a task of an array job, and "
+            "record it in the directory --out, the same for all parts",
+        )
+
     def rule(command: argparse.ArgumentParser) -> None:
         command.add_argument(
             "--confidence", type=float, metavar="C",
@@ -218,6 +225,7 @@ def make_parser() -> argparse.ArgumentParser:
     command = add("run", networks.run, "run a network and classify the test samples")
     network(command)
     processes(command)
+    chunk(command)
     command.add_argument(
         "--backend", default="software", metavar="software|spinnaker-software|nest|spinnaker",
         help="what runs it (default: %(default)s)",
@@ -226,7 +234,10 @@ def make_parser() -> argparse.ArgumentParser:
     board(command)
     calibration(command)
     data(command)
-    command.add_argument("--out", type=Path, metavar="F", help="write spikes as safetensors")
+    command.add_argument(
+        "--out", type=Path, metavar="F|DIR",
+        help="write spikes as safetensors; with --chunk to a directory",
+    )
     rule(command)
     command.set_defaults(batch=100)
 
@@ -280,6 +291,11 @@ def make_parser() -> argparse.ArgumentParser:
     command = add("predict", predicting.predict, "answers to samples, without labels")
     network(command)
     processes(command)
+    chunk(command)
+    command.add_argument(
+        "--recording", type=Path, metavar="DIR",
+        help="answer with what the parts of --chunk recorded, or a job's run.py",
+    )
     command.add_argument(
         "--data", type=Path, metavar="F", required=True,
         help="a file or folder of samples; labels in it are not read",
@@ -288,15 +304,15 @@ def make_parser() -> argparse.ArgumentParser:
         "--samples", type=int, metavar="N", help="the first N samples (default: all)"
     )
     command.add_argument(
-        "--backend", default="software",
-        metavar="torch|software|spinnaker-software|nest|spinnaker",
-        help="what runs it (default: %(default)s)",
+        "--backend", metavar="torch|software|spinnaker-software|nest|spinnaker",
+        help="what runs it (default: software)",
     )
     command.add_argument(
         "--checkpoint", type=Path, metavar="C", help="the trained model, for the backend torch"
     )
     command.add_argument(
-        "--out", type=Path, metavar="F.csv|F.npz", help="write answers, scores and confidence"
+        "--out", type=Path, metavar="F.csv|F.npz|DIR",
+        help="write answers, scores and confidence; with --chunk spikes, to a directory",
     )
     outputs(command)
     board(command)
@@ -316,7 +332,8 @@ def make_parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--recording", type=Path, metavar="RESULTS",
-        help="compare what a job's run.py wrote; --data is then the job's inputs.npz",
+        help="compare what a job's run.py wrote, or --chunk; --data has the samples that were run, "
+        "a job's inputs.npz",
     )
     command.add_argument(
         "--calibration", type=Path, metavar="F",

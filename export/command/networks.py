@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from export.command.chunks import check_chunk, record
 from export.command.common import (
     UsageError,
     board_of,
@@ -172,7 +173,8 @@ def run(args: argparse.Namespace) -> int:
     from export.verification.backends.spinnaker import SPINNAKER
 
     refuse_unused(args)
-    output = Output(args, "out")
+    check_chunk(args)
+    output = Output(args, *(["out"] if args.chunk is None else []))
     network = load_network(args.network)
     samples = samples_of(network, args.data, args.samples)
     if args.backend == SPINNAKER.name and board_of(args).is_virtual:
@@ -188,6 +190,11 @@ def run(args: argparse.Namespace) -> int:
     options = Options(
         board_of(args), calibration_of(network, args), processes=args.processes
     )
+    if args.chunk is not None:
+        record(
+            args, network, samples.inputs, samples.labels, samples.lengths, options, output
+        )
+        return 0
     execute = runner(args.backend, network, options)
     ways = scores_by(network, args.backend)
     counted = {name: Counted.of(network) for name in ways}

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from export.command.chunks import check_chunk, record, recorded_parts
 from export.command.common import UsageError, board_of, calibration_of, scores_by
 from export.command.output import Output
 from export.command.streaming import rule_from
 from snn_ssm.progress import progress_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from export.description.network import Network
+    from export.description.network import FloatArray, Network
     from export.samples.predictions import Predictions
+    from export.samples.recording import Recording
     from export.streaming import Rule
-    from export.verification.contract import Runner
+    from export.verification.backends import Options
+
+    Parts = Iterable[tuple[slice, Recording]]
 
 _BATCH = 100
 _SHOWN = 10  # answers, where they are not written
@@ -44,17 +49,32 @@ def inputs_of(
     return found.inputs[:count], lengths
 
 
+def _check_recording(args: argparse.Namespace) -> None:
+    """Raise :class:`UsageError` for options of a run, where none is run."""
+    given = [name for name in ("chunk", "backend", "checkpoint") if getattr(args, name) is not None]
+    if given:
+        raise UsageError(
+            f"--{given[0]} is given, and --recording answers with what was run already. Leave one "
+            "of the two out."
+        )
+
+
 def predict(args: argparse.Namespace) -> int:
     """``snn-ssm predict``: what the network answers, without knowing what is right."""
     from export.command.networks import refuse_unused
     from export.description.storage import load_network
+    from export.job.results import scores_in
     from export.samples.predictions import check_name
-    from export.verification.backends import Options, runner
+    from export.verification.backends import Options
 
-    if args.out is not None:
+    if args.out is not None and args.chunk is None:
         check_name(args.out)
+    if args.recording is not None:
+        _check_recording(args)
+    args.backend = args.backend or "software"
     refuse_unused(args)
-    output = Output(args, "out")
+    check_chunk(args)
+    output = Output(args, *(["out"] if args.chunk is None else []))
     network = load_network(args.network)
     inputs, lengths = inputs_of(network, args.data, args.samples)
     if args.backend == "spinnaker" and board_of(args).is_virtual:
@@ -65,17 +85,26 @@ def predict(args: argparse.Namespace) -> int:
     options = Options(
         board_of(args), calibration_of(network, args), args.checkpoint, args.processes
     )
-    execute = runner(args.backend, network, options)
+    if args.chunk is not None:
+        record(args, network, inputs, None, lengths, options, output)
+        return 0
     rule = rule_from(args, network)
     if rule is not None and lengths is not None:
         raise UsageError(
             "early answers are of samples of the network's own length, and these have lengths of "
             "their own. Leave --confidence and --coverage out."
         )
-    if rule is None:
-        name, found = _whole(args.backend, network, execute, inputs, lengths)
+    scores: Callable[..., FloatArray]
+    if args.recording is not None:
+        backend, parts = recorded_parts(args.recording, args.network, network, inputs)
+        source, scores = str(args.recording), partial(scores_in, network)
     else:
-        name, found = _early(args.backend, network, execute, inputs, rule)
+        backend, parts = args.backend, _run(args.backend, network, options, inputs)
+        source, scores = next(iter(scores_by(network, backend).items()))
+    if rule is None:
+        name, found = source, _whole(network, parts, scores, inputs, lengths)
+    else:
+        name, found = _early(backend, network, parts, inputs, rule)
     if args.out is not None:
         found.write(args.out)
         output.say(f"{args.out}: answers to {len(inputs)} samples, from {name}")
@@ -83,7 +112,7 @@ def predict(args: argparse.Namespace) -> int:
         output.say("\n".join(_lines(found)))
     output.result(
         {
-            "backend": args.backend,
+            "backend": backend,
             "samples": len(inputs),
             "output": network.readout.output,
             "names": list(network.names),
@@ -96,45 +125,50 @@ def predict(args: argparse.Namespace) -> int:
     return 0
 
 
-def _parts(inputs: NDArray[Any], backend: str) -> Iterator[slice]:
+def _run(
+    backend: str, network: Network, options: Options, inputs: NDArray[Any]
+) -> Iterator[tuple[slice, Recording]]:
+    from export.samples.readout import needed_membranes
+    from export.verification.backends import runner
+
+    execute = runner(backend, network, options)
     with progress_bar(len(inputs), desc=backend) as bar:
         for start in range(0, len(inputs), _BATCH):
             part = slice(start, start + _BATCH)
-            yield part
+            yield part, execute(inputs[part], needed_membranes(network))
             bar.update(len(inputs[part]))
 
 
 def _whole(
-    backend: str, network: Network, execute: Runner, inputs: NDArray[Any],
+    network: Network, parts: Parts, scores: Callable[..., FloatArray], inputs: NDArray[Any],
     lengths: NDArray[np.int64] | None,
-) -> tuple[str, Predictions]:
-    """Where the answers are from, and those to whole samples."""
+) -> Predictions:
+    """The answers to whole samples, by ``scores(inputs, recording, lengths)``.
+
+    ``parts``: which samples, and their recording; all of them, in order.
+    """
     from export.samples.predictions import Predictions
 
-    name, scores = list(scores_by(network, backend).items())[-1]
-    readout = network.readout.population
-    parts = []
-    for part in _parts(inputs, backend):
-        recording = execute(inputs[part], [readout] if readout in name else [])
-        parts.append(scores(inputs[part], recording, None if lengths is None else lengths[part]))
-    return name, Predictions(network, np.concatenate(parts), lengths)
+    found = [
+        scores(inputs[part], recording, None if lengths is None else lengths[part])
+        for part, recording in parts
+    ]
+    return Predictions(network, np.concatenate(found), lengths)
 
 
 def _early(
-    backend: str, network: Network, execute: Runner, inputs: NDArray[Any], rule: Rule
+    backend: str, network: Network, parts: Parts, inputs: NDArray[Any], rule: Rule
 ) -> tuple[str, Predictions]:
     """The same of answers that came when the rule had seen enough."""
     from export.samples.predictions import Predictions
-    from export.samples.readout import needed_membranes
     from export.streaming import exits, running_scores
 
-    parts = []
-    for part in _parts(inputs, backend):
-        recording = execute(inputs[part], needed_membranes(network))
-        scores = running_scores(network, inputs[part], recording, rule.steps)
-        parts.append(exits(rule, scores))
+    found = [
+        exits(rule, running_scores(network, inputs[part], recording, rule.steps))
+        for part, recording in parts
+    ]
     joined = {
-        name: np.concatenate([getattr(part, name) for part in parts])
+        name: np.concatenate([getattr(part, name) for part in found])
         for name in ("scores", "steps", "sure")
     }
     name = f"{backend}, early: {joined['steps'].mean() / network.steps:.1%} of the steps"

@@ -22,16 +22,19 @@ _OPTIONAL = ("labels", "targets", "lengths", "names")
 @dataclass(frozen=True)
 class Given:
     """``inputs`` (B, C, L), ``labels`` and ``lengths`` as :class:`snn_ssm.tasks.Samples` has them.
+
+    ``labels``: None where nobody knows them.
     """
 
     inputs: NDArray[Any]
-    labels: NDArray[Any]
+    labels: NDArray[Any] | None
     lengths: NDArray[np.int64] | None
 
     def take(self, part: slice) -> Given:
         """Some of the samples."""
+        labels = None if self.labels is None else self.labels[part]
         lengths = None if self.lengths is None else self.lengths[part]
-        return Given(self.inputs[part], self.labels[part], lengths)
+        return Given(self.inputs[part], labels, lengths)
 
 
 def arrays_of(samples: Samples, names: Sequence[str]) -> dict[str, NDArray[Any]]:

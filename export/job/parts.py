@@ -1,8 +1,8 @@
-"""A job's samples shared out: over the tasks of an array job, or over processes of one machine.
+"""Samples shared out: over the tasks of an array job, or over processes of one machine.
 
 Part i of n, counted from 1, of S samples is those from ``(i - 1) S // n`` to ``i S // n``. Parts
 write their chunks into one directory, each under a lock of its own; whoever runs the whole job
-waits for nobody, and is refused while a part is under way.
+waits for nobody, and is refused while a part is under way. Jobs do so, and ``--chunk``.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ class Part:
         return [(start, stop) for start, stop in found if start < stop]
 
 
-def part_of(text: str) -> Part:
-    """``I/N``; raises :class:`JobError`."""
+def part_of(text: str, option: str = "--part") -> Part:
+    """``I/N``, which was given with ``option``; raises :class:`JobError`."""
     found = re.fullmatch(r"([0-9]{1,7})/([0-9]{1,7})", text)
     part = Part(int(found[1]), int(found[2])) if found else None
     if part is None or not 1 <= part.number <= part.count <= _MOST:
         raise JobError(
-            f"--part is {text!r}; expected I/N, the I-th of N parts, 1 to N. An array job gives "
+            f"{option} is {text!r}; expected I/N, the I-th of N parts, 1 to N. An array job gives "
             "its task's number as I."
         )
     return part
@@ -57,7 +57,7 @@ def part_of(text: str) -> Part:
 
 @contextlib.contextmanager
 def alone(out: Path, part: Part | None) -> Iterator[None]:
-    """Raise :class:`JobError` where another run.py writes the same samples to this directory.
+    """Raise :class:`JobError` where another process writes the same samples to this directory.
 
     By locks that the system releases when their process ends, however it ends.
     """
@@ -72,7 +72,7 @@ def alone(out: Path, part: Part | None) -> Iterator[None]:
                 fcntl.flock(lock, kind | fcntl.LOCK_NB)
             except OSError as error:
                 raise JobError(
-                    f"another run.py writes its results to {out}. Wait for it, or give another "
+                    f"another run writes its results to {out}. Wait for it, or give another "
                     "directory with --out."
                 ) from error
         yield

@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,12 +32,29 @@ from snn_ssm.reading import LARGEST_TEXT, parse_json
 
 SCHEMA = 2
 SIMULATORS = {"spiNNaker": "spinnaker", "nest": "nest", "software": "software"}
+# Backends whose runs are recorded in parts (``--chunk``); a board's are those of a job.
+RECORDED = ("software", "nest", "brian2", "neuron", "spinnaker-software", "spinnaker2-software")
+_REFERENCES = {
+    "spiNNaker": "spinnaker-software",
+    "spinnaker-software": "spinnaker-software",
+    "spinnaker2-software": "spinnaker2-software",
+}
 CALIBRATION = "calibration.npz"
 _SEAL = "json_sha256"
 
 
 class JobError(SnnSsmError):
     """A job that cannot be run here, or results that do not belong to it."""
+
+
+class Identity(NamedTuple):
+    """What all chunks of one run share: by what was run, and the SHA-256 of what."""
+
+    simulator: str
+    network_sha256: str
+    inputs_sha256: str
+    samples: int
+    calibration_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,9 +80,9 @@ class Chunk:
     calibration_sha256: str | None = None
 
     @property
-    def identity(self) -> tuple[str, str, str, int, str | None]:
+    def identity(self) -> Identity:
         """What all chunks of one run share."""
-        return (
+        return Identity(
             self.simulator, self.network_sha256, self.inputs_sha256, self.samples,
             self.calibration_sha256,
         )
@@ -105,7 +122,7 @@ def _unpacked(data: bytes, stem: str) -> Chunk:
     )
     if not all(map(_is_count, counts)) or not all(isinstance(word, str) for word in words):
         raise ValueError(f"samples, start, stop and correct are {counts}, the SHA-256 {words}")
-    if chunk.simulator not in tuple(SIMULATORS):
+    if chunk.simulator not in (*SIMULATORS, *RECORDED):
         raise ValueError(f"simulator {chunk.simulator!r}")
     size = chunk.stop - chunk.start
     if not 0 <= chunk.start < chunk.stop <= chunk.samples or stem != chunk.name:
@@ -166,13 +183,47 @@ def read_chunks(results: Path) -> tuple[list[Chunk], dict[Path, str]]:
         if found != chunk.sha256:
             broken[path] = f"the SHA-256 of {chunk.file} is {found}, expected {chunk.sha256}"
             continue
-        if chunks and (chunk.identity != chunks[0].identity or chunk.start < chunks[-1].stop):
-            raise JobError(
-                f"{results} holds results of two jobs: {path.name} does not go with "
-                f"{chunks[0].file}. Keep the results of one job and one simulator in a directory."
-            )
+        if chunks:
+            _check_beside(chunk, chunks, results)
         chunks.append(chunk)
     return chunks, broken
+
+
+def _check_beside(chunk: Chunk, before: Sequence[Chunk], results: Path) -> None:
+    """Raise :class:`JobError` unless a chunk is of the same run as those before it, and after them.
+    """
+    first, last = before[0], before[-1]
+    for what, found, expected in _differing(chunk.identity, first.identity):
+        raise JobError(
+            f"{results} holds results of two jobs: {chunk.file} does not go with {first.file}, its "
+            f"{what} is {found}, not {expected}. Keep the results of one job and one simulator in "
+            "a directory."
+        )
+    if chunk.start < last.stop:
+        raise JobError(
+            f"{results} holds the samples {chunk.start} to {min(chunk.stop, last.stop) - 1} twice, "
+            f"in {last.file} and {chunk.file}; expected each once. Remove one of the two, with its "
+            "JSON file."
+        )
+
+
+def _differing(found: Identity, expected: Identity) -> list[tuple[str, Any, Any]]:
+    """What two runs do not share: in words, and both values."""
+    words = (
+        "simulator", "network (SHA-256)", "inputs (SHA-256)", "number of samples",
+        "calibration (SHA-256)",
+    )
+    pairs = zip(words, found, expected, strict=True)
+    return [(what, a, b) for what, a, b in pairs if a != b]
+
+
+def check_identity(found: Identity, expected: Identity, results: Path) -> None:
+    """Raise :class:`JobError` unless a directory's results are of the run ``expected``."""
+    for what, theirs, ours in _differing(found, expected):
+        raise JobError(
+            f"{results} holds results of another job: their {what} is {theirs}, this "
+            f"one's {ours}. Give another directory with --out, or remove this one."
+        )
 
 
 def recorded(results: Path, chunk: Chunk, network: Network) -> Recording:
@@ -235,8 +286,8 @@ def simulator(name: str) -> str:
 def reference(results: Path) -> str:
     """The backend whose arithmetic a results directory should agree with."""
     chunks, _ = read_chunks(results)
-    on_board = bool(chunks) and chunks[0].simulator == "spiNNaker"
-    return "spinnaker-software" if on_board else "software"
+    by = chunks[0].simulator if chunks else "software"
+    return _REFERENCES.get(by, "software")
 
 
 class _Replay:
@@ -269,16 +320,10 @@ def verify_results(
     Raises :class:`JobError` for no results, or results of another network or other samples.
     """
     chunks, broken = read_chunks(results)
-    if not chunks:
-        raise JobError(
-            f"{results} holds no whole result; found "
-            f"{'; '.join(broken.values()) or 'no samples-*.json'}. "
-            "Name the directory that run.py wrote, with all its files."
-        )
+    check_results(chunks, broken, directory, inputs, results)
     first = chunks[0]
-    _check(first, directory, inputs, results)
     _check_calibration(first, calibration, results)
-    replay, name = _Replay(), SIMULATORS[first.simulator]
+    replay, name = _Replay(), SIMULATORS.get(first.simulator, first.simulator)
     name = "recording" if name in runners else name
     verification = Verification(network, {**runners, name: replay})
     order: list[int] = []
@@ -339,12 +384,26 @@ def _scaled_for(digest: str | None) -> str:
     return "all inputs" if digest is None else f"samples of SHA-256 {digest}"
 
 
-def _check(chunk: Chunk, directory: Path, inputs: NDArray[Any], results: Path) -> None:
+def check_results(
+    chunks: Sequence[Chunk], broken: Mapping[Path, str], directory: Path, inputs: NDArray[Any],
+    results: Path,
+) -> None:
+    """Raise :class:`JobError` for no results, or results of another network or other samples.
+
+    ``chunks`` and ``broken`` are what :func:`read_chunks` found.
+    """
+    if not chunks:
+        raise JobError(
+            f"{results} holds no whole result; found "
+            f"{'; '.join(broken.values()) or 'no samples-*.json'}. "
+            "Name the directory that run.py, or --chunk, wrote, with all its files."
+        )
+    chunk = chunks[0]
     expected = network_digest(directory)
     if chunk.network_sha256 != expected:
         raise JobError(
             f"{results} holds results of another network: its SHA-256 is {chunk.network_sha256}, "
-            f"that of {directory} is {expected}. Name the network that the job was made from."
+            f"that of {directory} is {expected}. Name the network that was run."
         )
     if len(inputs) < chunk.samples:
         raise JobError(

@@ -1,24 +1,17 @@
 """Runs a board job: chunk by chunk, each chunk's result whole on disk before the next begins.
 
-Called by a job's ``run.py`` after it has checked the files. In ``out`` stand, for the samples
-``start`` to ``stop``, ``samples-START-STOP.safetensors`` and, written after it,
-``samples-START-STOP.json`` with its SHA-256 (see :mod:`export.job.results`), and beside them, where
-Neo is installed, ``samples-START-STOP.mat`` for the user (see :mod:`export.samples.neo_files`).
-``summary.json`` adds the chunks up.
+Called by a job's ``run.py`` after it has checked the files. What stands in ``out``:
+:mod:`export.job.recorder`.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import sys
-import tempfile
-import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,32 +22,23 @@ from export.description.storage import load_network
 from export.fixed_point.simulation import make_plan
 from export.job.board import configured
 from export.job.inputs import INPUTS, Given, read_given
-from export.job.parts import Part, alone, part_of, run_in_processes
+from export.job.parts import Part, part_of, run_in_processes
+from export.job.recorder import SUMMARY_FILE, Recorder
 from export.job.results import (
     CALIBRATION,
-    SCHEMA,
     SIMULATORS,
-    Chunk,
+    Identity,
     JobError,
-    gaps,
-    read_chunks,
-    recorded,
-    scores_in,
     simulator,
 )
 from export.job.settings import board_settings
 from export.pynn.registry import board_backend
 from export.pynn.spinnaker import SpinnakerBackend
-from export.samples.answers import Counted, decide
-from export.samples.neo_files import block_bytes, to_block
-from export.samples.readout import logits, needed_membranes
+from export.samples.readout import needed_membranes
 from export.samples.recording import Recording
-from export.verification.contract import versions
 from pynn_models.errors import SnnSsmError, printable
-from snn_ssm.files import FileError, remove_leftovers, sha256, write_atomic
 from snn_ssm.npz import read_arrays
 
-SUMMARY_FILE = "summary.json"
 _CHUNK = 50
 _INSTALL = "python -m pip install -r requirements.txt"
 
@@ -72,33 +56,23 @@ class Job:
     def run(self, size: int) -> int:
         """Run what is missing, ``size`` samples at a time; returns how many were run."""
         network = load_network(self.bundle / "network")
-        given = self._samples()
-        self._prepare()
-        with alone(self.out, self.part):
-            return self._run_missing(network, given, size)
-
-    def _run_missing(self, network: Network, given: Given, size: int) -> int:
-        has_neo = _has_neo()
-        answers = Counted.of(network)
-        chunks = self._whole_chunks(network, given, answers)
-        missing = gaps(chunks, len(given.inputs))
-        if self.part is not None:
-            missing = self.part.of(missing, len(given.inputs))
-        for start, stop in _pieces(missing, size):
-            part = given.take(slice(start, stop))
-            own = Counted.of(network)
-            chunk = self._run_chunk(network, part, start, has_neo, own)
-            answers.counts = answers.counts + own.counts
-            chunks.append(chunk)
-            self._summarise(chunks, answers)
-            said = own.headline() if chunk.correct is None else f"{chunk.correct} correct"
-            print(
-                f"samples {start} to {stop - 1} of {len(given.inputs)}: {said}, "
-                f"{chunk.seconds:.1f} s",
-                flush=True,
-            )
-        self._summarise(chunks, answers)
-        return sum(stop - start for start, stop in missing)
+        return Recorder(
+            network,
+            self._samples(),
+            lambda inputs: _execute(self, network, inputs),
+            self.out,
+            Identity(
+                self.simulator,
+                self.manifest["network_sha256"],
+                self.manifest["inputs_sha256"],
+                self.manifest["samples"],
+                self._calibration_digest(),
+            ),
+            self.manifest["snn_ssm"],
+            self.part,
+            neo=_has_neo(),
+            say=lambda text: print(text, flush=True),
+        ).run(size)
 
     def _samples(self) -> Given:
         path = self.bundle / INPUTS
@@ -106,54 +80,6 @@ class Job:
             return read_given(path)
         except (OSError, ValueError) as error:
             raise JobError(f"{path} cannot be read ({error}). Make the job anew.") from error
-
-    def _whole_chunks(self, network: Network, given: Given, answers: Counted) -> list[Chunk]:
-        """The chunks that need not be run again, what they count counted anew."""
-        chunks, broken = read_chunks(self.out)
-        for chunk in chunks[:1]:
-            self._check_same_job(chunk)
-        whole = []
-        for chunk in chunks:
-            part = slice(chunk.start, chunk.stop)
-            try:
-                recording = recorded(self.out, chunk, network)
-            except SnnSsmError as error:
-                broken[self.out / f"{chunk.name}.json"] = str(error)
-                continue
-            found = _counts(network, given.take(part), recording, answers)
-            whole.append(replace(chunk, **found))
-        for path, reason in broken.items():
-            print(printable(f"not whole, runs again: {path.name}: {reason}"), flush=True)
-            path.unlink()  # else it would be found again beside what replaces it
-        return whole
-
-    def _prepare(self) -> None:
-        try:
-            self.out.mkdir(parents=True, exist_ok=True)
-            remove_leftovers(self.out)
-            with tempfile.TemporaryFile(dir=self.out):
-                pass
-        except OSError as error:
-            raise JobError(
-                f"no results can be written to {self.out}: {error.strerror}. Give a directory "
-                "that you may write to: --out DIR."
-            ) from error
-
-    def _check_same_job(self, chunk: Chunk) -> None:
-        keys = ("network_sha256", "inputs_sha256", "samples")
-        mine = (
-            self.simulator, *(self.manifest[key] for key in keys), self._calibration_digest(),
-        )
-        whats = (
-            "simulator", "network (SHA-256)", "inputs (SHA-256)", "number of samples",
-            "calibration (SHA-256)",
-        )
-        for what, found, expected in zip(whats, chunk.identity, mine, strict=True):
-            if found != expected:
-                raise JobError(
-                    f"{self.out} holds results of another job: their {what} is {found}, this "
-                    f"job's {expected}. Give another directory with --out, or remove this one."
-                )
 
     def _calibration_digest(self) -> str | None:
         """Of the samples that this run's scalings are for; None for all inputs, or no scalings."""
@@ -178,103 +104,6 @@ class Job:
             return read_arrays(path, arrays)
         except (OSError, ValueError) as error:
             raise JobError(f"{path} cannot be read ({error}). Make the job anew.") from error
-
-    def _run_chunk(
-        self,
-        network: Network,
-        given: Given,
-        start: int,
-        has_neo: bool,
-        answers: Counted,
-    ) -> Chunk:
-        begun = time.perf_counter()
-        inputs = given.inputs
-        recording = _execute(self, network, inputs)
-        seconds = time.perf_counter() - begun
-        scores = None
-        if not network.linear_readout:
-            scores = logits(network, inputs, recording, given.lengths)
-        kept = Recording(recording.backend, recording.timestep, recording.spikes, logits=scores)
-        data = kept.packed()
-        stop = start + len(inputs)
-        digests = {key: self.manifest[key] for key in ("network_sha256", "inputs_sha256")}
-        chunk = Chunk(
-            schema=SCHEMA,
-            simulator=self.simulator,
-            **digests,
-            samples=self.manifest["samples"],
-            start=start,
-            stop=stop,
-            sha256=sha256(data),
-            seconds=seconds,
-            calibration_sha256=self._calibration_digest(),
-            **_counts(network, given, kept, answers),
-        )
-        self._write(chunk.file, data)
-        if has_neo:
-            block = to_block(kept, start=start, stop=stop, **digests)
-            self._write(f"{chunk.name}.mat", block_bytes(block))
-        self._write(f"{chunk.name}.json", chunk.packed())
-        return chunk
-
-    def _write(self, name: str, data: bytes) -> None:
-        try:
-            write_atomic(self.out / name, data)
-        except FileError as error:
-            raise JobError(
-                f"{error} Make room or give another --out; the finished samples in a directory are "
-                "kept and not run again."
-            ) from error
-
-    def _summarise(self, chunks: Sequence[Chunk], answers: Counted) -> None:
-        chunks = sorted(chunks, key=lambda chunk: chunk.start)
-        done = sum(chunk.stop - chunk.start for chunk in chunks)
-        missing = gaps(chunks, self.manifest["samples"])
-        summary = {
-            "schema": SCHEMA,
-            "simulator": self.simulator,
-            "complete": not missing,
-            "samples": self.manifest["samples"],
-            "samples_done": done,
-            "missing": missing,
-            "accuracy": None,
-            **answers.metrics(),
-            "spikes": {
-                layer: sum(chunk.spikes[layer] for chunk in chunks)
-                for layer in (chunks[0].spikes if chunks else ())
-            },
-            "seconds": sum(chunk.seconds for chunk in chunks),
-            "network_sha256": self.manifest["network_sha256"],
-            "inputs_sha256": self.manifest["inputs_sha256"],
-            "files": {chunk.file: chunk.sha256 for chunk in chunks},
-            "versions": {**versions(), "snn-ssm": self.manifest["snn_ssm"]},
-            "platform": platform.platform(),
-        }
-        self._write(SUMMARY_FILE, json.dumps(summary, indent=1).encode())
-
-
-def _pieces(ranges: Sequence[tuple[int, int]], size: int) -> Iterator[tuple[int, int]]:
-    for start, stop in ranges:
-        for at in range(start, stop, size):
-            yield at, min(at + size, stop)
-
-
-def _counts(
-    network: Network, given: Given, recording: Recording, answers: Counted
-) -> dict[str, Any]:
-    """What of a :class:`Chunk` follows from what was recorded; its answers are counted, too."""
-    scores = scores_in(network, given.inputs, recording, given.lengths)
-    answers.add(scores, given.labels, given.lengths)
-    predictions = decide(network, scores)
-    correct = None
-    if not (network.readout.answers.real or network.readout.each_step):
-        hits = predictions == given.labels
-        correct = int((hits.all(axis=1) if hits.ndim > 1 else hits).sum())
-    return {
-        "correct": correct,
-        "predictions": predictions.tolist(),
-        "spikes": {layer: int(s.sum()) for layer, s in recording.spikes.items()},
-    }
 
 
 def _has_neo() -> bool:

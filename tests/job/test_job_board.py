@@ -213,7 +213,7 @@ def test_two_at_once_in_one_directory(files, capsys, monkeypatch):
 
     monkeypatch.setattr("export.pynn.built.run", second)
     assert start(files) == 2 and said == [2]
-    assert "another run.py writes its results to" in capsys.readouterr().err
+    assert "another run writes its results to" in capsys.readouterr().err
     monkeypatch.undo()
     on_board(monkeypatch, [])
     assert start(files) == 0  # the lock is gone with its holder

@@ -99,7 +99,7 @@ def test_ctrl_c_reaches_the_processes_and_what_is_done_stays(files, tmp_path):
 def test_parts_do_not_wait_for_each_other_and_the_whole_does(tmp_path):
     with alone(tmp_path, Part(1, 2)), alone(tmp_path, Part(2, 2)):
         for part in (Part(1, 2), None):
-            with pytest.raises(JobError, match="another run.py writes"), alone(tmp_path, part):
+            with pytest.raises(JobError, match="another run writes"), alone(tmp_path, part):
                 pass
     with alone(tmp_path, None), pytest.raises(JobError), alone(tmp_path, Part(1, 2)):
         pass

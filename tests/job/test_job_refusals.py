@@ -210,7 +210,7 @@ def test_results_of_another_job_are_not_added_to(job_files, tmp_path, capsys):
     out = tmp_path / "out"
     assert run_here(job_files / "job", "software", "--out", out, "--chunk", 8) == 0
     message = refusal(capsys, run_here, job_files / "job", "nest", "--out", out)
-    assert "their simulator is software, this job's nest" in message
+    assert "their simulator is software, this one's nest" in message
     storage.save_network(lower(checkpoint_of(6, steps=20)), tmp_path / "other")
     job.make_job(tmp_path / "other", SAMPLES, tmp_path / "other job")
     message = refusal(capsys, run_here, tmp_path / "other job", "software", "--out", out)
