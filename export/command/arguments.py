@@ -187,6 +187,10 @@ def make_parser() -> argparse.ArgumentParser:
             "--processes", type=int, default=1, metavar="P",
             help="share the samples out over P processes: the same results (default: %(default)s)",
         )
+        command.add_argument(
+            "--threads", type=int, metavar="T",
+            help="NEST: share the neurons out over T threads: the same results (default: 1)",
+        )
 
     def chunk(command: argparse.ArgumentParser) -> None:
         command.add_argument(

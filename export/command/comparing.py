@@ -20,8 +20,8 @@ def _verify(network: Network, args: argparse.Namespace) -> dict[str, Any]:
     names = [name.strip() for name in (args.backends or BACKENDS).split(",")]
     samples = samples_of(network, args.data, args.samples)
     board = board_of(args) if getattr(args, "board", None) else None
-    processes = getattr(args, "processes", 1)
-    return verify_backends(names, network, args.checkpoint, samples, board, processes)
+    processes, threads = getattr(args, "processes", 1), getattr(args, "threads", None)
+    return verify_backends(names, network, args.checkpoint, samples, board, processes, threads)
 
 
 def _verify_recording(network: Network, args: argparse.Namespace) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def _verify_recording(network: Network, args: argparse.Namespace) -> dict[str, A
     calibration = read_calibration(args.calibration)
     compared, _ = runners(
         [name.strip() for name in names], network, args.checkpoint, calibration,
-        processes=args.processes,
+        processes=args.processes, threads=args.threads,
     )
     samples = samples_of(network, args.data, args.samples)
     with progress_bar(desc="verify") as bar:

@@ -123,6 +123,7 @@ _BELONGS = {
     "board": ("board", "machine_version", "neurons_per_core", "time_scale_factor"),
     "calibration": ("calibration",),
     "checkpoint": ("checkpoint",),
+    "threads": ("threads",),
 }
 
 
@@ -188,7 +189,8 @@ def run(args: argparse.Namespace) -> int:
         rates = mean_rates(network, samples.head(_RATES).inputs)
         return _map(network, args, samples.inputs, rates, output)
     options = Options(
-        board_of(args), calibration_of(network, args), processes=args.processes
+        board_of(args), calibration_of(network, args), processes=args.processes,
+        threads=args.threads or 1,
     )
     if args.chunk is not None:
         record(

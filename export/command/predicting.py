@@ -51,7 +51,8 @@ def inputs_of(
 
 def _check_recording(args: argparse.Namespace) -> None:
     """Raise :class:`UsageError` for options of a run, where none is run."""
-    given = [name for name in ("chunk", "backend", "checkpoint") if getattr(args, name) is not None]
+    names = ("chunk", "backend", "checkpoint", "threads")
+    given = [name for name in names if getattr(args, name) is not None]
     if given:
         raise UsageError(
             f"--{given[0]} is given, and --recording answers with what was run already. Leave one "
@@ -83,7 +84,8 @@ def predict(args: argparse.Namespace) -> int:
             "'emulated'."
         )
     options = Options(
-        board_of(args), calibration_of(network, args), args.checkpoint, args.processes
+        board_of(args), calibration_of(network, args), args.checkpoint, args.processes,
+        args.threads or 1,
     )
     if args.chunk is not None:
         record(args, network, inputs, None, lengths, options, output)

@@ -31,7 +31,8 @@ class Backend(Protocol):
     ``lag``: the steps from an input's arrival to the spike it causes. ``stamp``: the time, in
     steps, that the simulator gives to a spike of step 0. ``copies``: None where samples stream,
     else how many run side by side at most. ``takes_currents``: an input can be step currents;
-    ``counts``: a neuron can send several spikes in a step.
+    ``counts``: a neuron can send several spikes in a step; ``threaded``: it computes in as many
+    threads as it is set up for.
     """
 
     module: str
@@ -42,6 +43,7 @@ class Backend(Protocol):
     copies: int | None
     takes_currents: bool
     counts: bool
+    threaded: bool
 
     def takes(self, network: Network) -> bool:
         """Whether the network is of this backend's cells."""

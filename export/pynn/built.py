@@ -273,22 +273,38 @@ def _connect(sim: Any, built: Built, projection: Projection, stream: NDArray[Any
     return backend.projection(sim, network, projection, pre, post, delay, built.copies)
 
 
+def _threads(threads: int, backend: Backend) -> dict[str, int]:
+    """What ``sim.setup`` is told of them; raises :class:`BackendError` for a number that cannot be.
+    """
+    if threads < 1:
+        raise BackendError(
+            f"{threads} threads; expected at least 1. Give the number of cores, or leave it out."
+        )
+    if threads > 1 and not backend.threaded:
+        raise BackendError(
+            f"{threads} threads, and {backend.module} computes in one; expected 1. Share the "
+            "samples out over processes instead (--processes)."
+        )
+    return {"threads": threads} if backend.threaded else {}
+
+
 def run(
     name: str, network: Network, samples: NDArray[Any], *, membranes: Collection[str] = (),
-    backend: Backend | None = None,
+    backend: Backend | None = None, threads: int = 1,
 ) -> Recording:
     """Set up a backend, build, run ``samples`` (B, C, L) and read them back.
 
     All samples run in one simulation if they stream, else as many as the backend's ``copies``.
     ``membranes`` names the populations whose membranes are recorded, too; ``backend``: in place of
-    the one that goes by ``name`` and the network's cells.
-    Raises :class:`BackendError` for a backend that is not there or lacks the network's cells.
+    the one that goes by ``name`` and the network's cells; ``threads``: of a simulator that has any.
+    Raises :class:`BackendError` for a backend that is not there or lacks the network's cells, or
+    threads.
     """
     samples = as_samples(network, samples)
     sim = simulator(name)
     backend = backend or backend_for(name, network)
     backend = backend.in_turn(network, len(samples))
-    arguments = backend.setup_arguments(network)
+    arguments = backend.setup_arguments(network) | _threads(threads, backend)
     chunk = backend.samples_a_run(network) or max(len(samples), 1)
     parts = []
     for start in range(0, max(len(samples), 1), chunk):

@@ -65,6 +65,7 @@ class Nest:
     stamp: float = 1  # what happens in step s is stamped s + 1
     takes_currents = False
     counts = True
+    threaded = True
     cells: str
     copies: int | None
 

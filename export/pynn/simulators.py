@@ -60,6 +60,8 @@ def simulator(name: str) -> ModuleType:
     """
     module = _known(name)[0].module
     os.environ.setdefault("NEURON_MODULE_OPTIONS", "-nogui")
+    # NEST's threads that wait would spin, and take the cores from those that work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         with warnings.catch_warnings(), _tools():
             ignored = "Problem running cmake|Cannot find nest-config|mpi4py not available"

@@ -131,6 +131,7 @@ class SpinnakerBackend:
     copies: int | None
     takes_currents = False
     counts = False
+    threaded = False
 
     def __init__(
         self,

@@ -45,6 +45,7 @@ class Standard:
     copies: int | None
     takes_currents = False
     counts = True
+    threaded = False
     substeps = 1  # of the simulator, to a step of the network
 
     def takes(self, network: Network) -> bool:

@@ -149,6 +149,7 @@ def test_integers_are_compared_with_integers(files, capsys):
         (["--chunk", "1/3"], "--chunk is given without --out"),
         (["--chunk", "1/3", "--out", "o", "--backend", "spinnaker"], "use 'snn-ssm job'"),
         (["--chunk", "1/3", "--out", "o", "--confidence", "0.9"], "'snn-ssm verify --recording'"),
+        (["--threads", "2"], "--threads means nothing to the backend software; it is for nest"),
     ],
 )
 def test_what_is_refused(files, capsys, more, message):

@@ -33,6 +33,17 @@ def backend_named(name: str) -> RunBackend:
     return BACKENDS[name]
 
 
+def check_threads(names: Sequence[str]) -> None:
+    """Raise :class:`UnknownBackendError` where none of the backends computes in threads."""
+    if any("threads" in backend_named(name).uses for name in names):
+        return
+    threaded = [backend.name for backend in BACKENDS.values() if "threads" in backend.uses]
+    raise UnknownBackendError(
+        f"--threads is given, and none of the backends {', '.join(names)} computes in threads; "
+        f"expected {' or '.join(threaded)} among them. Leave it out, or use --processes."
+    )
+
+
 def runner(name: str, network: Network, options: Options | None = None) -> Runner:
     """A function ``(samples, membranes) -> Recording`` for the backend of that name.
 
@@ -51,15 +62,15 @@ def _in_a_process(name: str, network: Network, options: Options) -> Runner:
 
 def verify_backends(
     names: Sequence[str], network: Network, checkpoint: Path | None, samples: Samples,
-    board: Board | None = None, processes: int = 1,
+    board: Board | None = None, processes: int = 1, threads: int | None = None,
 ) -> dict[str, Any]:
     """:func:`export.verification.verify` with the backends of these names, and a progress bar.
 
     Raises :class:`VerificationError` for a single run, :class:`UnknownBackendError` as
-    :func:`runners` does and for a checkpoint or a board that nothing reads.
+    :func:`runners` does and for a checkpoint, a board or threads that nothing reads.
     """
     compared, convolution = runners(
-        names, network, checkpoint, board=board, processes=processes
+        names, network, checkpoint, board=board, processes=processes, threads=threads
     )
     if board is not None and SPINNAKER.name not in compared:
         raise UnknownBackendError(
@@ -97,13 +108,16 @@ def runners(
     calibration: NDArray[Any] | None = None,
     board: Board | None = None,
     processes: int = 1,
+    threads: int | None = None,
 ) -> tuple[dict[str, Runner], Runner | None]:
     """The runners of several backends, in order, and, with torch among them, its convolution.
 
-    Raises :class:`UnknownBackendError` for an unknown name, one that stands twice, or torch
-    without a checkpoint.
+    Raises :class:`UnknownBackendError` for an unknown name, one that stands twice, torch
+    without a checkpoint, or ``threads`` that none of them computes in.
     """
-    options = Options(board, calibration, checkpoint, processes)
+    options = Options(board, calibration, checkpoint, processes, threads or 1)
+    if threads is not None:
+        check_threads(names)
     found: dict[str, Runner] = {}
     for name in names:
         if name in found:

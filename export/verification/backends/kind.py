@@ -23,12 +23,13 @@ class UnknownBackendError(SnnSsmError):
 class Options:
     """``board``: where SpiNNaker runs; ``calibration``: samples that its arithmetic plans for,
     instead of for all inputs; ``checkpoint``: of the trained model; ``processes``: over how many
-    samples are shared out."""
+    samples are shared out; ``threads``: in how many each of them computes."""
 
     board: Board | None = None
     calibration: NDArray[Any] | None = None
     checkpoint: Path | None = None
     processes: int = 1
+    threads: int = 1
 
 
 @dataclass(frozen=True)

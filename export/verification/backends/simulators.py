@@ -7,13 +7,17 @@ from export.verification.backends.kind import Options, RunBackend
 from export.verification.contract import Runner
 
 
-def _simulator(name: str) -> RunBackend:
+def _simulator(name: str, *uses: str) -> RunBackend:
     def runner(network: Network, options: Options) -> Runner:
         from export.pynn import built
 
-        return lambda samples, membranes: built.run(name, network, samples, membranes=membranes)
+        threads = options.threads if "threads" in uses else 1
+        return lambda samples, membranes: built.run(
+            name, network, samples, membranes=membranes, threads=threads
+        )
 
-    return RunBackend(name, runner)
+    return RunBackend(name, runner, frozenset(uses))
 
 
-NEST, BRIAN2, NEURON = (_simulator(name) for name in ("nest", "brian2", "neuron"))
+NEST = _simulator("nest", "threads")
+BRIAN2, NEURON = (_simulator(name) for name in ("brian2", "neuron"))
