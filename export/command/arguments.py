@@ -18,13 +18,15 @@ from export.command import (
     networks,
     nir,
     predicting,
+    ranks,
     signal,
     streaming,
 )
 from export.command.board import board as start_board
 from export.command.common import BACKENDS, CALIBRATION
-from export.command.process import guarded, prepare
+from export.command.process import COMPARISON_FAILED, guarded, prepare
 from export.command.terminal import Printed
+from pynn_models.ranks import told_rank
 from snn_ssm import __version__
 from snn_ssm.tasks import TASKS
 
@@ -429,9 +431,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     def work() -> int:
         parser = make_parser()
         _complete(parser)
-        args = parser.parse_args(argv)
-        prepare(args.quiet)
+        with ranks.one_voice():
+            args = parser.parse_args(argv)
+        prepare(args.quiet or bool(told_rank()))
+        if ranks.is_shared(args):
+            return ranks.in_step(args, args.function)
         return int(args.function(args))
 
     with contextlib.redirect_stdout(cast(TextIO, Printed(sys.stdout))):
-        return guarded(work)
+        status = guarded(work)
+    if status not in (0, COMPARISON_FAILED):
+        ranks.end_all(status)
+    return status

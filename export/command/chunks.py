@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from export.command.common import UsageError
 from pynn_models.errors import SnnSsmError
+from pynn_models.ranks import world
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +45,7 @@ def check_chunk(args: argparse.Namespace) -> None:
             f"expected one of {', '.join(RECORDED)}. For a board use 'snn-ssm job', and run.py "
             "--part."
         )
-    if args.out is None:
+    if args.out is None and world().is_first:  # the others write nothing
         raise UsageError(
             "--chunk is given without --out; expected the directory in which all parts of the run "
             "are recorded. Give --out DIR, the same one to each."
@@ -84,6 +85,8 @@ def record(
         network, Given(inputs, labels, lengths), lambda some: execute(some, membranes), args.out,
         whose, __version__, part, say=say,
     ).run(_AT_ONCE)
+    if args.out is None:  # of a process that does not write
+        return
     found = json.loads((args.out / SUMMARY_FILE).read_bytes())
     output.say(
         f"{args.out}: part {part}, {count} samples run now; {found['samples_done']} of "

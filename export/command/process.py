@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 from pynn_models.errors import SnnSsmError, printable
 
+COMPARISON_FAILED = 1
 REFUSED, BUG, INTERRUPTED, CLOSED_PIPE = 2, 70, 130, 141
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from export.description.network import Network
 from export.job.inputs import Given
-from export.job.parts import Part, alone
+from export.job.parts import Part, Range, alone
 from export.job.results import (
     SCHEMA,
     Chunk,
@@ -39,6 +39,7 @@ from export.samples.readout import logits
 from export.samples.recording import Recording
 from export.verification.contract import versions
 from pynn_models.errors import SnnSsmError, printable
+from pynn_models.ranks import world
 from snn_ssm.files import FileError, remove_leftovers, sha256, write_atomic
 
 SUMMARY_FILE = "summary.json"
@@ -67,8 +68,14 @@ class Recorder:
         """Run what is missing, ``size`` samples at a time; returns how many were run.
 
         Raises :class:`JobError` for a directory that cannot be written to, that holds results of
-        another run, or to which another process writes these samples.
+        another run, or to which another process writes these samples. Of the processes of an MPI
+        run all execute, and the first writes.
         """
+        if not world().is_first:
+            pieces = world().first(list[Range])
+            for start, stop in pieces:
+                self.execute(self.given.inputs[start:stop])
+            return sum(stop - start for start, stop in pieces)
         self._prepare()
         with alone(self.out, self.part):
             return self._run_missing(size)
@@ -79,7 +86,8 @@ class Recorder:
         missing = gaps(chunks, len(given.inputs))
         if self.part is not None:
             missing = self.part.of(missing, len(given.inputs))
-        for start, stop in _pieces(missing, size):
+        pieces = list(_pieces(missing, size))
+        for start, stop in world().first(lambda: pieces):
             own = Counted.of(self.network)
             chunk = self._run_chunk(given.take(slice(start, stop)), start, own)
             answers.counts = answers.counts + own.counts
@@ -199,7 +207,7 @@ class Recorder:
         self._write(SUMMARY_FILE, json.dumps(summary, indent=1).encode())
 
 
-def _pieces(ranges: Sequence[tuple[int, int]], size: int) -> Iterator[tuple[int, int]]:
+def _pieces(ranges: Sequence[Range], size: int) -> Iterator[Range]:
     for start, stop in ranges:
         for at in range(start, stop, size):
             yield at, min(at + size, stop)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from export.description.network import INPUT_RECEPTOR, FloatArray, Network, Population, Projection
 from export.pynn.backend import (
@@ -23,9 +23,9 @@ from export.pynn.backend import (
     check_timestep,
     first_steps,
     later,
-    whole_segment,
 )
 from export.pynn.standard import checked_tau
+from pynn_models.ranks import world
 
 # A stock membrane forgets by exp(-300) a step: nothing is left of it in float64, and yet an
 # initial value of -1e300 holds it below any threshold for the two steps before which no current
@@ -96,6 +96,14 @@ class Nest:
 
     def prepare(self, sim: Any, network: Network) -> None:
         state = sim.simulator.state
+        _check_ranks(sim.num_processes())
+        if world().size > 1:
+            import nest
+
+            # NEST 3.10 tells the processes who sends to whom in several rounds. Compressed, a
+            # round in which one process's share of the buffer is full has no end marked in the
+            # others', and what an earlier network left there is taken for theirs.
+            nest.use_compressed_spikes = False
         check_clock(state.dt, network.timestep, "nest")
         if state.spike_precision != "on_grid":
             raise BackendError(
@@ -112,7 +120,11 @@ class Nest:
         """In slices of about a fifth of a second each: NEST lets no signal through before its end.
 
         A slice is a whole number of NEST's shortest delays, so that the result is that of one run.
+        Processes of MPI run as one, whatever the time each takes: a signal ends them all.
         """
+        if world().size > 1:
+            sim.run(duration)
+            return
         unit = float(sim.simulator.state.min_delay)
         length, done = 100 * unit, 0.0
         while duration - done > length:
@@ -132,10 +144,12 @@ class Nest:
     def spike_sources(self, sim: Any, times: list[NDArray[Any]], timestep: float, name: str) -> Any:
         from pyNN.parameters import Sequence
 
+        from pynn_models.nest import Population as Made
+
         # PyNN rounds a time one ulp above the grid up to the next step, so aim just below it.
         spikes = [Sequence((t - 1e-4) * timestep) for t in times]
         cell = sim.SpikeSourceArray(spike_times=spikes)
-        return sim.Population(len(times), cell, label=name)
+        return Made(len(times), cell, label=name)
 
     def projection(
         self, sim: Any, network: Network, projection: Projection, pre: Any, post: Any,
@@ -187,6 +201,7 @@ class NestNative(Nest):
     ) -> Any:
         from pyNN.parameters import LazyArray
 
+        from pynn_models.nest import Population as Made
         from pynn_models.nest import cell_type
 
         steps, gap = network.steps, network.max_lag
@@ -195,7 +210,7 @@ class NestNative(Nest):
         # Neurons start at these values: PyNN needs to know them, but need not set them again, for
         # which it would read every neuron's status.
         start, cell.default_initial_values = cell.default_initial_values, {}
-        made = sim.Population(population.size, cell, label=population.name)
+        made = Made(population.size, cell, label=population.name)
         shape = (population.size,)
         made.initial_values = {v: LazyArray(x, shape=shape, dtype=float) for v, x in start.items()}
         return made
@@ -208,13 +223,10 @@ class NestNative(Nest):
         return inject_currents(post, currents, weights, first_step, delay)
 
     def record_membrane(self, population: Any) -> Any:
-        population.record("y")
-        return population
+        return Meter(population, ["y"])
 
     def membrane(self, recorder: Any, first_step: int) -> FloatArray:
-        signal = whole_segment(recorder.get_data("y"), recorder.label).analogsignals[0]
-        # Row i is time i timestep, the end of step i - 1; row 0 the initial state.
-        return np.asarray(signal.magnitude)[first_step + 1 :]
+        return recorder.by_step("y")[first_step:]
 
 
 class NestStock(Nest):
@@ -263,10 +275,12 @@ class NestStock(Nest):
     def population(
         self, sim: Any, network: Network, population: Population, first_step: int, copies: int
     ) -> Any:
+        from pynn_models.nest import Population as Made
+
         parameters = curr_exp_parameters(population, network.timestep)
         cell = sim.IF_curr_exp(**{k: np.tile(v, copies) for k, v in parameters.items()})
         with without_warnings():
-            made = sim.Population(copies * population.size, cell, label=population.name)
+            made = Made(copies * population.size, cell, label=population.name)
         made.initialize(v=_HELD_DOWN)
         lowest = float(population.cell.theta.min())
         if lowest < 0:
@@ -279,32 +293,74 @@ class NestStock(Nest):
 
     def record_membrane(self, population: Any) -> Any:
         """PyNN records no synaptic current of this cell, and V is reset by a spike."""
-        return multimeter(population, ["I_syn_ex", "I_syn_in"])
+        return Meter(population, ["I_syn_ex", "I_syn_in"])
 
     def membrane(self, recorder: Any, first_step: int) -> FloatArray:
         """``x = I_exc + I_inh``, (steps, neurons)."""
-        events = recorder.events
-        # Row i is the end of step i, and the spike of step f is that of x(f - 1).
-        return by_step(events, events["I_syn_ex"] + events["I_syn_in"])[first_step - 1 :]
+        # The spike of step f is that of x(f - 1).
+        return recorder.by_step("I_syn_ex", "I_syn_in")[first_step - 1 :]
 
 
-def multimeter(population: Any, variables: list[str]) -> Any:
-    """A NEST device that records at every step what PyNN does not record."""
-    import nest
+class Meter:
+    """A NEST device that records at every step what PyNN does not record, or takes long to read."""
 
-    step = nest.resolution
-    device = nest.Create("multimeter", params={"record_from": variables, "interval": step})
-    nest.Connect(device, population.node_collection, syn_spec={"delay": step})
-    return device
+    def __init__(self, population: Any, variables: list[str]) -> None:
+        import nest
+
+        step = nest.resolution
+        self._population = population
+        self.device = nest.Create("multimeter", params={"record_from": variables, "interval": step})
+        delay = nest.min_delay  # which asks earlier or later, and is not late for a step
+        nest.Connect(self.device, population.node_collection, syn_spec={"delay": delay})
+
+    def by_step(self, *variables: str) -> FloatArray:
+        """The sum of some variables, (steps, neurons); row i is the end of step i.
+
+        Of all processes of an MPI run, each of which records the neurons that are its own.
+        """
+        events = self.device.events
+        values = np.zeros(len(events.get("senders", ())))
+        for name in variables if len(values) else ():  # there is none before NEST has run
+            values = values + events[name]
+        senders, found = by_step({"senders": (), "times": ()} | events, values)
+        table = np.zeros((world().most(len(found)), self._population.size))
+        table[: len(found), senders - int(self._population.first_id)] = found
+        return world().sum(table)
 
 
-def by_step(events: dict[str, NDArray[Any]], values: FloatArray) -> FloatArray:
-    """A value for each of a multimeter's events -> (steps, neurons); row i is the end of step i."""
-    senders, columns = np.unique(events["senders"], return_inverse=True)
-    rows = np.argsort(np.argsort(events["times"], kind="stable")) // len(senders)
-    table = np.empty((len(values) // len(senders), len(senders)))
-    table[rows, columns] = values
-    return table
+def by_step(
+    events: Mapping[str, ArrayLike], values: FloatArray
+) -> tuple[NDArray[np.int64], FloatArray]:
+    """A value for each of a multimeter's events -> the senders (n,), and their values (steps, n).
+
+    In any order: threads tell theirs one after the other. Row i is the end of step i.
+    """
+    senders = np.asarray(events["senders"], np.int64)
+    order = np.lexsort((np.asarray(events["times"], np.float64), senders))
+    found = np.unique(senders)
+    rows = len(senders) // max(len(found), 1)
+    return found, values[order].reshape(len(found), rows).T
+
+
+def check_mpi() -> None:
+    """Raise :class:`BackendError` where mpiexec started processes that NEST does not share."""
+    from pynn_models.nest import has_mpi
+
+    if world().size > 1 and not has_mpi():
+        raise BackendError(
+            f"mpiexec started {world().size} processes, and the NEST here was built without MPI: "
+            "each would run the whole network. Build it with MPI (docs/how-to/scale.md), or start "
+            "without mpiexec; --processes shares the samples out."
+        )
+
+
+def _check_ranks(found: int) -> None:
+    """Raise :class:`BackendError` unless NEST runs in as many processes as are known here."""
+    if found != world().size:
+        raise BackendError(
+            f"NEST runs in {found} processes, and mpiexec told of {world().size}. Start them with "
+            "the mpiexec of the MPI that NEST and mpi4py were built with."
+        )
 
 
 def curr_exp_parameters(population: Population, timestep: float) -> dict[str, FloatArray]:

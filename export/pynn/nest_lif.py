@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from export.description.network import FloatArray, Network, Population
 from export.pynn.backend import Backend, first_steps
-from export.pynn.nest import Nest, by_step, multimeter, without_warnings
+from export.pynn.nest import Meter, Nest, without_warnings
 from export.pynn.standard import checked_theta
 
 _SPARE = 3  # steps: PyNN's simulator is a shortest delay ahead of its clock
@@ -50,10 +50,12 @@ class NestLif(Nest):
     def population(
         self, sim: Any, network: Network, population: Population, first_step: int, copies: int
     ) -> Any:
+        from pynn_models.nest import Population as Made
+
         parameters = curr_delta_parameters(population)
         cell = sim.IF_curr_delta(**{k: np.tile(v, copies) for k, v in parameters.items()})
         with without_warnings():
-            made = sim.Population(copies * population.size, cell, label=population.name)
+            made = Made(copies * population.size, cell, label=population.name)
         made.node_collection.set(V_m=0.0)  # PyNN does not know this cell's v by NEST's name
         if population.cell.bias.any():
             self._add_bias(sim, network, population, first_step, made, copies)
@@ -82,11 +84,10 @@ class NestLif(Nest):
         return np.arange(network.steps)
 
     def record_membrane(self, population: Any) -> Any:
-        return multimeter(population, ["V_m"])
+        return Meter(population, ["V_m"])
 
     def membrane(self, recorder: Any, first_step: int) -> FloatArray:
-        events = recorder.events
-        return by_step(events, events["V_m"])[first_step:]
+        return recorder.by_step("V_m")[first_step:]
 
 
 class NestLifInTurn(NestLif):

@@ -14,6 +14,7 @@ from typing import Any
 
 from export.description.network import Network
 from export.pynn.backend import Backend, BackendError
+from export.pynn.nest import Nest, check_mpi
 from export.pynn.registry import BACKENDS
 
 
@@ -62,6 +63,8 @@ def simulator(name: str) -> ModuleType:
     os.environ.setdefault("NEURON_MODULE_OPTIONS", "-nogui")
     # NEST's threads that wait would spin, and take the cores from those that work.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if module == Nest.module:
+        check_mpi()
     try:
         with warnings.catch_warnings(), _tools():
             ignored = "Problem running cmake|Cannot find nest-config|mpi4py not available"

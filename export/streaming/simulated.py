@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from export.description.network import FloatArray, Network
 from export.pynn.built import build, setup_arguments, simulator
-from export.pynn.nest import by_step, multimeter
+from export.pynn.nest import Meter
 from export.streaming.session import Answer, StreamError, block_of
 
 # A source is PyNN's relay of a generator, which has to know a step ahead what it sends; and PyNN
@@ -42,7 +42,7 @@ class NestSession:
         self._sim.setup(**setup_arguments("nest", network))
         self._built = build(self._sim, network)
         self._readout = self._built.populations[network.readout.population]
-        self._meter = multimeter(self._readout, ["y"])
+        self._meter = Meter(self._readout, ["y"])
         self._start = self._built.via.first_input(network)
         self._first = self._built.first_steps[network.readout.population]
         self._told = np.empty((0, network.source.size), np.uint8)
@@ -104,10 +104,8 @@ class NestSession:
 
     def _take(self) -> None:
         """Move what NEST recorded since to the rows: those of the readout's first step and on."""
-        events = self._meter.events
-        if len(events.get("y", ())) > 0:  # there is none before NEST has run
-            rows = by_step(events, events["y"])
-            before = self._first - self._seen
-            self._seen += len(rows)
-            self._rows.extend(rows[max(before, 0) :])
-            self._meter.n_events = 0
+        rows = self._meter.by_step("y")
+        before = self._first - self._seen
+        self._seen += len(rows)
+        self._rows.extend(rows[max(before, 0) :])
+        self._meter.device.n_events = 0

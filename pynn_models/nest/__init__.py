@@ -22,12 +22,14 @@ from pynn_models.nest.build import (
     NestNotInstalledError,
     build_module,
     cache_directory,
+    has_mpi,
     install,
 )
 from pynn_models.nest.nestml import NestmlError, nestml_model, nestml_parameters
 
 if TYPE_CHECKING:
     from pynn_models.nest.neuron import StateSpace, cell_type
+    from pynn_models.nest.population import Population
     from pynn_models.nest.projection import (
         DenseConnector,
         SynapsesConnector,
@@ -49,6 +51,7 @@ __all__ = [
     "NestError",
     "NestNotInstalledError",
     "NestmlError",
+    "Population",
     "ProjectionError",
     "RawStaticSynapse",
     "StateSpace",
@@ -56,6 +59,7 @@ __all__ = [
     "build_module",
     "cache_directory",
     "cell_type",
+    "has_mpi",
     "inject_currents",
     "install",
     "nestml_model",
@@ -68,6 +72,7 @@ _LAZY = {
     "cell_type": "neuron",
     "DenseConnector": "projection",
     "GradedSynapse": "synapses",
+    "Population": "population",
     "ProjectionError": "synapses",
     "RawStaticSynapse": "synapses",
     "SynapsesConnector": "projection",

@@ -1,6 +1,7 @@
 """Compiles the NEST model once (:mod:`pynn_models.native_code`), and loads it into the kernel.
 
-Works on the headers that the PyPI wheel of nest-simulator ships.
+Works on the headers that the PyPI wheel of nest-simulator ships, and on those of a NEST that was
+built from its sources.
 """
 
 from __future__ import annotations
@@ -9,6 +10,10 @@ import ctypes
 import importlib.metadata
 import importlib.util
 import os
+import re
+import shlex
+import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +41,6 @@ _FLAGS = (
     "-fPIC",
     "-shared",
     "-fopenmp",  # without it, inline header code takes every thread for thread 0
-    "-D_GLIBCXX_USE_CXX11_ABI=0",  # the manylinux wheel has the old string ABI
     # Bit-for-bit equality with the reference: no fused multiply-add, and exp, erf, cos, sin as
     # calls of the C library (cos and sin as a pair the compiler would turn into one sincos).
     "-ffp-contract=off",
@@ -45,6 +49,8 @@ _FLAGS = (
     "-fno-builtin-cos",
     "-fno-builtin-sin",
 )
+_WHEEL_FLAGS = ("-D_GLIBCXX_USE_CXX11_ABI=0",)  # the manylinux wheel has the old string ABI
+_HEADER, _CONFIG = "nest_extension_interface.h", "config.h"
 _WHAT, _PLACE = "NEST model", "nest"
 
 
@@ -95,8 +101,19 @@ def install() -> None:
             f"NEST did not load {module}: {error}. The dynamic linker says: "
             f"{_linker_message(module)}.{native_code.noexec(module)} Expected a module made for "
             f"the installed NEST {nest.__version__}. Delete the file to have it compiled anew; if "
-            "that does not help, reinstall nest-simulator from PyPI."
+            "that does not help, reinstall NEST."
         ) from error
+
+
+def has_mpi() -> bool:
+    """Whether the installed NEST can run in several processes, as its headers say.
+
+    It is not imported: one that cannot ends a process that mpiexec started. Raises:
+    `NestNotInstalledError`.
+    """
+    places = [Path(place) for place in _made().places]
+    texts = [(p / _CONFIG).read_text() for p in places if (p / _CONFIG).exists()]
+    return any(re.search(r"^#define\s+HAVE_MPI\s+1", text, re.MULTILINE) for text in texts)
 
 
 def cache_directory() -> Path:
@@ -123,29 +140,80 @@ def _not_installed(found: str) -> str:
 
 
 def _module() -> NativeCode:
-    # Without `import nest`: building needs files only, and the import starts a kernel.
-    spec = importlib.util.find_spec("nest")
-    if spec is None or spec.origin is None:
-        raise NestNotInstalledError(_not_installed("no package named nest"))
-    headers = Path(spec.origin).parent / "include" / "nest"
-    if not (headers / "nest_extension_interface.h").exists():
-        raise NestNotInstalledError(_not_installed(f"no C++ headers in {headers}"))
-    try:
-        version = importlib.metadata.version("nest-simulator")
-    except importlib.metadata.PackageNotFoundError as error:
-        raise NestNotInstalledError(_not_installed("no package metadata")) from error
-    shim = _SOURCE_DIR / "shim"
+    made = _made()
     return NativeCode(
         what=_WHAT,
         name="snn_ssm",
         place=_PLACE,
         directory=_SOURCE_DIR,
         sources=_SOURCES,
-        flags=_FLAGS,
-        needs="g++ 10 or later and nest-simulator 3.10 from PyPI",
-        includes=(f"-I{headers}", f"-I{shim}", "-include", str(shim / "nest_noboost.h")),
-        ingredients=(version, str(headers)),
+        flags=(*made.flags, *_FLAGS),
+        needs="g++ 10 or later and nest-simulator 3.10, from PyPI or built from its sources",
+        includes=made.includes,
+        ingredients=(made.version, *made.places),
     )
+
+
+@dataclass(frozen=True)
+class _Made:
+    """How a NEST was made: its version, the flags that decide about layouts, and its headers.
+
+    ``places``: of the headers, which tell one installation from another.
+    """
+
+    version: str
+    flags: tuple[str, ...]
+    includes: tuple[str, ...]
+    places: tuple[str, ...]
+
+
+def _made() -> _Made:
+    # Without `import nest`: building needs files only, and the import starts a kernel.
+    spec = importlib.util.find_spec("nest")
+    if spec is None or spec.origin is None:
+        raise NestNotInstalledError(_not_installed("no package named nest"))
+    package = Path(spec.origin).parent
+    return _wheel(package) if (package / "include" / "nest").exists() else _built(package)
+
+
+def _wheel(package: Path) -> _Made:
+    """The NEST of PyPI, with its headers in the package."""
+    headers = package / "include" / "nest"
+    if not (headers / _HEADER).exists():
+        raise NestNotInstalledError(_not_installed(f"no C++ headers in {headers}"))
+    try:
+        version = importlib.metadata.version("nest-simulator")
+    except importlib.metadata.PackageNotFoundError as error:
+        raise NestNotInstalledError(_not_installed("no package metadata")) from error
+    shim = _SOURCE_DIR / "shim"
+    includes = (f"-I{headers}", f"-I{shim}", "-include", str(shim / "nest_noboost.h"))
+    return _Made(version, _WHEEL_FLAGS, includes, (str(headers),))
+
+
+def _built(package: Path) -> _Made:
+    """A NEST that was built from its sources, with MPI for example: what its nest-config says."""
+    config = next(
+        (c for p in package.parents if os.access(c := p / "bin" / "nest-config", os.X_OK)), None
+    )
+    if config is None:
+        raise NestNotInstalledError(
+            _not_installed(f"no C++ headers in {package / 'include'}, no bin/nest-config above it")
+        )
+    version, flags, includes = (_ask(config, o) for o in ("--version", "--cflags", "--includes"))
+    places = [word.removeprefix("-I") for word in includes if word.startswith("-I")]
+    if not any((Path(place) / _HEADER).exists() for place in places):
+        raise NestNotInstalledError(
+            _not_installed(f"no C++ headers in {' '.join(places)}, where {config} has them")
+        )
+    return _Made(" ".join(version), tuple(flags), tuple(includes), tuple(places))
+
+
+def _ask(config: Path, option: str) -> list[str]:
+    """What a nest-config answers, as words."""
+    try:
+        return shlex.split(subprocess.check_output([str(config), option], text=True))
+    except (OSError, subprocess.CalledProcessError, ValueError) as error:
+        raise NestNotInstalledError(_not_installed(f"{config} {option}: {error}")) from error
 
 
 def _linker_message(module: Path) -> str:

@@ -29,6 +29,7 @@ TORCH_FREE = {
 IMPORTS_A_SIMULATOR = {
     "pynn_models/brian2/projection.py",
     "pynn_models/nest/neuron.py",
+    "pynn_models/nest/population.py",
     "pynn_models/nest/projection.py",
     "pynn_models/nest/synapses.py",
     "pynn_models/spinnaker/gated_neuron.py",

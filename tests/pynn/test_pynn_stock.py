@@ -134,7 +134,8 @@ def test_events_of_a_multimeter_become_rows_in_whatever_order_they_come():
     events = {
         "senders": np.tile([5, 7, 9], 4)[order], "times": np.repeat([1.0, 2.0, 3.0, 4.0], 3)[order]
     }
-    assert (by_step(events, table.ravel()[order]) == table).all()
+    senders, found = by_step(events, table.ravel()[order])
+    assert senders.tolist() == [5, 7, 9] and (found == table).all()
 
 
 def test_verify_holds():

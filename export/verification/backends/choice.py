@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from export.description.network import Network
 from export.lowering.network import margins
+from export.samples.recording import Recording
 from export.verification.backends.kind import Options, RunBackend, UnknownBackendError
 from export.verification.backends.processes import check_processes, shared_out
 from export.verification.backends.registry import BACKENDS
@@ -18,6 +19,7 @@ from export.verification.backends.spinnaker import SPINNAKER
 from export.verification.backends.torch import TORCH, torch_runner
 from export.verification.comparison import VerificationError
 from export.verification.contract import Runner, verify
+from pynn_models.ranks import world
 from snn_ssm.checkpoint import load_checkpoint
 from snn_ssm.progress import progress_bar
 
@@ -52,8 +54,18 @@ def runner(name: str, network: Network, options: Options | None = None) -> Runne
     backend, chosen = backend_named(name), options or Options()
     check_processes(chosen.processes, name, backend.shared)
     if chosen.processes == 1:
-        return backend.runner(network, chosen)
+        made = backend.runner(network, chosen)
+        return made if backend.ranked else by_the_first(made)
     return shared_out(partial(_in_a_process, name), network, chosen)
+
+
+def by_the_first(runner: Runner) -> Runner:
+    """Of an MPI run one process computes, and tells the others: all have the same recording."""
+
+    def run(samples: NDArray[Any], membranes: Collection[str]) -> Recording:
+        return world().first(lambda: runner(samples, membranes))
+
+    return run
 
 
 def _in_a_process(name: str, network: Network, options: Options) -> Runner:
@@ -125,4 +137,4 @@ def runners(
         found[name] = runner(name, network, options)
     if checkpoint is None or TORCH.name not in found:
         return found, None
-    return found, torch_runner(checkpoint, network, "convolution")
+    return found, by_the_first(torch_runner(checkpoint, network, "convolution"))

@@ -38,7 +38,8 @@ class RunBackend:
 
     Imports what it needs when it is called, so that each backend is optional. ``uses``: the fields
     of :class:`Options` that mean something to it; ``reads_membranes``: it can record those of the
-    readout, too; ``shared``: processes beside each other can run it.
+    readout, too; ``shared``: processes beside each other can run it; ``ranked``: those of an MPI
+    run share its network out, and each has the whole recording.
     """
 
     name: str
@@ -46,3 +47,4 @@ class RunBackend:
     uses: frozenset[str] = frozenset()
     reads_membranes: bool = True
     shared: bool = True
+    ranked: bool = False

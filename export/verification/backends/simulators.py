@@ -7,7 +7,7 @@ from export.verification.backends.kind import Options, RunBackend
 from export.verification.contract import Runner
 
 
-def _simulator(name: str, *uses: str) -> RunBackend:
+def _simulator(name: str, *uses: str, ranked: bool = False) -> RunBackend:
     def runner(network: Network, options: Options) -> Runner:
         from export.pynn import built
 
@@ -16,8 +16,8 @@ def _simulator(name: str, *uses: str) -> RunBackend:
             name, network, samples, membranes=membranes, threads=threads
         )
 
-    return RunBackend(name, runner, frozenset(uses))
+    return RunBackend(name, runner, frozenset(uses), ranked=ranked)
 
 
-NEST = _simulator("nest", "threads")
+NEST = _simulator("nest", "threads", ranked=True)
 BRIAN2, NEURON = (_simulator(name) for name in ("brian2", "neuron"))
