@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # NEST and BLAS threads that wait by spinning take the cores from each other.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test test-slow test-board test-frameworks test-simulators lint docs clean
+.PHONY: demo test test-slow test-board test-frameworks test-simulators test-mpi lint docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/snn-ssm demo
@@ -32,6 +32,11 @@ test-frameworks: $(VENV)/.frameworks
 # Brian 2 wants an older NumPy, and PyNN compiles for NEURON for a minute: an environment of its own.
 test-simulators: $(VENV)-simulators/.simulators
 	$(VENV)-simulators/bin/python -m pytest -m simulators tests/pynn/test_pynn_s[ci]*.py tests/nest/test_nestml.py
+
+# NEST_MPI: the prefix of a NEST built with MPI (docs/how-to/scale.md); mpiexec on PATH is its MPI's.
+test-mpi: $(VENV)/.test
+	$(BIN)/pip install --quiet mpi4py
+	PYTHONPATH="$$(echo $(NEST_MPI)/lib*/python3.*/site-packages)" $(BIN)/python -m pytest -m mpi
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

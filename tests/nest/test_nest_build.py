@@ -321,6 +321,56 @@ def test_without_headers_or_metadata(cache, tmp_path, monkeypatch):
         build_module()
 
 
+@pytest.fixture
+def own_nest(tmp_path, monkeypatch):
+    """The prefix of a NEST as CMake installs it, whose nest-config a test may rewrite."""
+    package = tmp_path / "lib" / "python3" / "site-packages" / "nest"
+    for folder in (package, tmp_path / "bin", tmp_path / "include" / "nest"):
+        folder.mkdir(parents=True)
+    config = tmp_path / "bin" / "nest-config"
+    config.write_text(
+        "#!/bin/sh\ncase $1 in --version) echo 3.10.0;; --cflags) echo ' -fopenmp  -O2';;\n"
+        f"--includes) echo ' -I{tmp_path}/include/nest -I/mpi/include ';; esac\n"
+    )
+    config.chmod(0o755)
+    (tmp_path / "include" / "nest" / "nest_extension_interface.h").touch()
+    (tmp_path / "include" / "nest" / "config.h").write_text("/* */\n#define HAVE_MPI 1\n")
+    found = build.importlib.util.spec_from_file_location("nest", package / "__init__.py")
+    monkeypatch.setattr(build.importlib.util, "find_spec", lambda name: found)
+    return tmp_path
+
+
+def test_a_nest_built_from_its_sources_says_how(own_nest, monkeypatch):
+    found = build._module()
+    monkeypatch.undo()
+    wheel = build._module()
+    assert found.includes == (f"-I{own_nest}/include/nest", "-I/mpi/include")
+    assert found.flags[:2] == ("-fopenmp", "-O2") and found.flags[2:] == wheel.flags[1:]
+    assert wheel.flags[0] == "-D_GLIBCXX_USE_CXX11_ABI=0"
+    assert found.key(["c++"], "1") != wheel.key(["c++"], "1")
+
+
+def test_whether_a_nest_has_mpi(own_nest, monkeypatch):
+    assert build.has_mpi()
+    (own_nest / "include" / "nest" / "config.h").write_text("/* #undef HAVE_MPI */\n")
+    assert not build.has_mpi()
+    monkeypatch.undo()
+    assert not build.has_mpi()  # the wheel
+
+
+def test_a_nest_whose_nest_config_is_of_no_use(own_nest):
+    config = own_nest / "bin" / "nest-config"
+    config.write_text("#!/bin/sh\necho -I/nowhere\n")
+    with pytest.raises(NestNotInstalledError, match=r"headers in /nowhere, where .*nest-config"):
+        build_module()
+    config.write_text("#!/bin/sh\nexit 1\n")
+    with pytest.raises(NestNotInstalledError, match="nest-config --version: .* exit status 1"):
+        build_module()
+    config.unlink()
+    with pytest.raises(NestNotInstalledError, match="no bin/nest-config above it"):
+        build_module()
+
+
 def test_lazy_names_without_pynn():
     code = (
         "import sys\n"
