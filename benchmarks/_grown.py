@@ -28,11 +28,11 @@ from pynn_models.nest import install
 from pynn_models.ranks import world
 
 INPUTS, MODES, RATE = 64, 4, 0.1
-_THETA = 2.6  # at which about a tenth spikes
+_THETA = 2.6  # at which about a fifth spikes
 
 
 def grown(layers: int, size: int, steps: int) -> Network:
-    """Layers of ``size`` neurons of 4 real modes, each read by the next alone; a tenth spikes."""
+    """Layers of ``size`` neurons of 4 real modes, each read by the next alone; a fifth spikes."""
     rng = np.random.default_rng(0)
     sizes = [INPUTS, *[size] * layers, 1]
     names = ["input", *(f"layer{i}" for i in range(layers)), "readout"]
@@ -90,6 +90,7 @@ def measured(layers: int, size: int, steps: int, recorded: int, threads: int) ->
     spent = np.diff(np.array(marks), axis=0)  # (build, run, read), (wall, processor)
     return {
         "neurons": sum(p.size for p in network.populations),
+        "populations": len(network.layers),
         "synapses": sum(p.weights.size for p in network.projections),
         "steps": steps,
         "spikes": sum(spikes.values()),

@@ -14,7 +14,7 @@ each in a Python of its own (non-negative least squares of relative errors)::
     bytes = m0 + m1 neurons + m2 synapses + m3 neurons steps + m4 values
     build = b0 + b1 neurons + b2 synapses                                     processor seconds
     run   = r1 neurons steps + r2 events
-    read  = g1 neurons + g2 neurons steps + g3 values
+    read  = g1 populations + g2 neurons steps + g3 values
 
 and compared with a larger run that the fit has not seen. No target.
 """
@@ -44,7 +44,7 @@ _TERMS: dict[str, tuple[str, ...]] = {
     "bytes": ("one", "neurons", "synapses", "neuron-steps", "values"),
     "build": ("one", "neurons", "synapses"),
     "run": ("neuron-steps", "events"),
-    "read": ("neurons", "neuron-steps", "values"),
+    "read": ("populations", "neuron-steps", "values"),
 }
 
 
@@ -89,8 +89,8 @@ def counts(found: dict[str, Any]) -> dict[str, float]:
     """What the model's terms count."""
     return {
         "one": 1.0, "neurons": found["neurons"], "synapses": found["synapses"],
-        "neuron-steps": found["neurons"] * found["steps"], "events": found["events"],
-        "values": found["values"],
+        "populations": found["populations"], "neuron-steps": found["neurons"] * found["steps"],
+        "events": found["events"], "values": found["values"],
     }
 
 
@@ -134,12 +134,12 @@ def model() -> None:
         by_model, paid = predicted(counts(larger), what), cost(larger, what)
         print(f"  {what}: predicted {said(what, by_model)}, measured {said(what, paid)}, "
               f"{by_model / paid:.2f} of it")
-    print("predicted for 1000 steps, a tenth of the neurons spiking in each, spikes recorded:")
+    print("predicted: 10 populations, 1000 steps, a tenth of the neurons spiking in each, recorded:")
     for neurons in (10**4, 10**5, 10**6):
         for fan_out in (100, 1000):
             of = {
                 "one": 1.0, "neurons": neurons, "synapses": neurons * fan_out,
-                "neuron-steps": 1e3 * neurons, "events": 1e2 * neurons * fan_out, "values": 0.0,
+                "populations": 10.0, "neuron-steps": 1e3 * neurons, "events": 1e2 * neurons * fan_out, "values": 0.0,
             }
             costs = ", ".join(f"{what} {said(what, predicted(of, what))}" for what in _TERMS)
             print(f"  {neurons:>8} neurons of {fan_out:>4} synapses: {costs}")

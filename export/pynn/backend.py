@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from export.description.network import (
@@ -22,6 +23,14 @@ _ROUNDING = 1e-6  # microseconds: what a timestep in ms may be off by
 
 class BackendError(SnnSsmError):
     """A PyNN backend that is unknown, not installed or not set up for the network."""
+
+
+class Trains(NamedTuple):
+    """Spikes (K,): whose, from 0, and when, in ms; of how many ``neurons`` they were recorded."""
+
+    neurons: int
+    sources: NDArray[np.int64]
+    times: FloatArray
 
 
 class Backend(Protocol):
@@ -97,6 +106,9 @@ class Backend(Protocol):
     def run(self, sim: Any, duration: float) -> None:
         """``sim.run(duration)``, ms, so that Ctrl-C ends it soon where that can be."""
 
+    def spikes(self, population: Any) -> Trains:
+        """What was recorded of a population; raises :class:`BackendError` as whole_segment does."""
+
     def record_membrane(self, population: Any) -> Any:
         """Start to record it; returns what :meth:`membrane` reads it from."""
 
@@ -144,6 +156,16 @@ def whole_segment(block: Any, label: str) -> Any:
             "cleared since: read the recording before, or build and run anew."
         )
     return segment
+
+
+def read_trains(population: Any) -> Trains:
+    """The spikes of a population by what PyNN itself says of each neuron."""
+    trains = whole_segment(population.get_data("spikes"), population.label).spiketrains
+    sources = [np.full(len(t), t.annotations["source_index"], np.int64) for t in trains]
+    times = [np.asarray(t.magnitude, np.float64) for t in trains]
+    if not trains:
+        return Trains(0, np.empty(0, np.int64), np.empty(0))
+    return Trains(len(trains), np.concatenate(sources), np.concatenate(times))
 
 
 def no_currents(source: Source) -> BackendError:

@@ -37,7 +37,6 @@ from export.pynn.backend import (
     first_steps,
     later,
     no_currents,
-    whole_segment,
 )
 from export.pynn.simulators import backend_for, setup_arguments, simulator
 from export.samples.inputs import as_samples, encode
@@ -121,26 +120,23 @@ class Built:
         rows = self.samples * self._period // self.copies
         found = np.zeros((rows, self.copies * population.size), np.uint8)
         ranks = world()
-        # Each process of an MPI run reads its own neurons: to gather arrays is faster than Neo's.
-        gather = {} if ranks.size == 1 else {"gather": False}
-        block = self.populations[population.name].get_data("spikes", **gather)
-        trains = whole_segment(block, population.name).spiketrains
-        recorded = int(ranks.sum(np.array(len(trains))))
+        trains = self.via.spikes(self.populations[population.name])
+        recorded = int(ranks.sum(np.array(trains.neurons)))
         if recorded != found.shape[1]:
             raise BackendError(
                 f"population {population.name!r}: the spikes of {recorded} of its "
                 f"{found.shape[1]} neurons were recorded; expected all. Call built.record() "
                 "before sim.run()."
             )
-        for train in trains:
-            stamps = train.magnitude / self.network.timestep - self.via.stamp
-            steps_of = np.rint(stamps).astype(np.int64) - self.first_steps[population.name]
-            # Steps past the last sample run on while the layers behind finish it.
-            at = (steps_of[steps_of < len(found)], train.annotations["source_index"])
-            if population.levels == 1:
-                found[at] = 1
-            else:
-                np.add.at(found, at, 1)  # a spike of multiplicity m stands there m times
+        stamps = trains.times / self.network.timestep - self.via.stamp
+        steps = np.rint(stamps).astype(np.int64) - self.first_steps[population.name]
+        # Steps past the last sample run on while the layers behind finish it.
+        within = steps < len(found)
+        at = (steps[within], trains.sources[within])
+        if population.levels == 1:
+            found[at] = 1
+        else:
+            np.add.at(found, at, 1)  # a spike of multiplicity m stands there m times
         found = ranks.sum(found)
         return self._by_sample(found if population.levels > 1 else found.astype(np.bool_))
 

@@ -18,7 +18,15 @@ from export.fixed_point.plan import Plan
 from export.fixed_point.registry import ARITHMETIC, arithmetic_of
 from export.fixed_point.simulation import SpinnakerPlan, plan_network
 from export.fixed_point.stock import HOLD, StockPlan
-from export.pynn.backend import Backend, BackendError, Delay, check_clock, check_timestep
+from export.pynn.backend import (
+    Backend,
+    BackendError,
+    Delay,
+    Trains,
+    check_clock,
+    check_timestep,
+    read_trains,
+)
 
 UInt32Array = NDArray[np.uint32]
 
@@ -215,6 +223,9 @@ class SpinnakerBackend:
 
     def run(self, sim: Any, duration: float) -> None:
         sim.run(duration)
+
+    def spikes(self, population: Any) -> Trains:
+        return read_trains(population)
 
     def check_ran(self) -> None:
         from spinn_utilities.config_holder import get_config_bool

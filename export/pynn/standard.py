@@ -13,7 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.description.network import INPUT_RECEPTOR, FloatArray, Network, Population, Projection
-from export.pynn.backend import Backend, BackendError, Delay, check_clock, first_steps, later
+from export.pynn.backend import (
+    Backend,
+    BackendError,
+    Delay,
+    Trains,
+    check_clock,
+    first_steps,
+    later,
+    read_trains,
+)
 
 SHORTEST_TAU = 0.05  # steps; a decay of exp(-20)
 FAR = 1e300  # for an infinite threshold
@@ -82,6 +91,9 @@ class Standard:
 
     def run(self, sim: Any, duration: float) -> None:
         sim.run(duration)
+
+    def spikes(self, population: Any) -> Trains:
+        return read_trains(population)
 
     def check_ran(self) -> None:
         """These simulators compute."""

@@ -22,4 +22,5 @@ class Population(pyNN.nest.Population):
 
     def id_to_index(self, id: Any) -> Any:
         """The places of neurons with these numbers, PyNN's method; none of none."""
-        return np.empty(0, np.int64) if np.size(id) == 0 else super().id_to_index(id)
+        none = isinstance(id, np.ndarray) and id.size == 0
+        return np.empty(0, np.int64) if none else super().id_to_index(id)
