@@ -134,12 +134,13 @@ def model() -> None:
         by_model, paid = predicted(counts(larger), what), cost(larger, what)
         print(f"  {what}: predicted {said(what, by_model)}, measured {said(what, paid)}, "
               f"{by_model / paid:.2f} of it")
-    print("predicted: 10 populations, 1000 steps, a tenth of the neurons spiking in each, recorded:")
+    print("predicted: 10 populations, 1000 steps, in each a tenth of the neurons spikes, recorded:")
     for neurons in (10**4, 10**5, 10**6):
         for fan_out in (100, 1000):
             of = {
                 "one": 1.0, "neurons": neurons, "synapses": neurons * fan_out,
-                "populations": 10.0, "neuron-steps": 1e3 * neurons, "events": 1e2 * neurons * fan_out, "values": 0.0,
+                "populations": 10.0, "neuron-steps": 1e3 * neurons,
+                "events": 1e2 * neurons * fan_out, "values": 0.0,
             }
             costs = ", ".join(f"{what} {said(what, predicted(of, what))}" for what in _TERMS)
             print(f"  {neurons:>8} neurons of {fan_out:>4} synapses: {costs}")
