@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 # What mpiexec tells a process: of MPICH and Slurm, of PMIx, of Open MPI.
 _RANKS = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")
+_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 _HEARD = 0.2  # s: what was printed reaches mpiexec before it ends everything
 
 
@@ -84,7 +85,9 @@ def world() -> World:
 
 
 def told_rank() -> int | None:
-    """This process's number as mpiexec told it, without MPI itself; None: it was not started so."""
+    """This process's number as mpiexec told it, without MPI itself; None: it was started alone."""
+    if "1" in [os.environ.get(name) for name in _SIZES]:
+        return None
     for name in _RANKS:
         value = os.environ.get(name, "")
         if value.isdecimal():

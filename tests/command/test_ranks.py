@@ -14,11 +14,12 @@ from pynn_models import ranks as of_mpi
 from pynn_models.ranks import RanksError, World
 
 LAUNCHERS = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")
+SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 
 
 @pytest.fixture(autouse=True)
 def not_started_together(monkeypatch):
-    for name in LAUNCHERS:
+    for name in (*LAUNCHERS, *SIZES):
         monkeypatch.delenv(name, raising=False)
     of_mpi.world.cache_clear()
     yield
@@ -37,6 +38,13 @@ def test_the_number_that_mpiexec_tells(monkeypatch, name):
     assert of_mpi.told_rank() is None
     monkeypatch.setenv(name, "3")
     assert of_mpi.told_rank() == 3
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_a_task_that_was_started_alone_needs_no_mpi(monkeypatch, name):
+    monkeypatch.setenv("PMIX_RANK", "0")
+    monkeypatch.setenv(name, "1")
+    assert of_mpi.told_rank() is None and of_mpi.world() == World(0, 1)
 
 
 def test_one_process_has_all():
