@@ -207,16 +207,12 @@ class ModelConfig:
     def _check_feedback(self) -> None:
         """What a reset or a threshold history goes with."""
         resets = self.reset != "none"
-        if resets or self.history:
-            require(not self.recurrent, "model.recurrent", self.recurrent,
-                     "false with a reset or a history of native cells")
         require(resets or self.refractory == 0, "model.refractory", self.refractory,
                  "0 with reset = \"none\"")
         if self.history:
             require(self.activation == "heaviside", "model.activation", self.activation,
                      "'heaviside' with a history")
-        alone = {"activation": "heaviside", "membrane_norm": False, "bidirectional": False,
-                 "history": 0}
+        alone = {"activation": "heaviside", "membrane_norm": False, "bidirectional": False}
         for key, value in alone.items() if resets else ():
             require(getattr(self, key) == value, f"model.{key}", getattr(self, key),
                      f"{value!r} with reset = \"{self.reset}\"")

@@ -29,7 +29,7 @@ class TrainingConfig:
     rightly, too, the first j / P of it; 0: none. Of cells with a reset and of recurrent layers,
     ``through_time = false`` lets no gradient go from a step to the one before, and
     ``gradient_steps`` gives one to so many steps of a batch, drawn at random (0: all): SLTT and
-    SLTT-K.
+    SLTT-K. ``through_reset = false``: the reset of a native cell is a constant in the gradient.
     """
 
     epochs: int = 20
@@ -48,6 +48,7 @@ class TrainingConfig:
     gradient_noise: float = 0.0
     through_time: bool = True
     gradient_steps: int = 0
+    through_reset: bool = True
     prefixes: int = 0
     select: str = "last"
     value_loss: str = "mse"

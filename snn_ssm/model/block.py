@@ -11,13 +11,14 @@ from torch.nn import functional
 
 from snn_ssm.config import ModelConfig
 from snn_ssm.kinds import CELLS
-from snn_ssm.model import lif, spiking
+from snn_ssm.model import lif, reset, spiking
 from snn_ssm.model.delays import Recurrent
-from snn_ssm.model.firing import Firing, Historic
-from snn_ssm.model.layers import Layer
+from snn_ssm.model.firing import Firing, Memoryless, Remembering
+from snn_ssm.model.layers import Layer, Recurrence
 from snn_ssm.model.loading import load
 from snn_ssm.model.mixing import make_mixing
 from snn_ssm.model.norms import make_norm
+from snn_ssm.model.reset import Resetting
 
 _CONTINUOUS = {
     "sigmoid": torch.sigmoid,
@@ -85,6 +86,7 @@ class Block(nn.Module):
             self.history = nn.Parameter(torch.full((config.channels, config.history), _FIRST_RAISE))
         self.mixing = make_mixing(config)
         self.recurrent = Recurrent(config) if config.recurrent else None
+        self.resets, self.refractory = config.reset != "none", config.refractory
         self.delays = config.delays
         self.dropout = nn.Dropout1d(config.dropout)
         self.through_time = True
@@ -106,15 +108,37 @@ class Block(nn.Module):
         return y, self.activate(y)
 
     def respond(self, u: Tensor, scanned: bool = False) -> tuple[Tensor, Tensor]:
-        """Membrane and output of the layer's input u, (B, H, L) each."""
-        return self.ssm.respond(u, self.fire, scanned)
+        """Membrane and output of the layer's input u, (B, H, L) each.
+
+        ``scanned``: by the recurrence, for inference, where steps need not follow one another.
+        """
+        if self.recurrent is None and not self.resets:
+            return self.fire(self.ssm.recurrence().scan(u) if scanned else self.ssm(u))
+        if self.recurrent is not None and self.activation != "heaviside":
+            return self.loop(u, self.recurrent)
+        how = Resetting(
+            self.refractory, self.ssm.through_reset, not self.through_time, self.surrogate,
+            self.slope,
+        )  # fmt: skip
+        y, s = reset.run(u, self.ssm.neurons(), how, self.history, self.recurrent)
+        if self.gradient_steps is None:
+            return y, s
+        steps = self.gradient_steps
+        return lif.OfSteps.apply(y, steps), lif.OfSteps.apply(s, steps)
+
+    def recurrence(self, level: Tensor | None = None) -> Recurrence:
+        """The layer a step at a time; ``level`` as :meth:`activate`."""
+        return self.ssm.recurrence(level, self._raises())
 
     def firing(self, level: Tensor | None = None) -> Firing:
         """What :meth:`fire` does to a membrane, a step at a time; ``level`` as :meth:`activate`."""
-        if self.history is not None:
-            above = torch.zeros_like(self.history[:, 0]) if level is None else level
-            return Historic(above.double(), self.history.double())
-        return self.ssm.firing(level, lambda y: self.activate(y, level))
+        if self.history is None and not self.resets:
+            return Memoryless(lambda y: self.activate(y, level))
+        above = self.ssm.neurons().theta if level is None else level.double()
+        return Remembering(above, self._raises(), self.refractory)
+
+    def _raises(self) -> Tensor | None:
+        return None if self.history is None else self.history.double()
 
     def threshold(self, y: Tensor) -> Tensor:
         """The ternary activation's delta for a membrane (B, H, L): (B, 1, L) or (H, 1)."""
@@ -149,7 +173,8 @@ class Block(nn.Module):
         return spiking.heaviside(y - _raised(self.history, s), self.surrogate, self.slope)
 
     def loop(self, u: Tensor, recurrent: Recurrent) -> tuple[Tensor, Tensor]:
-        """Membrane and output of a recurrent layer, a step after the other, (B, H, L) each.
+        """Membrane and output of a recurrent layer whose spikes are other than steps, or that has
+        none, a step after the other, (B, H, L) each.
 
         The gradient goes through time, unless ``through_time`` is false; with ``gradient_steps``
         the outputs of other steps have none. Both are set by training

@@ -34,40 +34,34 @@ class Memoryless(NamedTuple):
         return None, self.activate(y)
 
 
-class Historic(NamedTuple):
+class Memory(NamedTuple):
+    """``p`` of the last J steps, (B, H, J), the last one first; steps of rest left, (B, H, 1)."""
+
+    p: Tensor
+    rest: Tensor
+
+
+class Remembering(NamedTuple):
     """``s[k] = H(y[k] - level - sum_j a_j p[k-j])``, ``p[k] = H(y[k] - level)``; float64.
 
-    ``level`` (H,), ``a`` (H, J), summed from j = 1 on. The state is p of the last J steps,
-    (B, H, J), the last step first.
+    And 0 in the ``refractory`` steps after a spike. ``level`` (H,), ``a`` (H, J), summed from j = 1
+    on, or None: no history.
     """
 
     level: Tensor
-    a: Tensor
+    a: Tensor | None = None
+    refractory: int = 0
 
-    def initial(self, u: Tensor) -> Tensor:
-        return self.a.new_zeros(len(u), *self.a.shape)
+    def initial(self, u: Tensor) -> Memory:
+        steps = 0 if self.a is None else self.a.shape[1]
+        nothing = torch.zeros_like(u[..., :1], dtype=torch.float64)
+        return Memory(nothing.expand(-1, -1, steps), nothing)
 
-    def step(self, state: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        raised = torch.zeros_like(state[..., 0])  # (B, H)
-        for j in range(self.a.shape[1]):
-            raised = raised + self.a[:, j] * state[..., j]
-        p = (y > self.level[:, None]).to(state.dtype)  # (B, H, 1)
-        s = y > (self.level + raised)[..., None]
-        return torch.cat([p, state[..., :-1]], -1), s.to(y.dtype)
-
-
-class Resting(NamedTuple):
-    """``s[k] = H(y[k] - level)``, and 0 in the ``refractory`` steps after a spike; level (H,).
-
-    The state is the steps of rest that are left, (B, H, 1).
-    """
-
-    level: Tensor
-    refractory: int
-
-    def initial(self, u: Tensor) -> Tensor:
-        return torch.zeros_like(u[..., :1])
-
-    def step(self, state: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        s = (y > self.level[:, None]).to(y.dtype).masked_fill(state > 0, 0)
-        return torch.where(s > 0, float(self.refractory), (state - 1).clamp(min=0)), s
+    def step(self, state: Memory, y: Tensor) -> tuple[Memory, Tensor]:
+        raised = torch.zeros_like(state.rest[..., 0])  # (B, H)
+        for j in range(state.p.shape[-1]):
+            raised = raised + self.a[:, j] * state.p[..., j]  # type: ignore[index]
+        p = (y > self.level[:, None]).to(state.p.dtype)  # (B, H, 1)
+        s = (y > (self.level + raised)[..., None]).to(p.dtype).masked_fill(state.rest > 0, 0)
+        rest = torch.where(s > 0, float(self.refractory), (state.rest - 1).clamp(min=0))
+        return Memory(torch.cat([p, state.p], -1)[..., :-1], rest), s.to(y.dtype)

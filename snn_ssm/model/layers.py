@@ -7,7 +7,6 @@ A layer maps its input u to its membrane y, both (B, H, L). ``forward`` runs it 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -15,8 +14,8 @@ from torch import Tensor, nn
 
 from snn_ssm.config import ModelConfig
 from snn_ssm.model import chunks, kernel, modes
-from snn_ssm.model.firing import Firing, Memoryless
 from snn_ssm.model.quantise import quantise_poles
+from snn_ssm.model.reset import Neurons
 
 
 class Recurrence(Protocol):
@@ -86,25 +85,21 @@ class DiscreteModes(NamedTuple):
 class Layer(nn.Module):
     """A map of the input u to the membrane y, (B, H, L) -> (B, H, L), run in several ways."""
 
-    def respond(
-        self, u: Tensor, fire: Callable[[Tensor], tuple[Tensor, Tensor]], scanned: bool = False
-    ) -> tuple[Tensor, Tensor]:
-        """Membrane and output of an input, (B, H, L) each; ``fire`` makes both of the layer's y.
-
-        ``scanned``: by the recurrence, for inference.
-        """
-        return fire(self.recurrence().scan(u) if scanned else self(u))
-
-    def firing(self, level: Tensor | None, activate: Callable[[Tensor], Tensor]) -> Firing:
-        """What ``activate`` does to a membrane (B, H, 1), with what the layer adds to it."""
-        return Memoryless(activate)
+    through_reset = False
+    """Whether the gradient of a spike goes through its reset: none has it that is a constant."""
 
     @abstractmethod
-    def recurrence(self, level: Tensor | None = None) -> Recurrence:
+    def neurons(self) -> Neurons:
+        """The layer's neurons for a loop over the steps, in which their spikes act back."""
+
+    @abstractmethod
+    def recurrence(
+        self, level: Tensor | None = None, history: Tensor | None = None
+    ) -> Recurrence:
         """The layer one step at a time; raises ``ModeError`` where it looks ahead, too.
 
-        ``level`` (H,): of a layer that a spike resets, what its membrane must exceed for that, in
-        place of its threshold.
+        Of a layer that a spike resets: ``level`` (H,), what its membrane must exceed for that, in
+        place of its threshold, and ``history`` (H, J), what moves that level.
         """
 
 
@@ -119,8 +114,15 @@ class ModeLayer(Layer):
         """The membrane of ``u`` by convolution, (B, H, L) -> (B, H, L)."""
         return self.discrete().convolve(u)
 
-    def recurrence(self, level: Tensor | None = None) -> Recurrence:
+    def recurrence(
+        self, level: Tensor | None = None, history: Tensor | None = None
+    ) -> Recurrence:
         return self.discrete().recurrence()
+
+    def neurons(self) -> Neurons:
+        found = self.discrete()
+        zero = torch.zeros_like(found.d)
+        return Neurons(found.abar, found.g[0], found.d, zero, torch.zeros_like(found.abar))
 
 
 class StateSpaceLayer(ModeLayer):

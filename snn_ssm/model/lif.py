@@ -11,7 +11,7 @@ from snn_ssm.config import ModelConfig
 from snn_ssm.levels import LEAKY_THRESHOLD
 from snn_ssm.model import modes, operators, reset
 from snn_ssm.model.layers import Layer
-from snn_ssm.model.reset import Resetting
+from snn_ssm.model.reset import Neurons, Resetting
 
 THRESHOLD = LEAKY_THRESHOLD  # of every neuron: norm and weights scale the input to it
 
@@ -64,6 +64,12 @@ class OfSteps(torch.autograd.Function):
         return grad * kept, None
 
 
+def leaky(beta: Tensor) -> Neurons:
+    """Leaky neurons of the family: one real mode of decay ``beta`` (H,), a hard reset."""
+    one = torch.ones_like(beta)
+    return Neurons(beta[:, None], one[:, None], torch.zeros_like(beta), THRESHOLD * one, None)
+
+
 class LeakyRecurrence(NamedTuple):
     """``v[k] = beta x[k-1] + u[k]``, ``x[k] = 0 if v[k] > level else v[k]``.
 
@@ -86,11 +92,8 @@ class LeakyRecurrence(NamedTuple):
     def scan(self, u: Tensor) -> Tensor:
         """By the compiled loop where there is one: equal to the bit."""
         if operators.usable(u, "loops"):
-            one, zero = torch.ones_like(self.beta), torch.zeros_like(self.beta)
             how = Resetting(through=False, instant=self.instant)
-            return reset.run(
-                u, self.beta[:, None], one[:, None], zero, THRESHOLD * one, None, how
-            )[0]
+            return reset.run(u, leaky(self.beta), how)[0]
         time_first = u.permute(2, 0, 1).contiguous()  # (L, B, H)
         return _LeakyReset.apply(time_first, self.beta, self.instant).permute(1, 2, 0)  # (B, H, L)
 
@@ -115,10 +118,18 @@ class LifLayer(Layer):
         self.through_time = True
         self.gradient_steps: Tensor | None = None  # all
 
-    def recurrence(self, level: Tensor | None = None) -> LeakyRecurrence:
-        beta = torch.exp(-torch.exp(self.a.double())).to(self.a.dtype)
+    def beta(self) -> Tensor:
+        """The decay a step, (H,), computed in float64."""
+        return torch.exp(-torch.exp(self.a.double())).to(self.a.dtype)
+
+    def neurons(self) -> Neurons:
+        return leaky(self.beta())
+
+    def recurrence(
+        self, level: Tensor | None = None, history: Tensor | None = None
+    ) -> LeakyRecurrence:
         instant = not self.through_time
-        return LeakyRecurrence(beta, THRESHOLD if level is None else level, instant)
+        return LeakyRecurrence(self.beta(), THRESHOLD if level is None else level, instant)
 
     def forward(self, u: Tensor) -> Tensor:
         """The membrane of ``u``, (B, H, L) -> (B, H, L)."""

@@ -39,10 +39,7 @@ class Network(SequenceModel):
         membranes, outputs = [], []
         for block in self.blocks:
             u = block.before(h)  # (B, H, L)
-            if block.recurrent is not None:
-                y, s = block.loop(u, block.recurrent)
-            else:
-                y, s = block.respond(u, scanned)
+            y, s = block.respond(u, scanned)
             h = block.after(h, y, s)
             membranes.append(y)
             outputs.append(s)
@@ -59,9 +56,7 @@ class Network(SequenceModel):
         """
         blocks: list[Block] = list(self.blocks)
         above: Sequence[Tensor | None] = levels or [None] * len(blocks)
-        recurrences = [
-            block.ssm.recurrence(level) for block, level in zip(blocks, above, strict=True)
-        ]
+        recurrences = [block.recurrence(level) for block, level in zip(blocks, above, strict=True)]
         firing = [block.firing(level) for block, level in zip(blocks, above, strict=True)]
         encoded = self.encode(p)  # (B, H, L)
         fired = [found.initial(encoded) for found in firing]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -10,55 +9,48 @@ from torch import Tensor, nn
 
 from snn_ssm.config import ModelConfig
 from snn_ssm.model import reset
-from snn_ssm.model.firing import Firing, Resting
+from snn_ssm.model.firing import Memory, Remembering
 from snn_ssm.model.kernel import real_dot
 from snn_ssm.model.layers import Layer, StateSpaceLayer
-from snn_ssm.model.lif import OfSteps
-from snn_ssm.model.reset import Resetting
+from snn_ssm.model.reset import Neurons, Resetting
 
 _FIRST_TAKEN = 0.5  # of what the modes add to a membrane: by it a spike lowers the next one
 _LEAST = 1e-12  # of sum |g abar|^2, which is 0 of a neuron without a readout
 
 
 class ResetState(NamedTuple):
-    """Modes (B, H, N) after a step, its spikes and the steps of rest that are left, (B, H)."""
+    """Modes (B, H, N) after a step, its spikes (B, H), and what these remember."""
 
     x: Tensor
     s: Tensor
-    rest: Tensor
+    fired: Memory
 
 
 class ResetRecurrence(NamedTuple):
-    """The equations of :mod:`snn_ssm.model.reset`, a step at a time; the arithmetic is float64.
+    """The equations of :mod:`snn_ssm.model.reset`, a step at a time; the arithmetic is float64."""
 
-    ``abar``, ``g``, ``r`` (H, N), r None for a hard reset; ``d``, ``level`` (H,).
-    """
-
-    abar: Tensor
-    g: Tensor
-    d: Tensor
-    level: Tensor
-    r: Tensor | None
-    refractory: int
+    neurons: Neurons
+    firing: Remembering
 
     def initial(self, u: Tensor) -> ResetState:
         zero = torch.zeros_like(u[..., 0], dtype=torch.float64)  # (B, H)
-        return ResetState(self.abar.new_zeros(len(u), *self.abar.shape), zero, zero)
+        abar = self.neurons.abar
+        return ResetState(abar.new_zeros(len(u), *abar.shape), zero, self.firing.initial(u))
 
     def step(self, x: ResetState, u: Tensor) -> tuple[ResetState, Tensor]:
-        took, held = x.s[..., None], x.rest > 0
-        z = x.x * (1 - took) if self.r is None else x.x - self.r * took  # (B, H, N)
-        z = self.abar * z + u.double()[..., None]
-        if self.r is None:
-            z = z.masked_fill(held[..., None], 0)
-        y = real_dot(self.g, z) + self.d * u.double()  # (B, H)
-        s = (y > self.level).double().masked_fill(held, 0)
-        rest = torch.where(s > 0, float(self.refractory), (x.rest - 1).clamp(min=0))
-        return ResetState(z, s, rest), y.to(u.dtype)
+        abar, g, d, _, r = self.neurons
+        took = x.s[..., None]
+        z = x.x * (1 - took) if r is None else x.x - r * took  # (B, H, N)
+        z = abar * z + u.double()[..., None]
+        if r is None:
+            z = z.masked_fill(x.fired.rest > 0, 0)
+        y = real_dot(g, z) + d * u.double()  # (B, H)
+        fired, s = self.firing.step(x.fired, y[..., None])
+        return ResetState(z, s[..., 0], fired), y.to(u.dtype)
 
     def scan(self, u: Tensor) -> Tensor:
-        how = Resetting(self.refractory)
-        return reset.run(u, self.abar, self.g, self.d, self.level, self.r, how)[0]
+        how = Resetting(self.firing.refractory)
+        return reset.run(u, self.neurons, how, self.firing.a)[0]
 
 
 def _deviation(abar: Tensor, g: Tensor) -> Tensor:
@@ -83,20 +75,19 @@ class ResettingLayer(StateSpaceLayer):
     mode; at first ``r_n = w conj(g_n abar_n) / (2 sum_m |g_m abar_m|^2)``, by which a spike lowers
     the next membrane by w/2. There w is the deviation of the modes' part of a membrane for white
     input of variance 1, and at most 1: a few weak modes would lose more than they hold. The
-    gradient of a spike goes through its reset, too. The steps follow
-    one another, in the model's precision. ``through_time``, ``gradient_steps``: as of LIF layers.
+    steps follow one another, in the model's precision. ``through_reset``, set by training
+    (:func:`snn_ssm.training.methods.cut_time`): whether the gradient of a spike goes through its
+    reset, too.
     """
 
     def __init__(self, config: ModelConfig, generator: torch.Generator) -> None:
         super().__init__(config, generator)
         self.refractory = config.refractory
-        self.surrogate, self.slope = config.surrogate, config.surrogate_slope
         self.theta = nn.Parameter(torch.zeros(config.channels))
         self.soft = config.reset == "soft"
         if self.soft:
             self.r = nn.Parameter(self._first_r())
-        self.through_time = True
-        self.gradient_steps: Tensor | None = None  # all
+        self.through_reset = True
 
     @torch.no_grad()
     def _first_r(self) -> Tensor:
@@ -115,36 +106,19 @@ class ResettingLayer(StateSpaceLayer):
         r = self.r.double()
         return torch.view_as_complex(r) if self.is_complex else r
 
-    def run(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Membranes and spikes of ``u``, (B, H, L) each."""
+    def neurons(self) -> Neurons:
         found = self.discrete()
-        how = Resetting(
-            self.refractory, instant=not self.through_time, surrogate=self.surrogate,
-            slope=self.slope,
-        )
-        y, s = reset.run(u, found.abar, found.g[0], found.d, self.theta, self.taken(), how)
-        if self.gradient_steps is None:
-            return y, s
-        return OfSteps.apply(y, self.gradient_steps), OfSteps.apply(s, self.gradient_steps)
+        return Neurons(found.abar, found.g[0], found.d, self.theta.double(), self.taken())
 
     def forward(self, u: Tensor) -> Tensor:
-        return self.run(u)[0]
+        return reset.run(u, self.neurons(), Resetting(self.refractory, self.through_reset))[0]
 
-    def respond(
-        self, u: Tensor, fire: Callable[[Tensor], tuple[Tensor, Tensor]], scanned: bool = False
-    ) -> tuple[Tensor, Tensor]:
-        """The loop spikes itself."""
-        return self.run(u)
-
-    def firing(self, level: Tensor | None, activate: Callable[[Tensor], Tensor]) -> Firing:
-        return Resting(self.theta if level is None else level, self.refractory)
-
-    def recurrence(self, level: Tensor | None = None) -> ResetRecurrence:
-        found = self.discrete()
-        above = self.theta.double() if level is None else level
-        return ResetRecurrence(
-            found.abar, found.g[0], found.d, above, self.taken(), self.refractory
-        )
+    def recurrence(
+        self, level: Tensor | None = None, history: Tensor | None = None
+    ) -> ResetRecurrence:
+        neurons = self.neurons()
+        above = neurons.theta if level is None else level.double()
+        return ResetRecurrence(neurons, Remembering(above, history, self.refractory))
 
 
 def native_layer(config: ModelConfig, generator: torch.Generator) -> Layer:

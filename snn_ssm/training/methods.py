@@ -68,6 +68,7 @@ def cut_time(network: SequenceModel, training: TrainingConfig, length: int) -> N
 
     ``through_time = false``: a step's gradient does not go to the step before (SLTT).
     ``gradient_steps`` K: only K steps, drawn anew for each batch, have one (SLTT-K).
+    ``through_reset = false``: a spike's gradient does not go through its reset.
     Source: Meng et al. 2023, *Towards Memory- and Time-Efficient Backpropagation for Training
     Spiking Neural Networks*.
     """
@@ -75,9 +76,11 @@ def cut_time(network: SequenceModel, training: TrainingConfig, length: int) -> N
     count = min(training.gradient_steps, length)
     drawn = torch.randperm(length)[:count] if count else None
     for module in network.modules():
-        if isinstance(module, LifLayer | ResettingLayer | Block):
+        if isinstance(module, LifLayer | Block):
             module.through_time = training.through_time
             module.gradient_steps = drawn
+        if isinstance(module, ResettingLayer):
+            module.through_reset = training.through_reset
 
 
 def narrow(network: nn.Module, step: int, total: int) -> None:

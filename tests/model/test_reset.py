@@ -9,10 +9,12 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from support.operators import WAYS, go_by  # noqa: E402
 
+from snn_ssm.config import ModelConfig  # noqa: E402
 from snn_ssm.model import operators, reset  # noqa: E402
+from snn_ssm.model.delays import Recurrent  # noqa: E402
 from snn_ssm.model.lif import LeakyRecurrence, _LeakyReset  # noqa: E402
 from snn_ssm.model.operators import library  # noqa: E402
-from snn_ssm.model.reset import Resetting  # noqa: E402
+from snn_ssm.model.reset import Neurons, Resetting  # noqa: E402
 
 
 @pytest.fixture(params=WAYS)
@@ -23,7 +25,7 @@ def way(request, monkeypatch):
 
 
 def drawn(is_complex, hard, batch=5, channels=3, length=77, modes=2, dtype=torch.float64):
-    """u, abar, g, d, theta, r, all with gradients."""
+    """u and the neurons, all with gradients."""
     generator = torch.Generator().manual_seed(3)
     kind = dtype.to_complex() if is_complex else dtype
 
@@ -36,11 +38,12 @@ def drawn(is_complex, hard, batch=5, channels=3, length=77, modes=2, dtype=torch
         normal(channels, modes, kind=kind), normal(channels), normal(channels).abs(),
         None if hard else 0.3 * normal(channels, modes, kind=kind),
     ]  # fmt: skip
-    return [None if x is None else x.detach().requires_grad_() for x in found]
+    u, *neurons = [None if x is None else x.detach().requires_grad_() for x in found]
+    return u, Neurons(*neurons)
 
 
 def by_hand(u, abar, g, d, theta, r, refractory):
-    """The equations of the module, a neuron at a time."""
+    """The equations of the module without what spikes do to others, a neuron at a time."""
     y, s = np.zeros(u.shape), np.zeros(u.shape)
     for b, h in itertools.product(range(u.shape[0]), range(u.shape[1])):
         x, spike, rest = np.zeros(abar.shape[1], abar.dtype), 0.0, 0
@@ -61,7 +64,7 @@ def by_hand(u, abar, g, d, theta, r, refractory):
 def test_it_is_its_equations(way, is_complex, hard, refractory):
     inputs = drawn(is_complex, hard)
     y, s = reset.run(*inputs, Resetting(refractory))
-    arrays = [None if x is None else x.detach().numpy() for x in inputs]
+    arrays = [None if x is None else x.detach().numpy() for x in (inputs[0], *inputs[1])]
     expected = by_hand(*arrays, refractory)
     assert np.abs(y.detach().numpy() - expected[0]).max() <= 1e-12
     assert (s.detach().numpy() == expected[1]).all() and 0.02 < s.mean() < 0.9
@@ -75,7 +78,7 @@ def test_it_is_its_equations(way, is_complex, hard, refractory):
 def test_gradients_are_those_of_torchs_own(way, is_complex, hard, refractory, instant, through):
     how = Resetting(refractory, through, instant, "triangle", 0.7)
     inputs = drawn(is_complex, hard)
-    leaves = [x for x in inputs if x is not None]
+    leaves = [x for x in (inputs[0], *inputs[1]) if x is not None]
     weights = [torch.randn(inputs[0].shape, dtype=torch.float64) for _ in range(2)]
 
     def gradients(function):
@@ -84,6 +87,59 @@ def test_gradients_are_those_of_torchs_own(way, is_complex, hard, refractory, in
 
     for one, other in zip(gradients(reset.run), gradients(reset.steps), strict=True):
         assert float((one - other).abs().max()) <= 1e-12 * float(other.abs().max())
+
+
+def parts(history, delays, per="axon"):
+    """A history that matters, or None; a recurrent matrix whose spikes do, with delays that are
+    still triangles of taps, or None."""
+    torch.manual_seed(4)
+    a = own = None
+    if history:
+        a = (2 / history * torch.rand(3, history, dtype=torch.float64)).requires_grad_()
+    if delays is not None:
+        config = ModelConfig(channels=3, recurrent_delays=delays, recurrent=True, delay_per=per)
+        own = Recurrent(config).double()
+        with torch.no_grad():
+            own.weight *= 6
+    return a, own
+
+
+ACTING = [  # complex, hard, refractory, through, instant, history, delays
+    (True, True, 0, True, False, 3, None), (False, False, 2, False, False, 3, None),
+    (True, False, 0, True, False, 0, 0), (False, True, 0, False, False, 0, 0),
+    (True, False, 2, False, False, 0, 4), (False, True, 2, True, False, 2, 4),
+    (True, False, 0, True, True, 2, 4), (False, True, 2, True, True, 2, 0),
+    (True, True, 2, True, False, 40, 90),  # longer than what is kept, and than the samples
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ACTING, ids=str)
+def test_spikes_that_reach_others_or_their_own_threshold_are_torchs(way, case):
+    is_complex, hard, refractory, through, instant, history, delays = case
+    how = Resetting(refractory, through, instant, "triangle", 0.7)
+    u, neurons = drawn(is_complex, hard, length=40)
+    a, own = parts(history, delays)
+    leaves = [x for x in (u, *neurons, a, *(own.parameters() if own else ())) if x is not None]
+    weights = [torch.randn(u.shape, dtype=torch.float64) for _ in range(2)]
+    found, expected = (f(u, neurons, how, a, own) for f in (reset.run, reset.steps))
+    alone = reset.steps(u, neurons, how)[1]
+    assert torch.equal(found[1], expected[1]) and 0.02 < found[1].mean() < 0.9
+    assert (found[1] != alone).double().mean() > 0.01  # they do something
+    torch.testing.assert_close(found[0], expected[0], rtol=0, atol=1e-12)
+
+    def gradients(ys):
+        return torch.autograd.grad(sum((w * x).sum() for w, x in zip(weights, ys, strict=True)),
+                                   leaves)
+
+    for one, other in zip(gradients(found), gradients(expected), strict=True):
+        assert float((one - other).abs().max()) <= 1e-12 * float(other.abs().max())
+
+
+def test_delays_a_synapse_go_by_plain_torch(way):
+    a, own = parts(0, 4, "synapse")
+    u, neurons = drawn(True, False)
+    both = (f(u, neurons, Resetting(), a, own) for f in (reset.run, reset.steps))
+    assert all(torch.equal(*pair) for pair in zip(*both, strict=True))
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 9, 31), (17, 1, 33), (2, 3, 64), (4, 4, 100)])

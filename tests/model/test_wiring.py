@@ -1,5 +1,7 @@
 """Recurrent layers and learned delays: what they compute, and where their gradients go."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -32,10 +34,23 @@ def inputs(steps=12, seed=0):
     return torch.from_numpy(np.random.default_rng(seed).integers(0, 16, (3, 2, steps)))
 
 
-@pytest.mark.parametrize("cells", ["native", "lif"])
-@pytest.mark.parametrize("wiring", WIRINGS)
-def test_training_runs_what_the_steps_run(cells, wiring):
-    network = network_of(cells, **WIRINGS[wiring]).eval()
+ACTING = {
+    "soft": {"reset": "soft"},
+    "hard, refractory": {"reset": "hard", "refractory": 2},
+    "history": {"history": 3},
+    "soft, refractory, history": {"reset": "soft", "refractory": 1, "history": 2},
+}
+MEMBERS = [
+    *itertools.product(["native", "lif"], WIRINGS, [{}]),
+    *itertools.product(["native"], ["recurrent", "both, an axon"], ACTING.values()),
+    ("native", "delays a synapse", {"reset": "hard", "history": 3}),
+    ("native", "recurrent", {"reset": "soft", "mode_init": "s4d-real", "modes": 1}),
+]
+
+
+@pytest.mark.parametrize(("cells", "wiring", "acting"), MEMBERS, ids=str)
+def test_training_runs_what_the_steps_run(cells, wiring, acting):
+    network = network_of(cells, **WIRINGS[wiring], **acting).eval()
     with torch.no_grad():
         for block in network.blocks:
             if block.recurrent is not None:
@@ -53,7 +68,7 @@ def test_a_recurrent_layer_hears_itself_a_step_later():
     block = network.blocks[0]
     torch.manual_seed(0)
     u = torch.randn(2, 5, 9, dtype=torch.float64)
-    y, s = block.loop(u, block.recurrent)
+    y, s = block.respond(u)
     delays = whole_delays(block.recurrent.delays.position.detach().numpy(), 2)
     assert set(delays.ravel()) == {0, 1, 2}
     driven, weight = u.clone(), block.recurrent.weight.detach()

@@ -30,7 +30,7 @@ _TARGETS = {
 }
 _SOURCES = {
     "products": ("operators.cpp", "vectors.h", "chunks.h", "mix.h", "norm.h", "spikes.h"),
-    "loops": ("loops.cpp", "vectors.h", "spikes.h", "reset.h"),
+    "loops": ("loops.cpp", "vectors.h", "spikes.h", "reset.h", "feedback.h"),
 }
 # Loops over steps decide spikes and must equal torch's to the bit: no fused multiply-add there.
 _CONTRACTION = {"products": ("-ffp-contract=fast",), "loops": ("-ffp-contract=off",)}

@@ -8,11 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snn_ssm.model.operators.elementwise import SURROGATES
 from snn_ssm.model.operators.library import call, constant
 
+Settings = tuple[int, bool, bool, int, float]  # refractory, through, instant, surrogate, slope
 
-class _Loop(ctypes.Structure):
+
+class Loop(ctypes.Structure):
+    """What the loops in C++ are told besides their arrays."""
+
     _fields_ = [
         *(
             (name, ctypes.c_int64)
@@ -27,22 +30,21 @@ class _Loop(ctypes.Structure):
 
 def run(
     u: Tensor, abar: Tensor, g: Tensor, d: Tensor, theta: Tensor, r: Tensor | None,
-    refractory: int, through: bool, instant: bool, surrogate: str, slope: float,
+    settings: Settings,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Membranes and spikes (H, B, L) of inputs ``u`` (H, B, L), as ``reset.run`` says.
 
     ``abar``, ``g`` and ``r`` (H, N), complex or real, ``d`` and ``theta`` (H,), of any precision:
     they are used in that of ``u``. ``r`` None: all modes to 0.
     """
-    tables = [_planes(x, u.dtype) for x in (abar, g)]
-    takes = None if r is None else _planes(r, u.dtype)
+    tables = [planes_of(x, u.dtype) for x in (abar, g)]
+    takes = None if r is None else planes_of(r, u.dtype)
     d, theta = d.to(u.dtype).contiguous(), theta.to(u.dtype).contiguous()
-    settings = (refractory, through, instant, SURROGATES.index(surrogate), slope)
     y, s = _Reset.apply(u, *tables, takes, d, theta, settings)
     return y, s
 
 
-def _planes(x: Tensor, dtype: torch.dtype) -> Tensor:
+def planes_of(x: Tensor, dtype: torch.dtype) -> Tensor:
     """(H, N) as (planes, H, N) real numbers."""
     return torch.stack([x.real, x.imag] if x.is_complex() else [x]).to(dtype).contiguous()
 
@@ -53,15 +55,11 @@ class _Reset(torch.autograd.Function):
     @staticmethod
     def forward(  # type: ignore[override]
         ctx: Any, u: Tensor, abar: Tensor, g: Tensor, r: Tensor | None, d: Tensor, theta: Tensor,
-        settings: tuple[int, bool, bool, int, float],
+        settings: Settings,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         channels, batch, length = u.shape
         planes, _, modes = abar.shape
-        refractory, through, instant, kind, slope = settings
-        loop = _Loop(
-            channels, batch, length, modes, planes, r is None, refractory, through, instant, kind,
-            slope,
-        )  # fmt: skip
+        loop = Loop(channels, batch, length, modes, planes, r is None, *settings)
         lanes, kept = (constant(name, u, part="loops") for name in ("loop_lanes", "loop_kept"))
         groups = -(-channels * batch // lanes)
         states = u.new_empty(groups, -(-length // kept), planes * modes + 2, lanes)

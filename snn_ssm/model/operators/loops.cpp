@@ -1,6 +1,6 @@
-// The loop over steps by name, for float (f32) and double (f64); groups of rows from `first` to
+// The loops over steps by name, for float (f32) and double (f64); groups of rows from `first` to
 // `last`. See operators.cpp.
-#include "reset.h"
+#include "feedback.h"
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
@@ -33,5 +33,30 @@ template <class F> INLINE void with_kind(const Loop& z, F f) {
         });                                                                                         \
     }
 
+#define DEFINE_FEEDBACK(S, NAME)                                                                   \
+    EXPORT void feedback_forward_##NAME(                                                           \
+        i64 first, i64 last, const Feedback* f, const S* u, const S* abar, const S* g, const S* r,  \
+        const S* d, const S* theta, const S* a, const S* weight, const S* taps, S* v, S* y, S* s,   \
+        S* states) {                                                                                \
+        with_kind(f->loop, [=](auto complex, auto hard) {                                           \
+            feedback_forward<S, complex.value, hard.value>(first, last, *f, u, abar, g, r, d,       \
+                                                           theta, a, weight, taps, v, y, s,         \
+                                                           states);                                 \
+        });                                                                                         \
+    }                                                                                               \
+    EXPORT void feedback_backward_##NAME(                                                          \
+        i64 first, i64 last, const Feedback* f, const S* gy, const S* gs, const S* v, const S* y,   \
+        const S* states, const S* abar, const S* g, const S* r, const S* d, const S* theta,         \
+        const S* a, const S* weight, const S* taps, S* gv, S* gabar, S* gg, S* gr, S* gd,           \
+        S* gtheta, S* ga) {                                                                         \
+        with_kind(f->loop, [=](auto complex, auto hard) {                                           \
+            feedback_backward<S, complex.value, hard.value>(first, last, *f, gy, gs, v, y, states,  \
+                                                            abar, g, r, d, theta, a, weight, taps,  \
+                                                            gv, gabar, gg, gr, gd, gtheta, ga);     \
+        });                                                                                         \
+    }
+
 DEFINE(float, f32)
 DEFINE(double, f64)
+DEFINE_FEEDBACK(float, f32)
+DEFINE_FEEDBACK(double, f64)

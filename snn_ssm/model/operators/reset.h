@@ -174,25 +174,83 @@ template <class S> __attribute__((noinline)) void derive(const Loop& z, S* x, i6
     });
 }
 
+// What goes back through the steps of a group, a lane a row. carry (numbers) and reset: the gradients
+// of the modes before the step after, and of the spike that they lost something by; the others are
+// sums over the steps.
+template <class S> struct Gradients {
+    Buffer<S> carry, abar, g, r, d, theta, reset;
+    Gradients(i64 numbers)
+        : carry(numbers, LANES<S>), abar(numbers, LANES<S>), g(numbers, LANES<S>),
+          r(numbers, LANES<S>), d(1, LANES<S>), theta(1, LANES<S>), reset(1, LANES<S>) {}
+    void clear() {
+        for (Buffer<S>* x : {&carry, &abar, &g, &r, &d, &theta, &reset}) x->clear();
+    }
+};
+
+// A step of a group back: e is the gradient of y, u its input, `before` the state that it began
+// with, x the one after it. Returns the gradient of u.
+template <class S, bool COMPLEX, bool HARD>
+INLINE V<S> back_lanes(const S* before, const S* x, V<S> e, V<S> u, Gradients<S>& q,
+                       Parameters<S>& p, const Loop& z) {
+    constexpr int W = LANES<S>;
+    const i64 n = z.modes, numbers = z.planes * n;
+    const V<S> zero = {}, s = at(before + numbers * W), rest = at(before + numbers * W + W);
+    const auto spiked = s > zero, held = rest > zero;
+    V<S> total = at<S>(p.d) * e, reset = zero;
+    at<S>(q.d) += e * u;
+    for (i64 i = 0; i < n; i++) {
+        const i64 a = i * W, b = (n + i) * W;
+        const V<S> xr = at(before + a), ar = at(p.abar + a);
+        V<S> re = at(q.carry + a) + at(p.g + a) * e;
+        at(q.g + a) += e * at(x + a);
+        if (HARD) re = held ? zero : re;
+        total += re;
+        const V<S> kr = HARD ? (spiked ? zero : xr) : xr - at(p.r + a) * s;
+        V<S> cr = ar * re;
+        if (COMPLEX) {
+            const V<S> xi = at(before + b), ai = at(p.abar + b);
+            V<S> im = at(q.carry + b) - at(p.g + b) * e;
+            at(q.g + b) -= e * at(x + b);
+            if (HARD) im = held ? zero : im;
+            const V<S> ki = HARD ? (spiked ? zero : xi) : xi - at(p.r + b) * s;
+            cr += ai * im;
+            V<S> ci = ar * im - ai * re;
+            at(q.abar + a) += re * kr + im * ki;
+            at(q.abar + b) += im * kr - re * ki;
+            reset -= ci * (HARD ? xi : at(p.r + b));
+            if (!HARD) at(q.r + b) -= ci * s;
+            if (HARD) ci = spiked ? zero : ci;
+            at(q.carry + b) = z.instant ? zero : ci;
+        } else {
+            at(q.abar + a) += re * kr;
+        }
+        reset -= cr * (HARD ? xr : at(p.r + a));
+        if (!HARD) at(q.r + a) -= cr * s;
+        if (HARD) cr = spiked ? zero : cr;
+        at(q.carry + a) = z.instant ? zero : cr;
+    }
+    at<S>(q.reset) = z.through && !z.instant ? reset : zero;
+    return total;
+}
+
 // Gradients of u (R, L), and a row each of abar, g, r (planes, N, R), d and theta (R,). gs may be null.
 template <class S, bool COMPLEX, bool HARD>
 void loop_backward(i64 first, i64 last, const Loop& z, const S* gy, const S* gs, const S* u,
                    const S* states, const S* abar, const S* g, const S* r, const S* d,
                    const S* theta, S* gu, S* gabar, S* gg, S* gr, S* gd, S* gtheta) {
     constexpr int W = LANES<S>;
-    const i64 n = z.modes, numbers = z.planes * n, all = z.channels * z.batch;
+    const i64 numbers = z.planes * z.modes, all = z.channels * z.batch;
     const i64 size = (numbers + 2) * W, blocks = (z.length + KEPT - 1) / KEPT;
     Parameters<S> p(numbers);
+    Gradients<S> q(numbers);
     Buffer<S> xs((KEPT + 1) * (numbers + 2), W), in(KEPT, W), dy(KEPT, W), ds(KEPT, W);
-    Buffer<S> out(KEPT, W), carry(numbers, W), sa(numbers, W), sg(numbers, W), sr(numbers, W);
-    Buffer<S> slope(KEPT, W);
+    Buffer<S> out(KEPT, W), slope(KEPT, W);
     const bool spikes = gs || z.through;
     for (i64 group = first; group < last; group++) {
         const i64 row = group * W, rows = std::min<i64>(W, all - row);
         gather<S>(p, z, row, rows, abar, g, r, d, theta);
-        for (Buffer<S>* sums : {&carry, &sa, &sg, &sr, &in, &dy, &ds}) sums->clear();
-        const V<S> zero = {};
-        V<S> sd = {}, st = {}, from_reset = {};  // carry and from_reset: of the step after
+        q.clear();
+        for (Buffer<S>* values : {&in, &dy, &ds}) values->clear();
         for (i64 c = blocks - 1; c >= 0; c--) {
             const i64 steps = std::min(KEPT, z.length - c * KEPT), place = row * z.length + c * KEPT;
             transpose_in<S>(in, u + place, rows, z.length, steps);
@@ -207,62 +265,28 @@ void loop_backward(i64 first, i64 last, const Loop& z, const S* gy, const S* gs,
             }
             if (spikes) derive<S>(z, slope, steps * W);
             for (i64 k = steps - 1; k >= 0; k--) {
-                const S *before = xs + k * size, *x = before + size;
-                const V<S> s = at(before + numbers * W), rest = at(before + numbers * W + W);
-                const auto spiked = s > zero, held = rest > zero;
-                V<S> e = at(dy + k * W), reset = zero;
+                const S* before = xs + k * size;
+                V<S> e = at(dy + k * W);
                 if (spikes) {
-                    V<S> moved = at(slope + k * W) * (at(ds + k * W) + from_reset);
-                    moved = held ? zero : moved;
+                    const V<S> zero = {};
+                    V<S> moved = at(slope + k * W) * (at(ds + k * W) + at<S>(q.reset));
+                    moved = at(before + (numbers + 1) * W) > zero ? zero : moved;
                     e += moved;
-                    st -= moved;
+                    at<S>(q.theta) -= moved;
                 }
-                V<S> total = at<S>(p.d) * e;
-                sd += e * at(in + k * W);
-                for (i64 i = 0; i < n; i++) {
-                    const i64 a = i * W, b = (n + i) * W;
-                    const V<S> xr = at(before + a), ar = at(p.abar + a);
-                    V<S> re = at(carry + a) + at(p.g + a) * e;
-                    at(sg + a) += e * at(x + a);
-                    if (HARD) re = held ? zero : re;
-                    total += re;
-                    const V<S> kr = HARD ? (spiked ? zero : xr) : xr - at(p.r + a) * s;
-                    V<S> cr = ar * re;
-                    if (COMPLEX) {
-                        const V<S> xi = at(before + b), ai = at(p.abar + b);
-                        V<S> im = at(carry + b) - at(p.g + b) * e;
-                        at(sg + b) -= e * at(x + b);
-                        if (HARD) im = held ? zero : im;
-                        const V<S> ki = HARD ? (spiked ? zero : xi) : xi - at(p.r + b) * s;
-                        cr += ai * im;
-                        V<S> ci = ar * im - ai * re;
-                        at(sa + a) += re * kr + im * ki;
-                        at(sa + b) += im * kr - re * ki;
-                        reset -= ci * (HARD ? xi : at(p.r + b));
-                        if (!HARD) at(sr + b) -= ci * s;
-                        if (HARD) ci = spiked ? zero : ci;
-                        at(carry + b) = z.instant ? zero : ci;
-                    } else {
-                        at(sa + a) += re * kr;
-                    }
-                    reset -= cr * (HARD ? xr : at(p.r + a));
-                    if (!HARD) at(sr + a) -= cr * s;
-                    if (HARD) cr = spiked ? zero : cr;
-                    at(carry + a) = z.instant ? zero : cr;
-                }
-                from_reset = z.through && !z.instant ? reset : zero;
-                at(out + k * W) = total;
+                at(out + k * W) = back_lanes<S, COMPLEX, HARD>(before, before + size, e,
+                                                               at(in + k * W), q, p, z);
             }
             transpose_out<S>(gu + place, out, rows, z.length, steps);
         }
         for (i64 l = 0; l < rows; l++) {
             for (i64 i = 0; i < numbers; i++) {
-                gabar[i * all + row + l] = sa[i * W + l];
-                gg[i * all + row + l] = sg[i * W + l];
-                gr[i * all + row + l] = sr[i * W + l];
+                gabar[i * all + row + l] = q.abar[i * W + l];
+                gg[i * all + row + l] = q.g[i * W + l];
+                gr[i * all + row + l] = q.r[i * W + l];
             }
-            gd[row + l] = sd[l];
-            gtheta[row + l] = st[l];
+            gd[row + l] = q.d[l];
+            gtheta[row + l] = q.theta[l];
         }
     }
 }
