@@ -24,6 +24,7 @@ name                                  shape            meaning
 ``blocks.i.ssm.theta``                (H,)             threshold; with a ``reset`` only
 ``blocks.i.ssm.r``                    (H, N, 2)        what a spike takes, (re, im); (H, N) if
                                                        real; ``reset = "soft"`` only
+                                      (H,)             from the last mode; ``reset = "soma"`` only
 ``blocks.i.history``                  (H, J)           a_j, j = 1 first; with a ``history`` only
 ``blocks.i.mixing.weight``            (H, H)           (to, from); ``linear`` and ``gsu``
                                       (2H, H)          ``glu``: rows of the values, then the gates

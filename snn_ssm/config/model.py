@@ -10,7 +10,7 @@ from snn_ssm.config.checks import LARGEST, LONGEST, one_of, require
 from snn_ssm.kinds import CELLS, MIXINGS, OUTPUTS
 
 ARCHITECTURES = ("state-space", "transformer")
-MODE_INITS = ("s4d-lin", "s4d-inv", "s4d-legs", "s4d-real")
+MODE_INITS = ("s4d-lin", "s4d-inv", "s4d-legs", "s4d-real", "legt")
 DISCRETISATIONS = ("zoh", "bilinear")
 ENCODERS = ("linear", "embedding")
 NORMS = ("batch", "layer", "none")
@@ -20,10 +20,11 @@ ACTIVATIONS = (*SPIKES, "sigmoid", "tanh", "hard-sigmoid", "relu", "gelu", "iden
 SURROGATES = ("fast-sigmoid", "arctan", "triangle", "multi-gaussian")
 POOLINGS = ("mean", "last", "filter")
 DELAYS_PER = ("synapse", "axon")
-RESETS = ("none", "soft", "hard")
+RESETS = ("none", "soft", "hard", "soma")
 _LONGEST_DELAY = 1000  # steps: each is a tap of a convolution
 _LONGEST_REST = 2**20  # steps, as _LONGEST_HISTORY: what a cell of pynn_models can have
 _LONGEST_HISTORY = 32
+_MOST_LEGT = 8  # modes: of larger orders the poles are too close for float64
 _MOST_LEVELS = 255  # of integer spikes: what fits a byte
 
 
@@ -49,7 +50,7 @@ class ModelConfig:
     channel), ``bernoulli``, or no spike.
     ``membrane_norm``: a batch norm on the membrane, besides that of the input.
     ``reset``: what a spike does to a native cell's modes: ``soft`` takes a learned r from each,
-    ``hard`` sets them to 0, and no spike comes for ``refractory`` steps after one. The threshold is
+    ``soma`` one from the last mode alone, which is real, ``hard`` sets them to 0, and no spike comes for ``refractory`` steps after one. The threshold is
     learned, too. ``history``: for how many steps a membrane above the threshold moves it, by a
     learned number each.
     ``mixing``: ``linear``; ``glu``; ``gsu`` (a ternary activation), whose product is normalised by
@@ -119,6 +120,8 @@ class ModelConfig:
         one_of("model.encoder", self.encoder, ENCODERS)
         one_of("model.cells", self.cells, CELLS)
         one_of("model.mode_init", self.mode_init, MODE_INITS)
+        require(self.mode_init != "legt" or self.modes <= _MOST_LEGT, "model.modes", self.modes,
+                 f"1 to {_MOST_LEGT} with mode_init = \"legt\"")
         one_of("model.discretisation", self.discretisation, DISCRETISATIONS)
         one_of("model.activation", self.activation, ACTIVATIONS)
         one_of("model.surrogate", self.surrogate, SURROGATES)
@@ -209,6 +212,11 @@ class ModelConfig:
         resets = self.reset != "none"
         require(resets or self.refractory == 0, "model.refractory", self.refractory,
                  "0 with reset = \"none\"")
+        if self.reset == "soma":
+            require(self.complex_modes, "model.mode_init", self.mode_init,
+                     "one of complex modes with reset = \"soma\"")
+            require(self.modes > 1, "model.modes", self.modes,
+                     "2 or more with reset = \"soma\": the last one is the soma")
         if self.history:
             require(self.activation == "heaviside", "model.activation", self.activation,
                      "'heaviside' with a history")

@@ -56,11 +56,30 @@ def init_real(n: int) -> Tensor:
     return torch.complex(-(_index(n) + 1), torch.zeros(n, dtype=torch.float64))
 
 
+def init_legt(n: int) -> Tensor:
+    """The poles of a Legendre memory of order d = 2N over a window of 1, shape (N,), complex128.
+
+    The eigenvalues, of positive imaginary part, the slowest first, of LegT's
+    ``A_ij = -(2i + 1) (1 if i < j else (-1)^(i - j))``, i, j = 0 .. d - 1. With ``Delta`` = 1/theta
+    the window is theta steps, and any reading of the memory is a readout of these modes. Their
+    eigenvectors part ever less: N is at most 8 in a configuration.
+    Source: Voelker, Kajic & Eliasmith 2019, *Legendre Memory Units*.
+    """
+    i = _index(2 * n)
+    alternating = (-1.0) ** (i[:, None] - i[None, :])
+    below = i[:, None] >= i[None, :]
+    a = -(2 * i[:, None] + 1) * torch.where(below, alternating, torch.ones_like(alternating))
+    found = torch.linalg.eigvals(a)
+    found = found[found.imag > 0]
+    return found[found.imag.argsort()]
+
+
 _INITS = {
     "s4d-lin": init_lin,
     "s4d-inv": init_inv,
     "s4d-legs": init_legs,
     "s4d-real": init_real,
+    "legt": init_legt,
 }
 
 
@@ -72,7 +91,7 @@ def init_modes(name: str, n: int) -> Tensor:
     """The initial modes of an initialisation by its name, shape (N,), complex128.
 
     Raises :class:`ModeError` for a name that is not one of ``s4d-lin``, ``s4d-inv``, ``s4d-legs``,
-    ``s4d-real``.
+    ``s4d-real``, ``legt``.
     """
     if name not in _INITS:
         raise ModeError(f"unknown mode initialisation {name!r}; use one of {', '.join(_INITS)}.")

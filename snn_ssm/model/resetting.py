@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from snn_ssm.config import ModelConfig
 from snn_ssm.model import reset
@@ -14,6 +16,7 @@ from snn_ssm.model.kernel import real_dot
 from snn_ssm.model.layers import Layer, StateSpaceLayer
 from snn_ssm.model.reset import Neurons, Resetting
 
+_SOMA = 0.125  # a step: the decay of SpikingSSM's soma
 _FIRST_TAKEN = 0.5  # of what the modes add to a membrane: by it a spike lowers the next one
 _LEAST = 1e-12  # of sum |g abar|^2, which is 0 of a neuron without a readout
 
@@ -69,10 +72,10 @@ def _deviation(abar: Tensor, g: Tensor) -> Tensor:
 
 
 class ResettingLayer(StateSpaceLayer):
-    """A :class:`StateSpaceLayer` with ``theta`` (H,), learned from 0, and, of a soft reset, r.
+    """A :class:`StateSpaceLayer` with ``theta`` (H,), learned from 0, and, but for a hard reset, r.
 
     ``r`` (H, N, 2), real and imaginary part last ((H, N) if real), is what a spike takes from each
-    mode; at first ``r_n = w conj(g_n abar_n) / (2 sum_m |g_m abar_m|^2)``, by which a spike lowers
+    mode, or (H,), from the last alone (``soma``); at first ``r_n = w conj(g_n abar_n) / (2 sum_m |g_m abar_m|^2)``, by which a spike lowers
     the next membrane by w/2. There w is the deviation of the modes' part of a membrane for white
     input of variance 1, and at most 1: a few weak modes would lose more than they hold. The
     steps follow one another, in the model's precision. ``through_reset``, set by training
@@ -84,8 +87,10 @@ class ResettingLayer(StateSpaceLayer):
         super().__init__(config, generator)
         self.refractory = config.refractory
         self.theta = nn.Parameter(torch.zeros(config.channels))
-        self.soft = config.reset == "soft"
-        if self.soft:
+        self.kind = config.reset
+        if self.kind == "soma":
+            self._begin_as_two_stages()
+        if self.kind != "hard":
             self.r = nn.Parameter(self._first_r())
         self.through_reset = True
 
@@ -93,17 +98,46 @@ class ResettingLayer(StateSpaceLayer):
     def _first_r(self) -> Tensor:
         found = self.discrete()
         seen = found.g[0] * found.abar  # (H, N): what the next membrane shows of a mode
+        if self.kind == "soma":
+            seen = seen[:, -1:].real
         power = seen.abs().square().sum(-1, keepdim=True).clamp(min=_LEAST)
         deviation = _deviation(found.abar, found.g[0])[:, None].clamp(max=1)
         r = _FIRST_TAKEN * deviation * seen.conj() / power
+        if self.kind == "soma":
+            return r[:, 0].float()
         parts = torch.view_as_real(r.resolve_conj()) if r.is_complex() else r
         return parts.float().clone()
 
+    @torch.no_grad()
+    def _begin_as_two_stages(self) -> None:
+        """Modes and feedthrough of a plain layer, y, and behind it ``v[k] = beta v[k-1] + y[k]``.
+
+        The membrane v is one sum of modes: with ``y = Re(sum_n g_n x_n) + d u`` the n-th has the
+        readout ``g_n abar_n / (abar_n - beta)``, the soma's ``d - Re(sum_n g_n beta / (abar_n -
+        beta))``, and no feedthrough is left. The soma is the last mode; being real at first, it has
+        no gradient by which it would not stay so.
+        """
+        sets = len(self.a)
+        decay = math.log(-math.log(_SOMA)) - self.log_dt.view(-1, sets).mean(0)
+        self.a[:, -1], self.omega[:, -1] = decay, 0
+        abar, g, d = self.discrete()
+        shares = g[0] / torch.view_as_complex(self.c[0].double())  # of c in g, (H, N)
+        beta, others, g = abar[:, -1:].real, abar[:, :-1], g[0][:, :-1]
+        behind = g * others / (others - beta)
+        own = d - (g * beta / (others - beta)).sum(-1).real
+        whole = torch.cat([behind, own[:, None].to(behind.dtype)], -1) / shares
+        whole[:, -1] = whole[:, -1].real
+        self.c[0] = torch.view_as_real(whole)
+        self.d.zero_()
+
     def taken(self) -> Tensor | None:
         """r (H, N), complex or real, in float64; None of a hard reset."""
-        if not self.soft:
+        if self.kind == "hard":
             return None
         r = self.r.double()
+        if self.kind == "soma":
+            r = functional.pad(r[:, None], (self.c.shape[2] - 1, 0))
+            return torch.complex(r, torch.zeros_like(r))
         return torch.view_as_complex(r) if self.is_complex else r
 
     def neurons(self) -> Neurons:

@@ -56,8 +56,7 @@ def _model(rng, tie):
         model["membrane_norm"] = True
     if cells == "native" and "activation" not in model and rng.random() < 0.6:
         model |= _part(rng)
-    loops = cells != "stock" and not model.get("membrane_norm") and rng.random() < 0.3
-    if loops and "reset" not in model and "history" not in model:
+    if cells != "stock" and not model.get("membrane_norm") and rng.random() < 0.4:
         model["recurrent"] = True
         model["recurrent_delays"] = int(rng.choice([0, 0, 3]))
     if model.get("mixing", "linear") == "linear" and rng.random() < 0.3:
@@ -87,7 +86,10 @@ def _part(rng):
     if part == "history":
         return {"history": int(rng.integers(1, 9))}
     reset, refractory = str(rng.choice(["soft", "hard"])), int(rng.choice([0, 1, 3]))
-    return {"reset": reset, "refractory": refractory, "membrane_norm": False}
+    history = int(rng.choice([0, 0, 2]))
+    return {
+        "reset": reset, "refractory": refractory, "history": history, "membrane_norm": False,
+    }  # fmt: skip
 
 
 def _for_chip(rng, model):

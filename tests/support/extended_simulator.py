@@ -94,6 +94,8 @@ class Model:
     def taken(self, i):
         """r, (H, N): what a spike takes from each mode."""
         r = self.get(f"blocks.{i}.ssm.r")
+        if self.model.reset == "soma":
+            return np.append(np.zeros((len(r), self.model.modes - 1), REAL), r[:, None], 1)
         return r[..., 0] + COMPLEX(1j) * r[..., 1] if self.model.complex_modes else r
 
     @staticmethod
@@ -172,7 +174,7 @@ class Layer:
             self.x = np.zeros((batch, *self.abar.shape), np.result_type(self.abar, REAL))
         m = model.model
         self.reset, self.refractory = m.reset, m.refractory
-        self.r = model.taken(i) if m.reset == "soft" else None
+        self.r = model.taken(i) if m.reset in ("soft", "soma") else None
         self.a = model.get(f"blocks.{i}.history") if m.history else np.zeros((h, 0), REAL)
         self.s, self.rest = np.zeros((batch, h), int), np.zeros((batch, h), int)
         self.before = [np.zeros((batch, h), bool)] * self.a.shape[1]
@@ -183,7 +185,7 @@ class Layer:
             y = self.beta * self.v + u
         else:
             took = self.s[..., None]
-            if self.reset == "soft":
+            if self.r is not None:
                 self.x = self.x - self.r * took
             if self.reset == "hard":
                 self.x = np.where(took > 0, 0, self.x)

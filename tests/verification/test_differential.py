@@ -89,6 +89,9 @@ def test_what_is_drawn_is_everything_that_lowers():
     assert seen["membrane_norm"] == {False, True} and seen["spike_levels"] >= {1, 2, 3, 4, 5}
     assert seen["reset"] == {"none", "soft", "hard"} and seen["refractory"] == {0, 1, 3}
     assert 0 in seen["history"] and len(seen["history"]) > 5
+    looped = {(m.reset, m.history > 0) for m in models if m.recurrent}
+    assert looped >= {("none", True), ("soft", False), ("hard", False)}
+    assert any(m.reset != "none" and m.history for m in models)
     assert seen["norm"] == {"batch", "none"} and seen["encoder"] == {"linear", "embedding"}
     assert seen["discretisation"] == {"zoh", "bilinear"}
     assert seen["mode_init"] == {"s4d-lin", "s4d-real"} and seen["depth"] == {1, 2, 3, 4, 5, 6}

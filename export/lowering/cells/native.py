@@ -68,6 +68,10 @@ def _reset(layer: Layer) -> Reset | None:
     if model.reset == "hard":
         return Reset(refractory=model.refractory)
     r = layer.array("ssm.r")
+    if model.reset == "soma":
+        others = np.zeros((model.channels, model.modes - 1))
+        r = np.concatenate([others, r[:, None]], axis=1)
+        return Reset(r_re=r, r_im=np.zeros_like(r), refractory=model.refractory)
     if not model.complex_modes:
         return Reset(r_re=r, refractory=model.refractory)
     return Reset(r_re=r[..., 0], r_im=r[..., 1], refractory=model.refractory)

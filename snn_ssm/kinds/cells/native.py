@@ -41,7 +41,8 @@ def _shapes(prefix: str, model: ModelConfig) -> Shapes:
     }
     shapes |= {f"{prefix}.omega": (sets, n)} if model.complex_modes else {}
     shapes |= {f"{prefix}.theta": (h,)} if model.reset != "none" else {}
-    return shapes | ({f"{prefix}.r": (h, n, *parts)} if model.reset == "soft" else {})
+    taken = {"soft": (h, n, *parts), "soma": (h,)}
+    return shapes | ({f"{prefix}.r": taken[model.reset]} if model.reset in taken else {})
 
 
 def _level(arrays: Arrays, layer: int, model: ModelConfig, u: Bounded, steps: int) -> Level:
@@ -66,6 +67,9 @@ def _level(arrays: Arrays, layer: int, model: ModelConfig, u: Bounded, steps: in
         r = np.abs(array(arrays, f"{where}.r"))
         r = r.sum(-1) if model.complex_modes else r
         size = size + (c * np.abs(bbar * b) * np.abs(abar) * r * reach).sum(1)
+    if model.reset == "soma":
+        r = np.abs(array(arrays, f"{where}.r"))
+        size = size + (c * np.abs(bbar * b) * np.abs(abar) * reach)[:, -1] * r
     rounding = (model.modes + FEW) * UNIT * size
     y = Bounded(size, gain * u.on_grid + rounding, gain * u.constant, gain * u.least, 0.0)
     if model.membrane_norm:
