@@ -17,6 +17,7 @@ from snn_ssm.model.layers import Layer, StateSpaceLayer
 from snn_ssm.model.reset import Neurons, Resetting
 
 _SOMA = 0.125  # a step: the decay of SpikingSSM's soma
+_LEAST_SOMA = 0.5  # of its readout
 _FIRST_TAKEN = 0.5  # of what the modes add to a membrane: by it a spike lowers the next one
 _LEAST = 1e-12  # of sum |g abar|^2, which is 0 of a neuron without a readout
 
@@ -75,8 +76,9 @@ class ResettingLayer(StateSpaceLayer):
     """A :class:`StateSpaceLayer` with ``theta`` (H,), learned from 0, and, but for a hard reset, r.
 
     ``r`` (H, N, 2), real and imaginary part last ((H, N) if real), is what a spike takes from each
-    mode, or (H,), from the last alone (``soma``); at first ``r_n = w conj(g_n abar_n) / (2 sum_m |g_m abar_m|^2)``, by which a spike lowers
-    the next membrane by w/2. There w is the deviation of the modes' part of a membrane for white
+    mode; at first ``r_n = w conj(g_n abar_n) / (2 sum_m |g_m abar_m|^2)``, by which a spike lowers
+    the next membrane by w/2. Of a soma it is (H,), what the last mode alone loses, at first
+    ``w/(2 g)``, so that w/2 is taken from the membrane that spiked. There w is the deviation of the modes' part of a membrane for white
     input of variance 1, and at most 1: a few weak modes would lose more than they hold. The
     steps follow one another, in the model's precision. ``through_reset``, set by training
     (:func:`snn_ssm.training.methods.cut_time`): whether the gradient of a spike goes through its
@@ -99,7 +101,7 @@ class ResettingLayer(StateSpaceLayer):
         found = self.discrete()
         seen = found.g[0] * found.abar  # (H, N): what the next membrane shows of a mode
         if self.kind == "soma":
-            seen = seen[:, -1:].real
+            seen = found.g[0][:, -1:].real  # what this one shows
         power = seen.abs().square().sum(-1, keepdim=True).clamp(min=_LEAST)
         deviation = _deviation(found.abar, found.g[0])[:, None].clamp(max=1)
         r = _FIRST_TAKEN * deviation * seen.conj() / power
@@ -114,7 +116,8 @@ class ResettingLayer(StateSpaceLayer):
 
         The membrane v is one sum of modes: with ``y = Re(sum_n g_n x_n) + d u`` the n-th has the
         readout ``g_n abar_n / (abar_n - beta)``, the soma's ``d - Re(sum_n g_n beta / (abar_n -
-        beta))``, and no feedthrough is left. The soma is the last mode; being real at first, it has
+        beta))``, and no feedthrough is left. Where that readout is weak d is another one, so that
+        what a spike takes from the soma is not far above what that holds. The soma is the last mode; being real at first, it has
         no gradient by which it would not stay so.
         """
         sets = len(self.a)
@@ -125,6 +128,7 @@ class ResettingLayer(StateSpaceLayer):
         beta, others, g = abar[:, -1:].real, abar[:, :-1], g[0][:, :-1]
         behind = g * others / (others - beta)
         own = d - (g * beta / (others - beta)).sum(-1).real
+        own = torch.where(own < 0, -1.0, 1.0) * own.abs().clamp(min=_LEAST_SOMA)
         whole = torch.cat([behind, own[:, None].to(behind.dtype)], -1) / shares
         whole[:, -1] = whole[:, -1].real
         self.c[0] = torch.view_as_real(whole)

@@ -68,6 +68,21 @@ def test_legs_modes_are_the_eigenvalues_of_the_normal_part_of_hippo():
     assert found == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("n", [1, 2, 4, 8])
+def test_legendre_modes_are_the_poles_of_the_rational_delay(n):
+    """Pade's [d - 1 / d] of exp(-s): the memory's readout of the window's far end."""
+    d = 2 * n
+    p, f = d - 1, math.factorial
+    expected = np.roots([
+        f(p + d - j) * f(d) / (f(p + d) * f(j) * f(d - j)) for j in range(d, -1, -1)
+    ])  # fmt: skip
+    expected = sorted(expected[expected.imag > 0], key=lambda value: value.imag)
+    found = init_modes("legt", n).numpy()
+    assert len(found) == n and (found.real < 0).all()
+    # The eigenvectors part ever less: of order 16 half of the digits are left.
+    assert found == pytest.approx(expected, rel=1e-6 if n == 8 else 1e-10)
+
+
 def test_an_unknown_initialisation_is_named_with_the_known_ones():
     with pytest.raises(ModeError, match=r"'s4d-cos'; use one of s4d-lin, s4d-inv, s4d-legs, s4d"):
         init_modes("s4d-cos", 4)

@@ -1,7 +1,5 @@
 """Layers with a reset or a threshold history: three ways alike, their gradients, their settings."""
 
-
-
 import numpy as np
 import pytest
 
@@ -20,6 +18,7 @@ from snn_ssm.training.methods import cut_time  # noqa: E402
 
 KINDS = {
     "soft": {"reset": "soft"},
+    "soma": {"reset": "soma"},
     "hard": {"reset": "hard", "refractory": 2},
     "soft, real": {"reset": "soft", "refractory": 1, "mode_init": "s4d-real"},
     "hard, gated": {"reset": "hard", "mixing": "glu"},
@@ -97,6 +96,40 @@ def test_a_spike_lowers_the_next_membrane_by_half_of_its_deviation_at_first(mode
     assert isinstance(layer, ResettingLayer) and not layer.theta.any()
 
 
+@pytest.mark.parametrize("n_ssm", [0, 2])
+def test_a_soma_begins_as_a_leaky_stage_behind_the_layer(n_ssm):
+    """Its spikes take from it alone; it is real, and training leaves it so."""
+    keys = {"channels": 4, "depth": 1, "modes": 5, "classes": 3, "n_ssm": n_ssm, "dt_min": 0.01,
+            "dt_max": 0.5, "input_bits": 4}  # fmt: skip
+    plain, network = (
+        build_network(ModelConfig(**keys, reset=kind), seed=1) for kind in ("none", "soma")
+    )
+    layer, whole = network.blocks[0].ssm, plain.blocks[0].ssm.discrete()
+    without = whole._replace(abar=whole.abar[:, :-1], g=whole.g[..., :-1], d=0 * whole.d)
+    u = torch.randn(3, 4, 60, generator=torch.Generator().manual_seed(0)).double()
+    beta, v = layer.discrete().abar[:, -1].real, layer.discrete().recurrence().scan(u)
+    first = v - beta[:, None] * torch.nn.functional.pad(v, (1, 0))[..., :-1]
+    fed = first - without.recurrence().scan(u)  # d u, with d's that leave no soma without readout
+    d = fed[0, :, 0] / u[0, :, 0]
+    torch.testing.assert_close(fed, d[:, None] * u, rtol=1e-4, atol=1e-5)
+    assert 0 < int((d - whole.d).abs().gt(1e-5).sum()) < 4 and bool(((d - whole.d).abs() < 1).all())
+    lowered = layer.discrete().g[0, :, -1].real * layer.r
+    assert bool((lowered > 0).all() and (lowered <= 0.5 + 1e-6).all())
+    assert bool((beta > 0.02).all() and (beta < 0.5).all())
+    if not n_ssm:
+        torch.testing.assert_close(beta, torch.full((4,), 0.125).double(), rtol=1e-6, atol=0)
+    optimiser = torch.optim.AdamW(network.parameters(), 0.01)
+    for _ in range(3):
+        optimiser.zero_grad()
+        p = torch.randint(0, 16, (4, 1, 40), generator=torch.Generator().manual_seed(3))
+        network(p).logits.square().sum().backward()
+        optimiser.step()
+    taken = layer.taken()
+    assert not taken[:, :-1].any() and not taken.imag.any() and bool((taken[:, -1] != 0).all())
+    assert not layer.omega[:, -1].any() and not layer.discrete().g[0, :, -1].imag.any()
+    assert layer.omega[:, :-1].all() and float(layer.r.grad.abs().min()) > 0
+
+
 def test_a_history_raises_the_threshold_by_a_tenth_a_step_at_first():
     config = ModelConfig(channels=3, depth=1, modes=2, history=4, classes=3)
     block = build_network(config, seed=0).blocks[0]
@@ -137,6 +170,9 @@ def test_a_reset_may_be_a_constant_in_the_gradient():
     ("keys", "message"),
     [
         ({"reset": "firm"}, r"\[model.reset\] is 'firm'; expected one of none, soft, hard"),
+        ({"reset": "soma", "modes": 1}, r"\[model.modes\] is 1; expected 2 or more with reset"),
+        ({"reset": "soma", "mode_init": "s4d-real"}, "'s4d-real'; expected one of complex modes"),
+        ({"mode_init": "legt", "modes": 9}, r"\[model.modes\] is 9; expected 1 to 8 with mode_init"),
         ({"refractory": 2}, r"\[model.refractory\] is 2; expected 0 with reset = \"none\""),
         ({"reset": "soft", "refractory": -1}, r"\[model.refractory\] is -1; expected 0 to"),
         ({"history": 33}, r"\[model.history\] is 33; expected 0 to 32 steps"),

@@ -55,7 +55,7 @@ def _model(rng, tie):
     if cells == "native" and rng.random() < 0.3:
         model["membrane_norm"] = True
     if cells == "native" and "activation" not in model and rng.random() < 0.6:
-        model |= _part(rng)
+        model |= _part(rng, model)
     if cells != "stock" and not model.get("membrane_norm") and rng.random() < 0.4:
         model["recurrent"] = True
         model["recurrent_delays"] = int(rng.choice([0, 0, 3]))
@@ -78,14 +78,16 @@ def _model(rng, tie):
     return model
 
 
-def _part(rng):
+def _part(rng, model):
     """The keys of integer spikes, of a reset or of a history: what a plain neuron may have too."""
     part = str(rng.choice(["integer", "reset", "history"]))
     if part == "integer":
         return {"activation": "integer", "spike_levels": int(rng.integers(1, 6))}
     if part == "history":
         return {"history": int(rng.integers(1, 9))}
-    reset, refractory = str(rng.choice(["soft", "hard"])), int(rng.choice([0, 1, 3]))
+    reset, refractory = str(rng.choice(["soft", "hard", "soma"])), int(rng.choice([0, 1, 3]))
+    if reset == "soma" and (model["modes"] == 1 or model["mode_init"] == "s4d-real"):
+        reset = "soft"
     history = int(rng.choice([0, 0, 2]))
     return {
         "reset": reset, "refractory": refractory, "history": history, "membrane_norm": False,
@@ -105,9 +107,9 @@ def _for_chip(rng, model):
         model = {k: v for k, v in model.items() if k not in ("activation", "spike_levels")}
         model |= {"recurrent": False, "recurrent_delays": 0}
         model |= {"reset": "none", "refractory": 0, "history": 0}
-        part = _part(rng)
+        part = _part(rng, model)
         while "activation" in part:
-            part = _part(rng)
+            part = _part(rng, model)
         model |= part
     return model
 
