@@ -1,11 +1,12 @@
-"""The loop of neurons that a spike resets, compiled, against the same loop in plain torch.
+"""The loops of neurons on which spikes act back, compiled, against the same loops in plain torch.
 
 Forward and backward of one layer of 64 channels, float32, one thread: leaky integrate-and-fire
 neurons against the loop in torch that they had, whose backward pass is written out; and a soft
-reset of 16 complex modes, with the gradient through the reset, against autograd's own of the steps.
-The results are compared first.
+reset of 16 complex modes, with the gradient through the reset, and recurrent leaky neurons with a
+delay an axon of up to 12 steps, against autograd's own of the steps. The results are compared
+first.
 
-Targets: leaky neurons 4 x at 32 sequences of 784 steps; 16 modes 15 x.
+Targets: leaky neurons 4 x at 32 sequences of 784 steps; 16 modes 15 x; recurrent ones 2 x.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ import _timing  # first, see there
 import torch
 from torch import Tensor
 
+from snn_ssm.config import ModelConfig
 from snn_ssm.model import reset
+from snn_ssm.model.delays import Recurrent
 from snn_ssm.model.layout import by_sample
 from snn_ssm.model.lif import LeakyRecurrence, _LeakyReset
-from snn_ssm.model.reset import Resetting
+from snn_ssm.model.lif import leaky as leaky_neurons
+from snn_ssm.model.reset import Neurons, Resetting
 from snn_ssm.training.allocation import keep_memory
 
 CHANNELS, MODES = 64, 16
@@ -57,8 +61,23 @@ def soft(batch: int, steps: int) -> tuple[Work, Work]:
     d, theta = torch.zeros(CHANNELS), torch.ones(CHANNELS)
 
     def work(loop: Callable[..., tuple[Tensor, Tensor]]) -> list[Tensor]:
-        y, _ = loop(u, abar, g, d, theta, r, Resetting())
+        y, _ = loop(u, Neurons(abar, g, d, theta, r), Resetting())
         return [y, *torch.autograd.grad(y, (u, abar, g, r), upstream)]
+
+    return lambda: work(reset.run), lambda: work(reset.steps)
+
+
+def recurrent(batch: int, steps: int) -> tuple[Work, Work]:
+    """Both loops of recurrent leaky neurons, whose delays are learned."""
+    u, upstream = activation(batch, steps), activation(batch, steps).detach()
+    config = ModelConfig(
+        channels=CHANNELS, recurrent=True, recurrent_delays=12, delay_per="axon"
+    )
+    own, beta = Recurrent(config), torch.rand(CHANNELS).requires_grad_()
+
+    def work(loop: Callable[..., tuple[Tensor, Tensor]]) -> list[Tensor]:
+        _, s = loop(u, leaky_neurons(beta), Resetting(through=False), None, own)
+        return [s, *torch.autograd.grad(s, (u, beta, *own.parameters()), upstream)]
 
     return lambda: work(reset.run), lambda: work(reset.steps)
 
@@ -90,6 +109,7 @@ def main() -> None:
         what = f"leaky neurons, {batch} sequences of {steps} steps"
         compare(what, leaky(batch, steps), 4.0, options.repetitions)
     compare("soft reset of 16 complex modes, 32 x 784", soft(32, 784), 15.0, 1)
+    compare("recurrent leaky neurons, 64 x 112", recurrent(64, 112), 2.0, options.repetitions)
 
 
 if __name__ == "__main__":

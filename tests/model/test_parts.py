@@ -172,7 +172,7 @@ def test_a_reset_may_be_a_constant_in_the_gradient():
         ({"reset": "firm"}, r"\[model.reset\] is 'firm'; expected one of none, soft, hard"),
         ({"reset": "soma", "modes": 1}, r"\[model.modes\] is 1; expected 2 or more with reset"),
         ({"reset": "soma", "mode_init": "s4d-real"}, "'s4d-real'; expected one of complex modes"),
-        ({"mode_init": "legt", "modes": 9}, r"\[model.modes\] is 9; expected 1 to 8 with mode_init"),
+        ({"mode_init": "legt", "modes": 9}, r"\[model.modes\] is 9; expected 1 to 8 with mode_i"),
         ({"refractory": 2}, r"\[model.refractory\] is 2; expected 0 with reset = \"none\""),
         ({"reset": "soft", "refractory": -1}, r"\[model.refractory\] is -1; expected 0 to"),
         ({"history": 33}, r"\[model.history\] is 33; expected 0 to 32 steps"),
@@ -199,7 +199,7 @@ def test_time_is_cut_with_a_reset_only():
 def test_a_reset_that_is_a_constant_is_there():
     constant = TrainingConfig(through_reset=False)
     assert Config(model=ModelConfig(reset="hard"), training=constant).training is constant
-    with pytest.raises(ConfigError, match=r"through_reset\] is False; expected true with model.res"):
+    with pytest.raises(ConfigError, match=r"through_reset\] is False; expected true with model"):
         Config(model=ModelConfig(cells="lif"), training=constant)
 
 
