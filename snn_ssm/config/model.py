@@ -50,9 +50,9 @@ class ModelConfig:
     channel), ``bernoulli``, or no spike.
     ``membrane_norm``: a batch norm on the membrane, besides that of the input.
     ``reset``: what a spike does to a native cell's modes: ``soft`` takes a learned r from each,
-    ``soma`` one from the last mode alone, which is real, ``hard`` sets them to 0, and no spike comes for ``refractory`` steps after one. The threshold is
-    learned, too. ``history``: for how many steps a membrane above the threshold moves it, by a
-    learned number each.
+    ``soma`` one from the last mode alone, which is real, ``hard`` sets them to 0, and no spike
+    comes for ``refractory`` steps after one. The threshold is learned, too. ``history``: for how
+    many steps a membrane above the threshold moves it, by a learned number each.
     ``mixing``: ``linear``; ``glu``; ``gsu`` (a ternary activation), whose product is normalised by
     ``gsu_norm`` and uses ``gsu_weights`` matrices (1: value and gate share one).
     ``output``: ``classes`` (one a sample), ``labels`` (a class at each step), ``values`` (of a

@@ -78,11 +78,11 @@ class ResettingLayer(StateSpaceLayer):
     ``r`` (H, N, 2), real and imaginary part last ((H, N) if real), is what a spike takes from each
     mode; at first ``r_n = w conj(g_n abar_n) / (2 sum_m |g_m abar_m|^2)``, by which a spike lowers
     the next membrane by w/2. Of a soma it is (H,), what the last mode alone loses, at first
-    ``w/(2 g)``, so that w/2 is taken from the membrane that spiked. There w is the deviation of the modes' part of a membrane for white
-    input of variance 1, and at most 1: a few weak modes would lose more than they hold. The
-    steps follow one another, in the model's precision. ``through_reset``, set by training
-    (:func:`snn_ssm.training.methods.cut_time`): whether the gradient of a spike goes through its
-    reset, too.
+    ``w/(2 g)``, so that w/2 is taken from the membrane that spiked. There w is the deviation of the
+    modes' part of a membrane for white input of variance 1, and at most 1: a few weak modes would
+    lose more than they hold. The steps follow one another, in the model's precision.
+    ``through_reset``, set by training (:func:`snn_ssm.training.methods.cut_time`): whether the
+    gradient of a spike goes through its reset, too.
     """
 
     def __init__(self, config: ModelConfig, generator: torch.Generator) -> None:
@@ -117,8 +117,8 @@ class ResettingLayer(StateSpaceLayer):
         The membrane v is one sum of modes: with ``y = Re(sum_n g_n x_n) + d u`` the n-th has the
         readout ``g_n abar_n / (abar_n - beta)``, the soma's ``d - Re(sum_n g_n beta / (abar_n -
         beta))``, and no feedthrough is left. Where that readout is weak d is another one, so that
-        what a spike takes from the soma is not far above what that holds. The soma is the last mode; being real at first, it has
-        no gradient by which it would not stay so.
+        what a spike takes from the soma is not far above what that holds. The soma is the last
+        mode; being real at first, it has no gradient by which it would not stay so.
         """
         sets = len(self.a)
         decay = math.log(-math.log(_SOMA)) - self.log_dt.view(-1, sets).mean(0)
