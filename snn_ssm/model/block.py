@@ -92,6 +92,11 @@ class Block(nn.Module):
         self.through_time = True
         self.gradient_steps: Tensor | None = None  # all
 
+    @property
+    def looped(self) -> bool:
+        """Whether spikes act back, so that the steps follow one another."""
+        return self.recurrent is not None or self.resets
+
     def before(self, h: Tensor) -> Tensor:
         """The layer's input u from the residual stream h, (B, H, L)."""
         return self.norm(h) if self.prenorm and not self.stock else h
@@ -112,7 +117,7 @@ class Block(nn.Module):
 
         ``scanned``: by the recurrence, for inference, where steps need not follow one another.
         """
-        if self.recurrent is None and not self.resets:
+        if not self.looped:
             return self.fire(self.ssm.recurrence().scan(u) if scanned else self.ssm(u))
         if self.recurrent is not None and self.activation != "heaviside":
             return self.loop(u, self.recurrent)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from pynn_models.errors import SnnSsmError
+from snn_ssm.model.block import Block
 from snn_ssm.model.layers import Layer
 from snn_ssm.model.sequence import SequenceModel
 
@@ -36,4 +37,6 @@ def compiled(network: SequenceModel) -> nn.Module:
     for module in network.modules():
         if isinstance(module, Layer):
             module.forward = torch.compiler.disable(module.forward)  # type: ignore[method-assign]
+        if isinstance(module, Block) and module.looped:
+            module.respond = torch.compiler.disable(module.respond)  # type: ignore[method-assign]
     return cast(nn.Module, torch.compile(network, dynamic=False))

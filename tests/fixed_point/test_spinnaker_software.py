@@ -333,6 +333,18 @@ def test_loops_of_leaky_cells_agree_with_themselves(seed):
     assert any(spikes.any() for spikes in found.values())
 
 
+@pytest.mark.parametrize("acting", [
+    {"reset": "soft", "refractory": 1, "history": 2}, {"reset": "hard"}, {"reset": "soma"},
+], ids=str)
+def test_recurrent_neurons_that_their_own_spikes_reset(acting):
+    checkpoint = checkpoint_of(recurrent=True, recurrent_delays=2, channels=12, **acting)
+    network, samples = lower(checkpoint), samples_of(checkpoint)
+    found, exact = spinnaker.run(network, samples), software.run(network, samples)
+    spikes = sum(int(s.sum()) for s in exact.spikes.values())
+    differ = sum(int((s != found.spikes[k]).sum()) for k, s in exact.spikes.items())
+    assert spikes > 400 and differ < spikes / 100
+
+
 def test_calibration_of_a_network_with_lags_is_refused():
     network = looped_network_of(3)
     with pytest.raises(spinnaker.SpinnakerLoopError, match="calibration counts what arrives in a "):

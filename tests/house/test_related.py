@@ -112,7 +112,7 @@ def test_nest_has_every_spike(name, tmp_path, quiet_nest):
 
 
 @pytest.mark.parametrize("name", KEPT)
-def test_learned_delays_are_as_good_as_the_page_says(name):
+def test_what_is_kept_of_projections_is_as_good_as_the_page_says(name):
     """Of the 200 images that are shipped, whose every spike ``software`` has as torch does."""
     pytest.importorskip("torch", reason="PyTorch is not installed")
     checkpoint = load_checkpoint(ROOT / "docs/related" / name)

@@ -5,10 +5,11 @@ import pytest
 from support.looped_networks import looped_network_of
 from support.nest_simulator import IN_NEST, nest, recorded, setup, sim, spike_sources
 from support.network_parts import cell
-from support.random_networks import network_samples
+from support.random_networks import checkpoint_of, network_samples, samples_of
 from support.scalar_simulator import assert_same_bits, synapses_of
 
 from export.description.network import Network, Population, Projection, Readout, Source
+from export.lowering import lower
 from export.pynn.backend import BackendError
 from export.pynn.built import build, run, setup_arguments
 from export.software import simulation as software
@@ -46,6 +47,17 @@ def test_random_graphs_of_leaky_cells(seed):
     found, ours = run("nest", network, samples), software.run(network, samples)
     assert found.spikes.keys() == ours.spikes.keys()
     assert all((found.spikes[k] == ours.spikes[k]).all() for k in ours.spikes)
+
+
+@pytest.mark.parametrize("acting", [
+    {"reset": "soft", "refractory": 1, "history": 2}, {"reset": "hard"}, {"reset": "soma"},
+], ids=str)
+def test_recurrent_neurons_that_their_own_spikes_reset(acting):
+    checkpoint = checkpoint_of(recurrent=True, recurrent_delays=2, channels=12, **acting)
+    network, samples = lower(checkpoint), samples_of(checkpoint)
+    found, ours = run("nest", network, samples), software.run(network, samples)
+    for name, spikes in ours.spikes.items():
+        assert (found.spikes[name] == spikes).all() and 0.02 < spikes.mean() < 0.98
 
 
 def test_the_gap_between_samples_is_needed():

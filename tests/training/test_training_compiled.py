@@ -12,7 +12,10 @@ from support.files import ROOT, save_splits  # noqa: E402
 from support.toy_problem import TEST, TRAIN, config_of  # noqa: E402
 
 from export.command.arguments import main  # noqa: E402
-from snn_ssm.training.compilation import CompilationError  # noqa: E402
+from snn_ssm.config import ModelConfig  # noqa: E402
+from snn_ssm.model import reset  # noqa: E402
+from snn_ssm.model.network import build_network  # noqa: E402
+from snn_ssm.training.compilation import CompilationError, compiled  # noqa: E402
 from snn_ssm.training.loop import train  # noqa: E402
 
 
@@ -46,6 +49,19 @@ def compilers(monkeypatch):
 
     monkeypatch.setattr(torch, "compile", tracing)
     return calls
+
+
+def test_loops_over_steps_are_not_compiled_step_by_step(compilers, monkeypatch):
+    traced, run = [], reset.run
+
+    def noted(*arguments):
+        traced.append(torch.compiler.is_compiling())
+        return run(*arguments)
+
+    monkeypatch.setattr(reset, "run", noted)
+    model = ModelConfig(channels=2, depth=1, modes=1, classes=2, reset="soft")
+    compiled(build_network(model))(torch.zeros(1, 1, 3))
+    assert traced == [False] and compilers
 
 
 def test_a_compiled_run_learns_the_same(tmp_path, compilers):
