@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from export.pages.figure_style import COLOURS, INK, SMALL_TEXT, finish
+from export.pages.figure_style import COLOURS, INK, SMALL_TEXT, finish, side_legend
 from snn_ssm.config import Config
 from snn_ssm.model.restore import load_network
 from snn_ssm.model.sequence import SequenceModel
@@ -156,7 +156,7 @@ def measure_beyond(out: Path, names: list[str]) -> None:
 def draw(results: dict[str, Any], out: Path) -> None:
     """Accuracy against N: as far as each model learns it, and behind what it was taught."""
     longer = results.pop("longer")
-    figure = Figure(figsize=(5 * (1 + len(longer)), 3.8), layout="constrained")
+    figure = Figure(figsize=(2 + 4 * (1 + len(longer)), 3.6), layout="constrained")
     panels = figure.subplots(1, 1 + len(longer), squeeze=False)[0]
     colours = dict(zip(KINDS, (*COLOURS, INK), strict=True))
     for name, points in results["n-parity"].items():
@@ -183,7 +183,7 @@ def draw(results: dict[str, Any], out: Path) -> None:
         axes.set_xscale("log", base=2)
         axes.set_xticks(TESTED, [str(n) for n in TESTED])
         finish(axes, "N", "right at bit N (%)", f"{NAMES[task]}, taught up to {TAUGHT[-1]} bits")
-        axes.legend(frameon=False, fontsize=SMALL_TEXT, loc="best")
+    side_legend(panels[-1])
     figure.savefig(out, dpi=100)
 
 
