@@ -51,6 +51,7 @@ _MODEL = {
     "dt_max": "largest step Delta at the start of training",
     "activation": ", ".join(keys.ACTIVATIONS) + f"; spikes are the first {len(keys.SPIKES)}",
     "spike_levels": "most spikes of a neuron in a step, D; activation integer only",
+    "messages": "of integer spikes: " + " or ".join(keys.MESSAGES) + " from step to step",
     "reset": "what a spike does to the modes of native cells: " + ", ".join(keys.RESETS),
     "refractory": "steps without a spike after one; with a reset only",
     "history": "for how many steps a membrane above the threshold moves it",

@@ -21,6 +21,7 @@ SURROGATES = ("fast-sigmoid", "arctan", "triangle", "multi-gaussian")
 POOLINGS = ("mean", "last", "filter")
 DELAYS_PER = ("synapse", "axon")
 RESETS = ("none", "soft", "hard", "soma")
+MESSAGES = ("counts", "differences")
 _LONGEST_DELAY = 1000  # steps: each is a tap of a convolution
 _LONGEST_REST = 2**20  # steps, as _LONGEST_HISTORY: what a cell of pynn_models can have
 _LONGEST_HISTORY = 32
@@ -48,6 +49,9 @@ class ModelConfig:
     ``activation``: ``heaviside``, ``integer`` (up to ``spike_levels`` spikes a step), ``ternary``
     (threshold 0.15 of the step's largest magnitude), ``ternary-constant`` (a learned threshold a
     channel), ``bernoulli``, or no spike.
+    ``messages``: what is sent of integer spikes: how many they are (``counts``), or by how many
+    more than in the step before (``differences``), to who adds them up: the same network, since
+    sums of differences are the counts. The spikes that are counted and penalised are those sent.
     ``membrane_norm``: a batch norm on the membrane, besides that of the input.
     ``reset``: what a spike does to a native cell's modes: ``soft`` takes a learned r from each,
     ``soma`` one from the last mode alone, which is real, ``hard`` sets them to 0, and no spike
@@ -88,6 +92,7 @@ class ModelConfig:
     dt_max: float = 1e-1
     activation: str = "heaviside"
     spike_levels: int = 4
+    messages: str = "counts"
     reset: str = "none"
     refractory: int = 0
     history: int = 0
@@ -144,6 +149,10 @@ class ModelConfig:
                  self.surrogate_slope, "a positive slope")
         require(1 <= self.spike_levels <= _MOST_LEVELS, "model.spike_levels", self.spike_levels,
                  f"1 to {_MOST_LEVELS}")
+        one_of("model.messages", self.messages, MESSAGES)
+        if self.messages == "differences":
+            require(self.activation == "integer", "model.activation", self.activation,
+                     "'integer' with messages = \"differences\"")
         one_of("model.reset", self.reset, RESETS)
         require(0 <= self.refractory <= _LONGEST_REST, "model.refractory", self.refractory,
                  f"0 to {_LONGEST_REST} steps")

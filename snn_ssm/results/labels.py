@@ -37,6 +37,7 @@ def model_name(config: Config) -> str:
         "constant thresholds": model.activation == "ternary-constant",
         "two matrices": model.mixing == "gsu" and model.gsu_weights == 2,
         f"up to {model.spike_levels} spikes": model.activation == "integer",
+        "sent as differences": model.messages == "differences",
         f"{model.reset} reset": model.reset != "none",
         f"{model.refractory} steps refractory": model.refractory > 0,
         f"history of {model.history}": model.history > 0,

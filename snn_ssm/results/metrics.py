@@ -41,9 +41,10 @@ class Activity:
     """How often a model's signals came, over ``samples`` of ``steps`` steps each, or on average.
 
     ``inputs`` (C,): how often each input channel was not 0, or each symbol came; ``outputs``
-    (depth, H): how many spikes each neuron sent, integer ones as often as they count, or how often
-    an output without spikes was not 0; (0, H) for a transformer. ``active`` (depth, H): how often
-    an output was not 0; the outputs themselves where there are no integer spikes.
+    (depth, H): how many spikes each neuron sent, integer ones as often as they count (differences:
+    by their size), or how often an output without spikes was not 0; (0, H) for a transformer.
+    ``active`` (depth, H): how often something was sent, or an output was not 0; the outputs
+    themselves where there are no integer spikes.
     """
 
     samples: int
@@ -184,7 +185,7 @@ def connection_sparsity(found: Sequence[Connection]) -> float:
 
 
 def activation_sparsity(activity: Activity) -> float | None:
-    """The share of all layers' outputs that are 0, over all steps and samples; None without layers.
+    """The share of steps of all layers in which nothing is sent, over all samples; None without.
 
     For spikes that are not integers it is 1 less the spike rate.
     """

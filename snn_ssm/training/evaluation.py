@@ -93,7 +93,7 @@ def evaluate(
         for i, s in enumerate(out.outputs):
             spikes = _of_kept(sent(s, config), steps)
             outputs[0, i] += spikes.sum((0, 2), dtype=torch.float64).long()
-            outputs[1, i] += _of_kept(s.ne(0), steps).sum((0, 2))
+            outputs[1, i] += spikes.ne(0).sum((0, 2))
     sums = world.sum(outputs).cpu().numpy()
     found, total = (
         world.sum(torch.from_numpy(array).to(world.device)).cpu().numpy()

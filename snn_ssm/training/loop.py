@@ -167,7 +167,7 @@ class Run:
             loss = (loss + early) / 2
         if training.rate_penalty == 0:
             return loss
-        own = spike_rates(out.outputs, model.activation) * (len(batch.labels) / count)
+        own = spike_rates(out.outputs, model) * (len(batch.labels) / count)
         penalty = rate_penalty(world.sum(own), training.rate_target)
         return loss + training.rate_penalty * penalty / world.size
 

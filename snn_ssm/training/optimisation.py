@@ -69,20 +69,31 @@ def check_penalty(model: ModelConfig, training: TrainingConfig) -> None:
         )
 
 
-def spike_rates(outputs: list[Tensor], activation: str) -> Tensor:
+def _messages(s: Tensor, model: ModelConfig) -> Tensor:
+    """What neurons of the outputs s (B, H, L) send: s, or what it is more than the step before."""
+    return torch.diff(s, prepend=torch.zeros_like(s[..., :1])) if _sends_differences(model) else s
+
+
+def _sends_differences(model: ModelConfig) -> bool:
+    return model.messages == "differences"
+
+
+def spike_rates(outputs: list[Tensor], model: ModelConfig) -> Tensor:
     """``r_l = mean(s_l)``, for ternary spikes ``mean(|s_l|)``: one rate a layer, differentiable.
 
-    Integer spikes count as often as they are sent. A binary spike is not sent through the modulus,
-    whose gradient at 0 is 0: a neuron just below its threshold is to move away from it, too.
-    Shapes: (B, H, L) each -> (depth,).
+    Integer spikes count as often as they are sent: as differences, ``mean(|s_l[k] - s_l[k-1]|)``.
+    A binary spike is not sent through the modulus, whose gradient at 0 is 0: a neuron just below
+    its threshold is to move away from it, too. Shapes: (B, H, L) each -> (depth,).
     """
-    unsigned = activation in _UNSIGNED
-    return torch.stack([(s if unsigned else s.abs()).mean() for s in outputs])
+    unsigned = model.activation in _UNSIGNED and not _sends_differences(model)
+    sent_by = (_messages(s, model) for s in outputs)
+    return torch.stack([(s if unsigned else s.abs()).mean() for s in sent_by])
 
 
 def sent(s: Tensor, model: ModelConfig) -> Tensor:
-    """How many spikes each output is, any shape; of outputs that are none, whether it is not 0."""
-    return s.detach().abs() if model.activation in SPIKES else s.ne(0)
+    """How many spikes are sent of each output, (B, H, L); of outputs that are none, whether it is
+    not 0."""
+    return _messages(s.detach(), model).abs() if model.activation in SPIKES else s.ne(0)
 
 
 def rate_penalty(rates: Tensor, target: float) -> Tensor:

@@ -201,6 +201,28 @@ def test_an_integer_spike_counts_as_often_as_it_is_sent():
     assert metrics.activation_sparsity(activity) == pytest.approx(silent)
 
 
+def test_of_differences_what_is_sent_counts():
+    """Rates, sparsity and synaptic operations, for samples of several lengths, too."""
+    checkpoint = checkpoint_of(
+        activation="integer", spike_levels=3, membrane_norm=True, messages="differences"
+    )
+    inputs = np.random.default_rng(0).integers(0, 16, (5, 1, 24)).astype(np.uint8)
+    lengths = np.array([24, 7, 1, 24, 13])
+    for given in (None, lengths):
+        samples = Samples(inputs, np.zeros(5, np.int64), lengths=given)
+        activity = evaluate(load_network(checkpoint), samples).activity
+        with torch.no_grad():
+            outputs = load_network(checkpoint)(torch.from_numpy(inputs.astype(np.int64))).outputs
+        counts = torch.stack(outputs).numpy()  # (depth, B, H, L)
+        messages = np.abs(np.diff(counts, axis=3, prepend=0))
+        if given is not None:
+            messages *= np.arange(24) < lengths[:, None, None]
+        assert (activity.outputs == messages.sum((1, 3))).all() and messages.max() > 1
+        assert (activity.active == (messages > 0).sum((1, 3))).all()
+        operations = metrics.synaptic_operations(checkpoint, activity)["Effective_ACs"]
+        assert operations == pytest.approx(messages.sum() * checkpoint.config.model.channels / 5)
+
+
 @pytest.mark.parametrize("name", ["binary", "gsu", "relu", "pairs"])
 def test_activation_sparsity_is_the_share_of_zeros(name):
     checkpoint, samples = model_of(name)

@@ -8,13 +8,19 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from support.toy_problem import TEST, TRAIN, config_of, without_times  # noqa: E402
 
 from snn_ssm.checkpoint import MODEL_FILE, load_checkpoint  # noqa: E402
+from snn_ssm.config import ModelConfig  # noqa: E402
 from snn_ssm.files import FileError, sha256  # noqa: E402
 from snn_ssm.model.restore import StartError  # noqa: E402
 from snn_ssm.model.spiking import heaviside  # noqa: E402
 from snn_ssm.training.batches import Batch  # noqa: E402
 from snn_ssm.training.distributed import World  # noqa: E402
 from snn_ssm.training.loop import Run, train  # noqa: E402
-from snn_ssm.training.optimisation import PenaltyError, rate_penalty, spike_rates  # noqa: E402
+from snn_ssm.training.optimisation import (  # noqa: E402
+    PenaltyError,
+    rate_penalty,
+    sent,
+    spike_rates,
+)
 
 SHAPE = (2, 3, 4)
 
@@ -32,7 +38,7 @@ def test_the_penalty_and_its_gradient_are_those_of_the_formula(activation, targe
     low = -1.0 if "ternary" in activation else 0.0
     outputs = [rng.uniform(low, 1, SHAPE), 0.1 * rng.uniform(low, 1, SHAPE)]  # one below 0.4
     tensors = [torch.from_numpy(s).requires_grad_() for s in outputs]
-    found = rate_penalty(spike_rates(tensors, activation), target)
+    found = rate_penalty(spike_rates(tensors, ModelConfig(activation=activation)), target)
     found.backward()
     assert float(found.detach()) == pytest.approx(formula(outputs, activation, target), rel=1e-12)
     step = 1e-6
@@ -44,6 +50,20 @@ def test_the_penalty_and_its_gradient_are_those_of_the_formula(activation, targe
             s[index] = kept
             slope = (ends[0] - ends[1]) / (2 * step)
             assert float(tensor.grad[index]) == pytest.approx(slope, rel=1e-5, abs=1e-12)
+
+
+def test_differences_are_penalised_by_their_size():
+    """The counts of two samples by hand, from 0 on: 6 and 4 in 2 x 1 x 4 slots."""
+    s = torch.tensor([[[0.0, 3, 3, 0]], [[2, 2, 1, 2]]], dtype=torch.float64, requires_grad=True)
+    model = ModelConfig(activation="integer", messages="differences")
+    (rate,) = spike_rates([s], model)
+    assert rate.item() == (6 + 4) / 8
+    rate.backward()
+    # of |s[k] - s[k-1]|, the sign with which s[k] is in it and in the next
+    assert (8 * s.grad).tolist() == [[[-1, 1, 1, -1]], [[1, 1, -2, 1]]]
+    assert sent(s, model).tolist() == [[[0, 3, 0, 3]], [[2, 0, 1, 1]]]
+    counts = ModelConfig(activation="integer")
+    assert spike_rates([s], counts).item() == 13 / 8 and sent(s, counts).tolist() == s.tolist()
 
 
 def test_the_loss_of_a_sample_is_weighted_by_its_class(tmp_path):
@@ -61,7 +81,7 @@ def test_the_loss_of_a_sample_is_weighted_by_its_class(tmp_path):
 
 def test_the_penalty_reaches_membranes_on_both_sides_of_the_threshold():
     y = torch.tensor([[[-0.1, 0.1]]], requires_grad=True)
-    rate_penalty(spike_rates([heaviside(y, "arctan", 2.0)], "heaviside"), 0.0).backward()
+    rate_penalty(spike_rates([heaviside(y, "arctan", 2.0)], ModelConfig()), 0.0).backward()
     assert torch.all(y.grad > 0)
 
 
