@@ -142,6 +142,10 @@ def make_parser() -> argparse.ArgumentParser:
         help="default: token for an embedding, bits for integers, current for real values",
     )
     command.add_argument(
+        "--messages", choices=["counts", "differences"],
+        help="of integer spikes; the same network; default: what the model was trained for",
+    )
+    command.add_argument(
         "--timestep", type=float, default=1.0, metavar="MS",
         help="of the simulator, in ms (default: %(default)s)",
     )

@@ -40,7 +40,8 @@ def export(args: argparse.Namespace) -> int:
     output = Output(args, "script", "numbers")
     checkpoint = load_checkpoint(args.checkpoint)
     network = lower(
-        checkpoint, cells=args.cells, encoding=args.input, timestep=args.timestep
+        checkpoint, cells=args.cells, encoding=args.input, timestep=args.timestep,
+        messages=args.messages,
     )
     if args.target is not None:
         from export.spinnaker2 import check_readout, describe_budget, nir_graph, save_target

@@ -48,7 +48,7 @@ class Tally:
 
         asked = self.rule.steps
         found = exits(self.rule, running_scores(self.network, samples, recording, asked))
-        spikes = counts(recording, asked)
+        spikes = counts(self.network, recording, asked)
         self.samples += len(labels)
         self.correct += int((found.labels == labels).sum())
         self.steps += int(found.steps.sum())
@@ -105,7 +105,7 @@ def calibrate(args: argparse.Namespace) -> int:
             part = samples.inputs[start : start + args.batch]
             recording = run(network, part, membranes=[network.readout.population])
             scores.append(calibration.running_scores(network, part, recording, steps))
-            spikes.append(counts(recording, steps))
+            spikes.append(counts(network, recording, steps))
             bar.update(len(part))
     every, used = np.concatenate(scores), np.concatenate(spikes)
     order = np.random.default_rng(0).permutation(len(samples))

@@ -37,6 +37,7 @@ _SOURCE: Mapping[str, Check] = {
 _POPULATION: Mapping[str, Check] = {
     "name": _name, "size": _whole, "modes": _whole, "latency": _whole, "cell": _name,
     "branches": _name, "reset": _name, "refractory": _whole, "history": _whole, "levels": _whole,
+    "differences": _flag,
 }
 _PROJECTION: Mapping[str, Check] = {
     "source": _name, "target": _name, "delay": _whole, "receptor": _name, "graded": _flag,

@@ -31,9 +31,18 @@ def in_units(network: Network) -> Network:
 
     A population of D levels becomes D, of its first, second, ... threshold, which receive and send
     what it does; graded projections leave from the first one. A network without such populations is
-    returned as it is. Raises :class:`UnitsError` where they act back on the neuron, and
-    ``NetworkError`` where the network has one of those names already.
+    returned as it is. Raises :class:`UnitsError` where they act back on the neuron, for a
+    population that sends differences, which no board is trusted with, and ``NetworkError`` where
+    the network has one of those names already.
     """
+    for population in network.populations:
+        if population.differences:
+            raise UnitsError(
+                f"population {population.name!r}: its neurons send differences of their counts, "
+                "which a receiver adds up; expected counts, since a board loses packets, and a "
+                "difference that is lost is missed in all later steps. Export with "
+                "--messages counts, which is the same network, or use the backend software or nest."
+            )
     if all(p.levels == 1 for p in network.populations):
         return network
     names = {p.name: unit_names(p) for p in network.populations}

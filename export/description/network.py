@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from export.description.cells import STATE_SPACE, Family, families
+from export.description.differences import check_sums
 from export.description.parts import (
     INPUT_RECEPTOR,
     FloatArray,
@@ -89,6 +90,7 @@ class Network:
             self._check_ends(projection)
             self._check_receptor(projection)
         self._check_unique()
+        check_sums(self.populations, self.projections)
         self._check_cells()
         self._check_readout(names[1:])
 
@@ -144,6 +146,11 @@ class Network:
             raise NetworkError(
                 f"{projection}: graded, but {projection.source!r} has no membrane to send; "
                 "expected a population of state-space cells. Send its spikes."
+            )
+        if projection.graded and source is not None and source.differences:
+            raise NetworkError(
+                f"{projection}: graded, but {projection.source!r} sends differences of its counts; "
+                "expected one or the other of a population. Send counts, or no membranes."
             )
         if silent and not projection.graded:
             raise NetworkError(

@@ -107,6 +107,11 @@ class Population:
         return self.cell.levels
 
     @property
+    def differences(self) -> bool:
+        """Whether it sends s[k] - s[k-1] of its spikes s, which who receives them adds up."""
+        return self.kind.differences(self.cell)
+
+    @property
     def branches(self) -> Branches | None:
         """The gated inputs of its cell, if it has any."""
         return self.cell.branches

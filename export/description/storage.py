@@ -10,7 +10,7 @@ Keys that only some networks need are left out of the others: ``symbols`` of an 
 kept synapse by synapse, as arrays ``sources``, ``targets``, ``weights`` and, where they differ,
 ``delays``; ``output``, where it is no class, and ``each_step`` of the readout; of a population with
 a reset ``reset`` (soft or hard) and ``refractory``, with a threshold history ``history`` (its
-steps), with several levels ``levels``.
+steps), with several levels ``levels``, and ``differences`` of one that sends these.
 
 Schema 2 is schema 1 with such projections and populations, with delays that are longer than the
 difference of the latencies, and with several projections between the same ends. A network without
@@ -51,7 +51,7 @@ from snn_ssm.reading import LARGEST_TEXT, memory, parse_json
 
 SCHEMA = 2
 _FORWARD = 1  # the schema of networks of full matrices without lag, and of cells without parts
-_PARTS = {"reset", "history", "levels"}  # keys of a population that schema 1 does not have
+_PARTS = {"reset", "history", "levels", "differences"}  # keys of a population, not of schema 1
 NETWORK_FILE = "network.json"
 ARRAYS_FILE = "arrays.safetensors"
 _BYTES = 17  # of a pair of neurons in memory: weight, delay, whether there is a synapse

@@ -5,17 +5,18 @@ from __future__ import annotations
 from export.description.encodings import ENCODINGS
 from export.description.network import Source
 from export.lowering.errors import LoweringError
-from snn_ssm.config import SPIKING, ModelConfig
+from snn_ssm.config import MESSAGES, SPIKING, ModelConfig
 
 INPUT = "input"
 
 
-def check_lowers(model: ModelConfig, cells: str | None) -> None:
+def check_lowers(model: ModelConfig, cells: str | None, messages: str | None = None) -> None:
     """Raise :class:`LoweringError` for a model without a spiking form; names the first layer of it.
 
-    ``cells``: those asked for, None for what the model was trained for.
+    ``cells``, ``messages``: those asked for, None for what the model was trained for.
     """
     _check_cells(model, cells)
+    _check_messages(model, messages)
     if model.architecture == "transformer":
         raise LoweringError(
             "blocks.0.attention: a transformer looks at all steps at once and has no spikes. "
@@ -64,6 +65,16 @@ def _check_cells(model: ModelConfig, cells: str | None) -> None:
             f"blocks.0.ssm: the model has {model.cells} cells, which lif cells cannot be: one "
             "leaks and resets to 0 after a spike, the other need not. Leave out --cells, or train "
             "with model.cells = \"lif\"."
+        )
+
+
+def _check_messages(model: ModelConfig, messages: str | None) -> None:
+    if messages is not None and messages not in MESSAGES:
+        raise LoweringError(f"messages {messages!r}; use one of {', '.join(MESSAGES)}.")
+    if messages == "differences" and model.activation != "integer":
+        raise LoweringError(
+            f"blocks.0: the activation {model.activation!r} has no counts of which to send "
+            "differences. Leave out --messages, or train with model.activation = \"integer\"."
         )
 
 

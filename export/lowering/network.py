@@ -128,6 +128,7 @@ def lower(
     encoding: str | None = None,
     timestep: float = 1.0,
     delay: int = 1,
+    messages: str | None = None,
 ) -> Network:
     """The network of a checkpoint::
 
@@ -142,21 +143,23 @@ def lower(
     ``stock`` and ``lif`` cells can be native, too. ``encoding``: ``bits``, ``current``, ``token``
     or ``spikes`` (None: ``token`` for an embedding, else ``bits``, for real values ``current``);
     ``timestep`` in ms; ``delay``: steps a layer (the simulator's
-    minimum). Layer l has latency (l + 1) delay. A layer of ternary spikes is two populations: the
-    second, ``..._negative``, spikes where the membrane is below minus the threshold. One of integer
-    spikes sends up to D of them at a step, as multiplicity. A learned delay is the lag of its
-    synapses; of what is recurrent, one step is added.
+    minimum); ``messages``: of integer spikes, ``counts`` or ``differences`` (None: what the model
+    was trained for). Layer l has latency (l + 1) delay. A layer of ternary spikes is two
+    populations: the second, ``..._negative``, spikes where the membrane is below minus the
+    threshold. One of integer spikes sends up to D of them at a step, as multiplicity, or by how
+    many more they are. A learned delay is the lag of its synapses; of what is recurrent, one step
+    is added.
     Raises :class:`LoweringError` for a model that does not lower, ``NetworkError`` for an
     impossible timestep or encoding, ``CheckpointError`` for arrays that do not fit.
     Source: arXiv 2401.00955, section 2, with the batch norms folded.
     """
     model, arrays = checkpoint.config.model, checkpoint.arrays
-    check_lowers(model, cells)
+    check_lowers(model, cells, messages)
     layers, timestep = _layers(checkpoint), _positive(timestep)
     source = input_source(model, encoding)
     task = checkpoint.config.task
     steps = task.steps
-    setting = Setting(source, timestep, cells or model.cells)
+    setting = Setting(source, timestep, cells or model.cells, messages or model.messages)
     parts = _Parts(_latencies(layers, False, delay))  # those of layers, gated or not
 
     def take(one: Lowered) -> None:

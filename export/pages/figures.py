@@ -30,6 +30,7 @@ from export.pages.figure_style import (
     plain,
     side_legend,
 )
+from export.samples.messages import sent_by
 from export.samples.recording import Recording
 
 _COLUMNS = 18  # of a picture, an inch of figure: what can be told apart
@@ -89,7 +90,7 @@ def _plot_input(top: Axes, network: Network, inputs: NDArray[Any], sample: int) 
 
 
 def _rate_of(layer: Population, spikes: NDArray[np.bool_], timestep: float) -> str:
-    rate = float(spikes.mean())
+    rate = float(sent_by(layer, spikes).mean())
     return f"{layer.name}: {rate:.3f} spikes per neuron and step ({1000 * rate / timestep:.0f} Hz)"
 
 

@@ -24,23 +24,47 @@ from export.description.network import (
 from export.samples.recording import Spikes
 from export.software.loops import add_arriving, compiled
 from export.software.order import chunk
-from export.software.states import State
+from export.software.states import States
 from pynn_models.branches import BRANCHES
 
 
 class Arriving(NamedTuple):
     """What reaches a receptor, (B, L, H): the sum of what spikes and membranes bring, and to be
-    added to it that of currents, if there are any."""
+    added to it that of currents, and of differences from the start on, where there are any.
+
+    ``held`` (B, H): the sum of the differences up to the step before the next one.
+    """
 
     spikes: FloatArray
     currents: FloatArray | None
+    differences: FloatArray | None
+    held: FloatArray | None
+
+    def place(self, differences: bool) -> FloatArray:
+        """Where what a population sends is to be added."""
+        of_differences = self.spikes if self.differences is None else self.differences
+        return of_differences if differences else self.spikes
 
     def sum(self, at: slice, steps: slice) -> FloatArray:
-        """``spikes + currents`` of some samples and steps, a copy."""
+        """``(spikes + differences so far) + currents`` of some samples and steps, a copy.
+
+        To be called for the next steps each time, once: they are added to what is held.
+        """
         total = self.spikes[at, steps].copy()
+        if self.differences is not None and self.held is not None:
+            so_far = self.differences[at, steps].cumsum(axis=1)
+            so_far += self.held[at, None]
+            total += so_far
+            self.held[at] = so_far[:, -1]
         if self.currents is not None:
             total += self.currents[at, steps]
         return total
+
+
+def changes(spikes: Spikes, before: NDArray[np.int16]) -> NDArray[np.int16]:
+    """``s[k] - s[k-1]`` of spikes s (B, L, H), ``before`` (B, H) those of the step before."""
+    counts = spikes.view(np.uint8).astype(np.int16)
+    return np.diff(counts, axis=1, prepend=before[:, None])
 
 
 Ran = dict[str, tuple[Spikes, FloatArray | None]]
@@ -51,12 +75,12 @@ def run_loop(
     network: Network,
     members: tuple[Population, ...],
     count: int,
-    states: Mapping[str, State],
+    states: States,
     arriving: Callable[[Population, str], Arriving],
     kept: Collection[str],
     in_threads: Callable[[Callable[[slice], None], int], None],
 ) -> Ran:
-    """The members of a loop, ``count`` steps of them, on from their ``states``.
+    """The members of a loop, ``count`` steps of them, on from the ``states`` of all populations.
 
     ``arriving(population, receptor)``: what comes from outside the loop; ``kept``: the names of
     those whose membranes are wanted; ``in_threads(work, samples)``: runs work on slices of them.
@@ -79,7 +103,7 @@ def run_loop(
 
     def part(at: slice) -> None:
         neurons = [
-            _Neurons(network, p, states[p.name], receptors[p.name], ran[p.name], at)
+            _Neurons(network, p, states, receptors[p.name], ran[p.name], at)
             for p in members
         ]
         for first in range(0, shape[1], length):
@@ -102,7 +126,7 @@ class _Neurons:
     """One population of some samples, and its state between chunks."""
 
     def __init__(
-        self, network: Network, population: Population, state: State,
+        self, network: Network, population: Population, states: States,
         receptors: Mapping[str, Arriving],
         ran: tuple[Spikes, FloatArray | None], at: slice,
     ) -> None:
@@ -111,7 +135,12 @@ class _Neurons:
         self.spikes, self.trace = ran[0][at], None if ran[1] is None else ran[1][at]
         self._loop = compiled(kind.loop(cell))
         self._constants = kind.constants(cell, network.timestep)
-        self._state = tuple(array[at] for array in state)
+        self._state = tuple(array[at] for array in states.cells[population.name])
+        before = states.sent.get(population.name)
+        self._before = None if before is None else before[at].copy()
+        self._sent: NDArray[Any] = self.spikes.view(np.uint8)
+        if before is not None:
+            self._sent = np.zeros(self.spikes.shape, np.int16)
 
     def run(self, steps: slice) -> None:
         """Its spikes and, where kept, membranes of these steps, the next ones."""
@@ -138,11 +167,13 @@ class _Neurons:
         steps: slice,
     ) -> None:
         """What these steps bring to the members of the loop, at once and later."""
+        if self._before is not None:
+            self._sent[:, steps] = changes(self.spikes[:, steps], self._before)
+            self._before = self.spikes[:, steps.stop - 1].astype(np.int16)
         for q in projections:
-            spikes: NDArray[Any] = self.spikes.view(np.uint8)
-            values = self.trace if q.graded and self.trace is not None else spikes
-            into = receptors[q.target][q.receptor].spikes[self.at]
-            add_arriving(into, values, q, self.network.lead(q), steps)
+            values = self.trace if q.graded and self.trace is not None else self._sent
+            into = receptors[q.target][q.receptor].place(self._before is not None)
+            add_arriving(into[self.at], values, q, self.network.lead(q), steps)
 
 
 def add_branch(branches: Any, p: int, value: FloatArray, gate: FloatArray, u: FloatArray) -> None:

@@ -10,10 +10,11 @@ and what is left of a delay is its lag.
 
 A population's input is added up in this order, which a simulator must keep::
 
-    u = ((spikes + currents) + bias) + b_0 + b_1 + ...
+    u = (((spikes + differences so far) + currents) + bias) + b_0 + b_1 + ...
 
-one branch after another. Currents of real values and what a graded projection brings are sums of
-real values, source 0 first: on no grid, so that another order changes the last bits.
+one branch after another. Sums of differences are exact (:mod:`export.description.differences`).
+Currents of real values and what a graded projection brings are sums of real values, source 0 first:
+on no grid, so that another order changes the last bits.
 """
 
 from __future__ import annotations
@@ -41,8 +42,16 @@ from export.samples.inputs import as_samples, encode
 from export.samples.recording import Recording, Spikes, concatenate
 from export.software.loops import add_arriving, compiled
 from export.software.order import components, is_loop
-from export.software.recurrent import Arriving, Ran, add_branch, run_loop
-from export.software.states import State, States, at_rest
+from export.software.recurrent import Arriving, Ran, add_branch, changes, run_loop
+from export.software.states import (
+    CURRENTS,
+    DIFFERENCES,
+    SPIKES,
+    State,
+    States,
+    at_rest,
+    brings,
+)
 from pynn_models.cells import Branches
 
 _BATCH = 50  # samples at once: their membranes stay near the cache
@@ -120,13 +129,13 @@ def run(
 class _Sent:
     """What has been computed so far, by population: (B, L, size) each.
 
-    ``emitted``: spikes as uint8, or the input's currents; ``traces``: membranes in float64;
-    ``coming``: what reaches a receptor that has a lag, (B, L + lag, H).
+    ``emitted``: spikes as uint8, their differences as int16, or the input's currents; ``traces``:
+    membranes in float64; ``coming``: what reaches a receptor that has a lag, (B, L + lag, H).
     """
 
     emitted: dict[str, NDArray[Any]]
     traces: dict[str, FloatArray]
-    coming: dict[tuple[str, str, bool], FloatArray]
+    coming: dict[tuple[str, str, str], FloatArray]
 
 
 def advance(
@@ -147,7 +156,7 @@ def advance(
         for name, (fired, trace) in _run_members(network, members, states, sent, kept).items():
             if network.population(name).spikes:
                 spikes[name] = fired
-                sent.emitted[name] = fired.view(np.uint8)
+                sent.emitted[name] = _emitted(states, name, fired)
             if trace is not None:
                 sent.traces[name] = trace
     for key, array in sent.coming.items():
@@ -155,6 +164,16 @@ def advance(
     traces = {name: sent.traces[name] for name in membranes}
     ordered = {p.name: spikes[p.name] for p in network.layers}
     return Recording("software", network.timestep, ordered, traces)
+
+
+def _emitted(states: States, name: str, fired: Spikes) -> NDArray[Any]:
+    """What a population sends, as it is or, where it sends differences, as these."""
+    before = states.sent.get(name)
+    if before is None:
+        return fired.view(np.uint8)
+    found = changes(fired, before)
+    before[...] = fired[:, -1]
+    return found
 
 
 def _run_members(
@@ -166,7 +185,7 @@ def _run_members(
         inside = {p.name for p in members}
         outside = functools.partial(_arriving, network, states, sent, inside)
         steps = sent.emitted[network.source.name].shape[1]
-        return run_loop(network, members, steps, states.cells, outside, kept, _in_threads)
+        return run_loop(network, members, steps, states, outside, kept, _in_threads)
     (population,) = members
     name, u = population.name, _input(network, population, states, sent)
     keep, state = name in kept, states.cells[name]
@@ -197,10 +216,11 @@ def _input(
 def _sum(
     network: Network, population: Population, receptor: str, states: States, sent: _Sent
 ) -> FloatArray:
-    """What arrives at a receptor, (B, L, H): what spikes bring, and to that the sum of currents."""
+    """What arrives at a receptor, (B, L, H): the sum of :class:`Arriving`."""
     found = _arriving(network, states, sent, (), population, receptor)
     steps = sent.emitted[network.source.name].shape[1]
-    if found.spikes.shape[1] > steps or found.currents is not None:
+    more = found.currents is not None or found.differences is not None
+    if found.spikes.shape[1] > steps or more:
         return found.sum(slice(None), slice(steps))
     return found.spikes
 
@@ -215,8 +235,8 @@ def _arriving(
     """
     samples, steps = sent.emitted[network.source.name].shape[:2]
 
-    def room(currents: bool) -> FloatArray:
-        key = population.name, receptor, currents
+    def room(what: str) -> FloatArray:
+        key = population.name, receptor, what
         before = states.coming.get(key)
         if before is None:
             return np.zeros((samples, steps, population.size))
@@ -224,9 +244,10 @@ def _arriving(
         sent.coming[key] = np.concatenate([before, later], axis=1)
         return sent.coming[key]
 
-    total = room(False)
-    currents = room(True) if network.source.kind.currents else None
-    at_source = total if currents is None else currents
+    held = states.held.get((population.name, receptor))
+    into = {SPIKES: room(SPIKES)}
+    into |= {CURRENTS: room(CURRENTS)} if network.source.kind.currents else {}
+    into |= {DIFFERENCES: room(DIFFERENCES)} if held is not None else {}
     whole = slice(0, steps)
 
     def part(at: slice) -> None:
@@ -235,12 +256,11 @@ def _arriving(
             if source in without:
                 continue
             values = sent.traces if projection.graded else sent.emitted
-            into = at_source if source == network.source.name else total
-            lead = network.lead(projection)
-            add_arriving(into[at], values[source][at], projection, lead, whole)
+            sums, lead = into[brings(network, projection)], network.lead(projection)
+            add_arriving(sums[at], values[source][at], projection, lead, whole)
 
     _in_threads(part, samples)
-    return Arriving(total, currents)
+    return Arriving(into[SPIKES], into.get(CURRENTS), into.get(DIFFERENCES), held)
 
 
 def _add_branch(

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.description.inspection import table
-from export.description.network import FloatArray
+from export.description.network import FloatArray, Network
+from export.samples.messages import sent
 from export.samples.recording import Recording
 from export.streaming.confidence import Confidence, Rule, SetRule, ThresholdRule
 
@@ -47,10 +48,10 @@ def exits(rule: Rule, scores: FloatArray) -> Exits:
     return Exits(place, np.array(asked)[place], scores[at], sure[at])
 
 
-def counts(recording: Recording, steps: tuple[int, ...]) -> Indices:
-    """Spikes of all layers in the first k steps of each sample, k of ``steps``: (B, n)."""
+def counts(network: Network, recording: Recording, steps: tuple[int, ...]) -> Indices:
+    """Spikes that all layers send in the first k steps of each sample, k of ``steps``: (B, n)."""
     found = []
-    for spikes in recording.spikes.values():
+    for spikes in sent(network, recording).values():
         by_step = spikes.sum(axis=2, dtype=np.int64).cumsum(axis=1)  # (B, L)
         found.append(by_step[:, np.array(steps) - 1])
     return np.asarray(np.sum(found, axis=0), dtype=np.int64)

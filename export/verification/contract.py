@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from export.description.network import FloatArray, Network
 from export.samples.answers import Counted, decide
+from export.samples.messages import sent
 from export.samples.readout import needed_membranes, scores_of
 from export.samples.recording import Recording
 from export.verification.cause import cause_of
@@ -172,7 +173,7 @@ class Verification:
         for recording in recordings.values():
             self._margins(recording)
             self._ties(recording, recordings)
-        for name, spikes in reference.spikes.items():
+        for name, spikes in sent(self.network, reference).items():
             self.layers[name].slots += spikes.size
             self.layers[name].spikes += int(spikes.sum())
         if self.convolution is not None:
@@ -310,7 +311,7 @@ def verify(
     """Run ``samples`` (B, C, L) on every backend and compare with the first one, the reference.
 
     ``labels`` and ``lengths`` as :class:`snn_ssm.tasks.Samples` has them.
-    Returns what ``verify --json`` writes: ``samples``, ``spikes`` (of the reference),
+    Returns what ``verify --json`` writes: ``samples``, ``spikes`` (sent in the reference),
     ``spike_rate``, ``output``, ``backends`` = {name: {``mismatched_spikes``, ``accuracy`` and other
     metrics of that output, ``seconds``, ``first_divergence``}}, ``contract`` = {row: holds},
     ``layers`` (spike rate, smallest distance of a membrane from its threshold, mismatched spikes of

@@ -43,7 +43,12 @@ class StateSpaceCell:
         p[k]   = 1 if y > theta else 0
         rest   = refractory if s > 0, else max(rest - 1, 0)
 
-    All state (x, s[k-1], rest, the last p) is 0 at first, and again at the first step of a sample.
+    With ``differences`` it sends s[k] - s[k-1], where that is not 0, in place of s[k], to cells
+    that add up what such synapses bring (sigma-delta; Yousefzadeh & Sifalakis, arXiv 2107.07305)::
+
+        I[k] = I[k-1] + sum of w (s[k'] - s[k'-1]),  k' = k - lag,     in u[k] in place of w s[k']
+
+    All state (x, s[k-1], rest, the last p, I) is 0 at first, and again at a sample's first step.
 
     Shapes: tau, omega, c_re, c_im (H, N); d, theta, bias (H,).
     Units: tau ms, omega rad/ms, the others dimensionless (see `PARAMETERS`).
@@ -64,6 +69,7 @@ class StateSpaceCell:
     reset: Reset | None = None
     history: History | None = None
     multiplicity: Multiplicity | None = None
+    differences: bool = False
 
     def __post_init__(self) -> None:
         if (self.omega is None) != (self.c_im is None):

@@ -141,8 +141,8 @@ def test_a_stock_cell_that_is_none(changes):
     message = refused(populations=bad, cells="stock")
     assert message == (
         "population 'layer': its cell is none that IF_curr_exp can be; expected one real mode, "
-        "c = 1, d = 0, no bias, no branches, reset, history or further thresholds. Train with "
-        "model.cells = \"stock\", or use native cells."
+        "c = 1, d = 0, no bias, no branches, reset, history, further thresholds or differences. "
+        "Train with model.cells = \"stock\", or use native cells."
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.cell_parts import with_parts
+from support.cell_parts import with_differences, with_parts
 from support.gated_networks import KINDS, gated_network_of, leaky_network_of, lowered
 from support.looped_networks import looped_network_of
 from support.random_networks import checkpoint_of, network_of
@@ -24,6 +24,7 @@ from export.description.storage import (
     ARRAYS_FILE,
     NETWORK_FILE,
     StorageError,
+    digest,
     load_network,
     save_network,
 )
@@ -69,6 +70,7 @@ def same_parts(one, two):
         for leaf in leaves if a is not None else ():
             assert_same_array(getattr(a, leaf), getattr(b, leaf))
     assert one.reset is None or one.reset.refractory == two.reset.refractory
+    assert one.differences == two.differences
     return True
 
 
@@ -157,6 +159,34 @@ def test_cells_with_parts_there_and_back(tmp_path, seed):
     assert keys & {"reset", "refractory", "history", "levels"}
 
 
+def test_populations_that_send_differences_there_and_back(tmp_path):
+    original = with_differences(network_of(1), 1)
+    save_network(original, tmp_path / "network")
+    found = load_network(tmp_path / "network")
+    assert_same(found, original)
+    assert digest(found) == digest(original) != digest(network_of(1))
+    description = json.loads((tmp_path / "network" / NETWORK_FILE).read_text())
+    assert description["schema"] == 2
+    entries = {e["name"]: e.get("differences") for e in description["populations"]}
+    assert entries == {p.name: p.differences or None for p in original.populations}
+
+
+def test_weights_of_a_file_that_differences_would_round(tmp_path):
+    """A stored network is checked as a made one is."""
+    original = with_differences(network_of(1), 1)
+    save_network(original, tmp_path / "network")
+    name = next(p.name for p in original.populations if p.differences)
+    sent = next(p for p in original.projections if p.source == name and len(p.weights) > 1)
+    key = f"projections.{sent.source}.{sent.target}.weights"
+
+    def change(description, arrays):
+        arrays[key] = np.concatenate([arrays[key][:1] * 0 + 2.0**-90, arrays[key][1:]])
+
+    rewrite(tmp_path / "network", change)
+    with pytest.raises(NetworkError, match="more digits than a float64 has"):
+        load_network(tmp_path / "network")
+
+
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
@@ -165,6 +195,7 @@ def test_cells_with_parts_there_and_back(tmp_path, seed):
         ("refractory", -1, r"populations\[0\].refractory is -1"),
         ("history", "long", r"populations\[0\].history is 'long'"),
         ("levels", 1.5, r"populations\[0\].levels is 1.5"),
+        ("differences", 1, r"populations\[0\].differences is 1"),
     ],
 )
 def test_parts_that_are_none(saved, key, value, message):

@@ -121,7 +121,7 @@ def test_running_scores_of_membranes_and_of_spikes(kind):
     if network.linear_readout:
         of_spikes = running_scores(network, samples, replace(recording, membranes={}), asked)
         assert np.allclose(of_spikes, found, rtol=1e-12, atol=1e-12)
-    spikes = counts(recording, asked)
+    spikes = counts(network, recording, asked)
     assert (spikes[:, 1] == sum(s[:, :7].sum((1, 2)) for s in recording.spikes.values())).all()
 
 

@@ -34,6 +34,22 @@ def any_parts(rng, cell):
     return replace(cell, **parts_of(rng, cell, reset, int(rng.integers(0, 3)), history, levels))
 
 
+def with_differences(network, seed=0, share=0.7):
+    """The network with some of its spiking state-space cells sending differences, at least one;
+    those that send membranes stay as they are."""
+    rng = np.random.default_rng((seed, 10))
+    graded = {p.source for p in network.projections if p.graded}
+    able = [
+        p.name for p in network.populations
+        if p.spikes and isinstance(p.cell, StateSpaceCell) and p.name not in graded
+    ]
+    chosen = {str(rng.choice(able)), *(name for name in able if rng.random() < share)}
+    return replace(network, populations=tuple(
+        replace(p, cell=replace(p.cell, differences=True)) if p.name in chosen else p
+        for p in network.populations
+    ))
+
+
 def with_parts(network, seed=0):
     """The network with parts drawn at random for its spiking state-space cells."""
     rng = np.random.default_rng((seed, 9))

@@ -112,6 +112,27 @@ class LeakyNeuron:
         return v, v > self.theta
 
 
+class Sums:
+    """What the differences that reached each receptor of each neuron have come to."""
+
+    def __init__(self):
+        self.held = {}
+
+    def with_them(self, name, h, arriving):
+        """Receptor -> number, with the sums of differences that arrived until now."""
+        found = {r: v for r, v in arriving.items() if isinstance(r, str)}
+        for receptor, value in [(r[0], v) for r, v in arriving.items() if not isinstance(r, str)]:
+            key = name, h, receptor
+            self.held[key] = self.held.get(key, 0.0) + value
+        for (where, neuron, receptor), value in self.held.items():
+            if (where, neuron) == (name, h):
+                found[receptor] = found.get(receptor, 0.0) + value
+        return found
+
+    def forget(self, name, h):
+        self.held = {key: v for key, v in self.held.items() if key[:2] != (name, h)}
+
+
 def _emitted(source, column):
     """What the input's sources emit for the channels' values of one step."""
     values = [int(v) for v in column]
@@ -145,6 +166,9 @@ def period_of(network):
 def simulate(network, samples):
     """Spikes and membranes by population and simulator step: (steps in all, H), not shifted.
 
+    A population that sends differences sends by how many more its spikes are than in the step
+    before, to receptors that add these up from a sample's first step on.
+
     Samples follow each other after as many steps of silence as the longest lag: no neuron takes in
     or sends anything then. Population p starts at step latency(p); until then it throws its input
     away.
@@ -166,6 +190,7 @@ def simulate(network, samples):
     spikes = {p.name: np.zeros((total, p.size), int) for p in network.populations}
     membranes = {p.name: np.zeros((total, p.size)) for p in network.populations}
 
+    differing, sums = {p.name for p in network.populations if p.differences}, Sums()
     lists = {p: synapses_of(p) for p in network.projections}
 
     def emit(name, step, fired, graded):
@@ -176,8 +201,9 @@ def simulate(network, samples):
             for i, j, weight, delay in lists[projection]:
                 if values[i] and step + delay < total:
                     line = arriving[projection.target][step + delay][j]
-                    at = line.get(projection.receptor, 0.0)
-                    line[projection.receptor] = at + weight * values[i]
+                    key = projection.receptor
+                    key = (key, "differences") if name in differing else key
+                    line[key] = line.get(key, 0.0) + weight * values[i]
 
     for step in range(total):
         if step < count and step % period < length:
@@ -190,9 +216,13 @@ def simulate(network, samples):
             for h, neuron in enumerate(neurons[name]):
                 if k % period == 0:
                     neuron.reset()
-                found = neuron.step(arriving[name][step][h])
+                    sums.forget(name, h)
+                found = neuron.step(sums.with_them(name, h, arriving[name][step][h]))
                 membranes[name][step, h], spikes[name][step, h] = found
-            emit(name, step, spikes[name][step].tolist(), membranes[name][step])
+            fired = spikes[name][step]
+            if name in differing and k % period > 0:
+                fired = fired - spikes[name][step - 1]
+            emit(name, step, fired.tolist(), membranes[name][step])
     return spikes, membranes
 
 

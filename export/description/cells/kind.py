@@ -63,6 +63,10 @@ def _no_parts(cell: Any) -> tuple[str, ...]:
     return ()
 
 
+def _never(cell: Any) -> bool:
+    return False
+
+
 def _nothing(cell: Any) -> dict[str, Any]:
     return {}
 
@@ -99,7 +103,8 @@ class CellKind:
     ``feedback(cell)``: the optional parts by which spikes act back on it, by name.
     ``thresholds(cell)``: (H, D), ascending; ``raised(cell, membrane)``: by how much they are all
     higher in each step of membranes (B, L, H).
-    ``sends_membrane``: its membrane can be sent as it is. ``families``: see :class:`Family`.
+    ``sends_membrane``: its membrane can be sent as it is; ``differences(cell)``: whether its spikes
+    are sent as differences from one step to the next. ``families``: see :class:`Family`.
     """
 
     name: str
@@ -119,13 +124,14 @@ class CellKind:
     feedback: Callable[[Any], tuple[str, ...]] = _no_parts
     thresholds: Callable[[Any], FloatArray] = _theta
     raised: Callable[[Any, FloatArray], FloatArray] = _still
+    sends_membrane: bool = False
+    differences: Callable[[Any], bool] = _never
 
     def distance(self, cell: Any, membrane: FloatArray) -> FloatArray:
         """How far a membrane (B, L, H) from a sample's start is from the nearest threshold."""
         above = membrane - self.raised(cell, membrane)
         each = (np.abs(above - theta) for theta in self.thresholds(cell).T)
         return functools.reduce(np.minimum, each)
-    sends_membrane: bool = False
 
 
 def leak_gain(tau: FloatArray, timestep: float, steps: int) -> FloatArray:

@@ -1,4 +1,7 @@
-"""The loop of a state-space cell with a reset, a threshold history or further thresholds."""
+"""The loop of a state-space cell with a reset, a threshold history or further thresholds.
+
+Whether spikes are sent as counts or as differences is no matter of the loop, which counts them.
+"""
 
 from __future__ import annotations
 
@@ -125,7 +128,8 @@ def entry(cell: StateSpaceCell) -> dict[str, Any]:
         found["refractory"] = cell.reset.refractory
     if cell.history is not None:
         found["history"] = cell.history.steps
-    return found | ({"levels": cell.levels} if cell.multiplicity else {})
+    found |= {"levels": cell.levels} if cell.multiplicity else {}
+    return found | ({"differences": True} if cell.differences else {})
 
 
 def rebuild(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
@@ -141,6 +145,7 @@ def rebuild(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dic
         found["history"] = History(a=arrays["history.a"])
     if "levels" in entry:
         found["multiplicity"] = Multiplicity(further=arrays["multiplicity.further"])
+    found["differences"] = entry.get("differences", False)
     return found
 
 
@@ -175,6 +180,7 @@ def words(cell: StateSpaceCell) -> str:
     found += [] if cell.reset is None else ["hard reset" if cell.reset.is_hard else "reset"]
     found += [] if cell.history is None else [f"history {cell.history.steps}"]
     found += [] if cell.multiplicity is None else [f"{cell.levels} levels"]
+    found += ["differences"] if cell.differences else []
     return ", ".join(found)
 
 
@@ -189,4 +195,6 @@ def after_spike(cell: StateSpaceCell) -> str:
         does += f"; θ moves with the {cell.history.steps} steps before"
     if cell.multiplicity is not None:
         does += f"; above θ are {cell.levels - 1} further thresholds, each for one more spike"
+    if cell.differences:
+        does += "; what is sent is by how many spikes a step has more than the one before"
     return does

@@ -134,13 +134,13 @@ def _gain(cell: StateSpaceCell, timestep: float, steps: int) -> FloatArray:
 
 def _stock_fault(cell: StateSpaceCell) -> str:
     plain = cell.n_modes == 1 and not cell.is_complex and bool((cell.c_re == 1).all())
-    lacks = cell.branches is None and not parts.has_parts(cell)
+    lacks = cell.branches is None and not parts.has_parts(cell) and not cell.differences
     if plain and lacks and not cell.d.any() and not cell.bias.any():
         return ""
     return (
         "its cell is none that IF_curr_exp can be; expected one real mode, c = 1, d = 0, no bias, "
-        "no branches, reset, history or further thresholds. Train with model.cells = \"stock\", or "
-        "use native cells."
+        "no branches, reset, history, further thresholds or differences. Train with model.cells = "
+        "\"stock\", or use native cells."
     )
 
 
@@ -169,4 +169,5 @@ STATE_SPACE = CellKind(
     modes=parts.words,
     after_spike=parts.after_spike,
     sends_membrane=True,
+    differences=lambda cell: cell.differences,
 )

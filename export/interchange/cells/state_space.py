@@ -31,6 +31,8 @@ def _fault(cell: StateSpaceCell) -> str:
         return f"gated inputs ({cell.branches.kind}): a product of two sums"
     if cell.history is not None:
         return "a threshold history"
+    if cell.differences:
+        return "spikes sent as differences, which who receives them adds up"
     if cell.multiplicity is not None:
         return "integer spikes, sent as multiplicity"
     if cell.reset is None:

@@ -31,11 +31,15 @@ class Lowered:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a layer is lowered for: the network's input, the timestep in ms, the family of cells."""
+    """What a layer is lowered for: the network's input, the timestep in ms, the family of cells.
+
+    ``messages``: what is sent of integer spikes.
+    """
 
     source: Source
     timestep: float
     cells: str
+    messages: str = "counts"
 
 
 def is_ternary(model: ModelConfig) -> bool:

@@ -53,6 +53,7 @@ def lower(layer: Layer, stream: Stream, setting: Setting) -> Lowered:
         multiplicity=(
             Multiplicity(further=(level[:, None] + steps) - shift[:, None]) if len(steps) else None
         ),
+        differences=setting.messages == "differences",
     )
     cells = {layer.name: cell}
     if is_ternary(layer.model):
