@@ -171,20 +171,24 @@ class Nest:
     ) -> Any:
         from pynn_models.nest import (
             DenseConnector,
+            DifferenceSynapse,
             GradedSynapse,
             RawStaticSynapse,
             SynapsesConnector,
         )
 
+        kind = GradedSynapse if projection.graded else RawStaticSynapse
+        if any(p.differences for p in network.populations if p.name == projection.source):
+            kind = DifferenceSynapse
         if projection.sparse:
             at, mask = projection.synapses(), projection.mask
             each = np.broadcast_to(delay, projection.weights.shape)
             delays = each.ravel() if mask is None else each[mask]
             connector = SynapsesConnector(at.sources, at.targets, at.weights, delays, copies)
-            synapse = RawStaticSynapse()
+            synapse = kind()
         else:
             connector = DenseConnector(projection.weights, copies=copies)
-            synapse = (GradedSynapse if projection.graded else RawStaticSynapse)(delay=delay)
+            synapse = kind(delay=delay)
         # NEST itself sorts a standard cell's input by sign; a native cell's is not sorted.
         to_input = projection.receptor == INPUT_RECEPTOR
         return sim.Projection(

@@ -33,6 +33,7 @@ PARAMETERS: Mapping[str, Quantity] = MappingProxyType(
         "refractory": Quantity("steps", "how long a neuron is silent after a spike"),
         "a": Quantity("dimensionless", "what the pre-spike of each last step adds to thresholds"),
         "further": Quantity("dimensionless", "thresholds of the 2nd, 3rd, ... spike of a step"),
+        "differences": Quantity("flag", "whether s[k] - s[k-1] is sent in place of s[k]"),
         "first_step": Quantity("steps", "kernel step that is reference step k = 0"),
         "period": Quantity("steps", "all state is zeroed when k % period == 0; 0: never"),
         "active": Quantity("steps", "silent, and deaf, when k % period >= active; 0: never"),
@@ -43,5 +44,6 @@ VARIABLES: Mapping[str, Quantity] = MappingProxyType(
     {
         "y": Quantity("dimensionless", "membrane: the readout of the modes, compared with theta"),
         "u": Quantity("dimensionless", "input: bias, weighted spikes and currents of this step"),
+        "difference": Quantity("dimensionless", "s[k] - s[k-1], of cells that send differences"),
     }
 )

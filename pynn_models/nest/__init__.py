@@ -15,6 +15,7 @@ from pynn_models.native_code import (
     CompilerNotFoundError,
 )
 from pynn_models.nest.build import (
+    DIFFERENCE_SYNAPSE_NAME,
     GRADED_SYNAPSE_NAME,
     MODEL_NAME,
     ModuleLoadError,
@@ -36,9 +37,15 @@ if TYPE_CHECKING:
         inject_currents,
         projection_weights,
     )
-    from pynn_models.nest.synapses import GradedSynapse, ProjectionError, RawStaticSynapse
+    from pynn_models.nest.synapses import (
+        DifferenceSynapse,
+        GradedSynapse,
+        ProjectionError,
+        RawStaticSynapse,
+    )
 
 __all__ = [
+    "DIFFERENCE_SYNAPSE_NAME",
     "GRADED_SYNAPSE_NAME",
     "MODEL_NAME",
     "CacheNotPrivateError",
@@ -46,6 +53,7 @@ __all__ = [
     "CompilationError",
     "CompilerNotFoundError",
     "DenseConnector",
+    "DifferenceSynapse",
     "GradedSynapse",
     "ModuleLoadError",
     "NestError",
@@ -71,6 +79,7 @@ _LAZY = {
     "StateSpace": "neuron",
     "cell_type": "neuron",
     "DenseConnector": "projection",
+    "DifferenceSynapse": "synapses",
     "GradedSynapse": "synapses",
     "Population": "population",
     "ProjectionError": "synapses",

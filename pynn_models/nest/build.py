@@ -23,6 +23,7 @@ from pynn_models.native_code import NativeCode
 
 MODEL_NAME = "snn_ssm_state_space"
 GRADED_SYNAPSE_NAME = "snn_ssm_graded"
+DIFFERENCE_SYNAPSE_NAME = "snn_ssm_difference"
 
 _SOURCE_DIR = Path(__file__).resolve().parent
 _SOURCES = (

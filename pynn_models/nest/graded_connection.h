@@ -1,4 +1,5 @@
-// The synapse snn_ssm_graded: delivers weight * y of its source, step by step, `delay` later.
+// The synapse snn_ssm_graded: delivers weight * y of its source, step by step, `delay` later; and
+// snn_ssm_difference, which delivers weight * (s[k] - s[k-1]) to who adds these up.
 //
 // NEST sends a secondary event once a slice of min_delay steps; it carries the values of all of
 // them. PyNN labels its connections, hence SUPPORTS_LBL, which NEST's own
@@ -18,8 +19,18 @@
 namespace snn_ssm
 {
 
-template < typename targetidentifierT >
-class GradedConnection : public nest::Connection< targetidentifierT >
+// Receptors from here on add up differences for those of the same number, less this.
+constexpr size_t first_of_differences = 1 << 20;
+
+// What a source of such synapses tells of itself; one on another process is no such object.
+struct Sender
+{
+  virtual ~Sender() = default;
+  virtual bool sends_differences() const = 0;
+};
+
+template < typename targetidentifierT, bool of_differences >
+class ValueConnection : public nest::Connection< targetidentifierT >
 {
 public:
   using CommonPropertiesType = nest::CommonSynapseProperties;
@@ -42,13 +53,21 @@ public:
   {
     if ( nest::kernel().simulation_manager.has_been_prepared() )
     {
-      throw nest::IllegalConnection( "snn_ssm_graded: the kernel has been prepared; expected graded "
+      throw nest::IllegalConnection( "a graded synapse: the kernel has been prepared; expected graded "
                                      "connections before the first run, or after Cleanup" );
     }
+    const Sender* sender = dynamic_cast< const Sender* >( &source );
+    if ( sender and sender->sends_differences() != of_differences )
+    {
+      throw nest::IllegalConnection( of_differences
+          ? "snn_ssm_difference: the source has differences = 0; expected 1, or snn_ssm_graded"
+          : "snn_ssm_graded: the source has differences = 1; expected 0, or snn_ssm_difference" );
+    }
+    const size_t at = of_differences ? receptor + first_of_differences : receptor;
     nest::DelayedRateConnectionEvent event;
     source.sends_secondary_event( event );
     event.set_sender( source );
-    this->target_.set_rport( target.handles_test_event( event, receptor ) );
+    this->target_.set_rport( target.handles_test_event( event, at ) );
     this->target_.set_target( &target );
   }
 
@@ -88,6 +107,12 @@ public:
 private:
   double weight_ = 1.0;
 };
+
+template < typename targetidentifierT >
+using GradedConnection = ValueConnection< targetidentifierT, false >;
+
+template < typename targetidentifierT >
+using DifferenceConnection = ValueConnection< targetidentifierT, true >;
 
 } // namespace snn_ssm
 

@@ -31,8 +31,10 @@ class StateSpace(NativeCellType):
     Receptors: excitatory and inhibitory are the same one, that of u, and the sign of an input is
     that of its weight; value0, gate0, value1, ... are those of the branches, which are counted
     when the cell type is made.
-    Recordable: spikes, y, u. A spike of multiplicity m is recorded m times. Spikes lie on the grid,
-    whatever the spike precision set up.
+    With differences = 1, for all cells, it sends s[k] - s[k-1] over a `DifferenceSynapse` to
+    receptors that add up what such synapses bring, and no membrane y.
+    Recordable: spikes, y, u; difference, of cells that send differences. A spike of multiplicity m
+    is recorded m times. Spikes lie on the grid, whatever the spike precision set up.
     `sim.reset()` leaves the modes as they are: stream samples with a period, or set up anew.
     Make it after `sim.setup()`; if other populations come first, call `pynn_models.nest.install()`
     right after the setup.
@@ -58,6 +60,7 @@ class StateSpace(NativeCellType):
         "refractory": 0,
         "a": ArrayParameter([]),
         "further": ArrayParameter([]),
+        "differences": 0,
         "first_step": 0,
         "period": 0,
         "active": 0,
@@ -82,6 +85,9 @@ class StateSpace(NativeCellType):
             *("excitatory", "inhibitory"),
             *(f"{part}{p}" for p in range(branches) for part in ("value", "gate")),
         ]
+        self.sends_differences = _one_flag("differences", parameters.get("differences", 0))
+        if self.sends_differences:
+            self.recordable = [*self.recordable, "difference"]
 
     @property
     def standard_receptor_type(self) -> bool:
@@ -143,7 +149,19 @@ def _parts(cell: StateSpaceCell) -> dict[str, Any]:
         found["a"] = _rows(cell.history.a)
     if cell.multiplicity is not None:
         found["further"] = _rows(cell.multiplicity.further)
+    if cell.differences:
+        found["differences"] = 1
     return found
+
+
+def _one_flag(name: str, value: Any) -> bool:
+    values = np.unique(np.asarray(value))
+    if len(values) != 1 or values[0] not in (0, 1):
+        raise CellParameterError(
+            f"StateSpace: {name} is {value!r}, expected 0 or 1, the same for all cells. Make a "
+            "population of each."
+        )
+    return bool(values[0])
 
 
 def _steps(name: str, value: int) -> int:

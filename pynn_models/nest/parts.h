@@ -1,10 +1,11 @@
-// The optional parts of the state-space neuron: reset, threshold history, multiplicity.
+// The optional parts of the state-space neuron: reset, threshold history, multiplicity, differences.
 //
 //   z = x - r*s[k-1]  (soft)   or 0 after a spike  (hard)      before the modes advance
 //   x = 0                                                      hard, while it rests
 //   h = ((0 + a[0]*p[k-1]) + a[1]*p[k-2]) + ...                a[j] counts where p is 1
 //   s = number of thresholds j with y > theta_j + h; 0 while it rests
 //   p[k] = y > theta;   rest = refractory after a spike, else one less down to 0
+//   sent: s[k] - s[k-1] to graded targets, with differences
 //
 // theta_j: theta, then those in `further`. A neuron without any of these has no Feedback, and its
 // update does not read what is here. Equations and order: pynn_models/cells/state_space.py.
@@ -35,11 +36,12 @@ struct Parts
   std::vector< double > further;
   long hard_reset = 0;
   long refractory = 0;
+  long differences = 0;
 
   bool
   any() const
   {
-    return hard_reset or refractory > 0 or not( r_re.empty() and a.empty() and further.empty() );
+    return hard_reset or refractory > 0 or differences or not( r_re.empty() and a.empty() and further.empty() );
   }
 
   void get( Dictionary& dict ) const;
@@ -51,6 +53,7 @@ struct Parts
 struct Feedback
 {
   long spikes = 0;           // s of the step before
+  long difference = 0;       // s[k] - s[k-1] of the same step
   long rest = 0;             // steps for which it is silent yet
   std::uint32_t history = 0; // bit j: p of j + 1 steps before
 
@@ -91,6 +94,7 @@ struct Feedback
         h += parts.a[ j ];
       }
     }
+    const long before = spikes;
     spikes = 0;
     if ( rest == 0 )
     {
@@ -100,6 +104,7 @@ struct Feedback
         spikes += y > next + h;
       }
     }
+    difference = spikes - before;
     if ( not parts.a.empty() )
     {
       history = history << 1 | static_cast< std::uint32_t >( y > theta );
@@ -118,6 +123,7 @@ Parts::get( Dictionary& dict ) const
   dict[ "refractory" ] = refractory;
   dict[ "a" ] = a;
   dict[ "further" ] = further;
+  dict[ "differences" ] = differences;
 }
 
 inline void
@@ -129,17 +135,14 @@ Parts::set( const Dictionary& dict )
   dict.update_integer_value( "refractory", refractory );
   dict.update_value( "a", a );
   dict.update_value( "further", further );
+  dict.update_integer_value( "differences", differences );
 }
 
 inline void
 Parts::validate( size_t n_modes, size_t n_imaginary, double theta ) const
 {
-  if ( hard_reset != 0 and hard_reset != 1 )
-  {
-    std::ostringstream text;
-    text << "hard_reset is " << hard_reset << ", expected 0 or 1";
-    refuse( text.str() );
-  }
+  require_flag( "hard_reset", hard_reset );
+  require_flag( "differences", differences );
   if ( hard_reset and not( r_re.empty() and r_im.empty() ) )
   {
     refuse( "r_re or r_im is given with hard_reset = 1, expected one or the other" );

@@ -12,6 +12,7 @@ from pyNN.nest.simulator import state
 
 from pynn_models.nest.neuron import StateSpace
 from pynn_models.nest.synapses import (
+    DifferenceSynapse,
     GradedSynapse,
     ProjectionError,
     RawStaticSynapse,
@@ -37,6 +38,8 @@ class _RawConnector(Connector):
             "synapse_model": projection.nest_synapse_model,
             "synapse_label": projection.nest_synapse_label,
         }
+        if isinstance(synapse, GradedSynapse):
+            _check_graded(projection)
         if not getattr(post_type, "standard_receptor_type", True):
             spec["receptor_type"] = post_type.get_receptor_type(projection.receptor_type)
         return spec
@@ -46,6 +49,28 @@ class _RawConnector(Connector):
         projection._sources.update(int(cell) for cell in projection.pre.all_cells)
         projection._connections = None
         state.stale_connection_cache = True
+
+
+def _check_graded(projection: Any) -> None:
+    """Raise `ProjectionError` unless the ends send and receive what the synapse carries."""
+    where, post_type = _where(projection), projection.post.celltype
+    for end, kind in (("pre", projection.pre.celltype), ("post", post_type)):
+        if not isinstance(kind, StateSpace):
+            raise ProjectionError(
+                f"{where}: {end} is a population of {type(kind).__name__}, expected "
+                "StateSpace cells, which alone send and receive a membrane y. Send "
+                "spikes: synapse_type=RawStaticSynapse(delay=...)."
+            )
+    wanted = isinstance(projection.synapse_type, DifferenceSynapse)
+    if projection.pre.celltype.sends_differences != wanted:
+        sent = "membranes" if wanted else "differences"
+        raise ProjectionError(
+            f"{where}: the cells of pre send {sent}, and no "
+            f"{'differences' if wanted else 'membranes'}; the synapse type is "
+            f"{type(projection.synapse_type).__name__}. Use "
+            f"{'GradedSynapse' if wanted else 'DifferenceSynapse'}, or make the cells with "
+            f"differences={int(wanted)}."
+        )
 
 
 def _where(projection: Any) -> str:
@@ -79,7 +104,7 @@ class SynapsesConnector(_RawConnector):
     are allowed. ``copies``: as there.
 
     Shapes: sources, targets, weights, delays (K,). Units: delays ms.
-    Use it with `RawStaticSynapse()`, whose own delay is not used.
+    Use it with `RawStaticSynapse()` or `DifferenceSynapse()`, whose own delay is not used.
     Raises: `ProjectionError` for shapes that differ, indices beyond the populations, a weight that
     is not finite, a delay that the simulator was not set up for, and another synapse type.
     """
@@ -106,10 +131,11 @@ class SynapsesConnector(_RawConnector):
         """Called by PyNN's Projection."""
         spec = self._specification(projection)
         where = _where(projection)
-        if not isinstance(projection.synapse_type, RawStaticSynapse):
+        if not isinstance(projection.synapse_type, (RawStaticSynapse, DifferenceSynapse)):
             raise ProjectionError(
                 f"{where}: the synapse type is {type(projection.synapse_type).__name__}, expected "
-                "RawStaticSynapse. Membranes are sent through a DenseConnector."
+                "RawStaticSynapse or DifferenceSynapse. Membranes are sent through a "
+                "DenseConnector."
             )
         ends = (("pre", projection.pre, self.sources), ("post", projection.post, self.targets))
         for end, population, at in ends:
@@ -132,6 +158,7 @@ class DenseConnector(_RawConnector):
         input of j += sum_i W[i, j] s_i[k - delay]      RawStaticSynapse: spikes
         input of j += sum_i W[i, j] y_i[k - delay]      GradedSynapse: membranes
 
+    or with a `DifferenceSynapse`, whose sum is that of the first once it is added up,
     in one call of NEST, some 50 times faster than PyNN's ArrayConnector. With ``copies`` both
     populations are that many copies of a smaller one, one after another, and each copy of `pre`
     connects to its own copy of `post`, with the same weights. A graded weight of 0 makes no
@@ -153,7 +180,7 @@ class DenseConnector(_RawConnector):
     def connect(self, projection: Any) -> None:
         """Called by PyNN's Projection."""
         where = _where(projection)
-        synapse, post_type = projection.synapse_type, projection.post.celltype
+        synapse = projection.synapse_type
         expected = (projection.pre.size // self.copies, projection.post.size // self.copies)
         if self.weights.shape != expected:
             hint = " Transpose them." if self.weights.shape == expected[::-1] else ""
@@ -163,13 +190,6 @@ class DenseConnector(_RawConnector):
             )
         spec = self._specification(projection)
         if isinstance(synapse, GradedSynapse):
-            for end, kind in (("pre", projection.pre.celltype), ("post", post_type)):
-                if not isinstance(kind, StateSpace):
-                    raise ProjectionError(
-                        f"{where}: {end} is a population of {type(kind).__name__}, expected "
-                        "StateSpace cells, which alone send and receive a membrane y. Send "
-                        "spikes: synapse_type=RawStaticSynapse(delay=...)."
-                    )
             i, j = np.nonzero(self.weights)
             delays = np.full(len(i), synapse.delay_ms())
             _connect_pairs(projection, spec, (i, j), self.weights[i, j], delays, self.copies)

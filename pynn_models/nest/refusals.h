@@ -69,6 +69,17 @@ require_not_negative( const std::string& name, long value )
   }
 }
 
+inline void
+require_flag( const std::string& name, long value )
+{
+  if ( value != 0 and value != 1 )
+  {
+    std::ostringstream text;
+    text << name << " is " << value << ", expected 0 or 1";
+    refuse( text.str() );
+  }
+}
+
 } // namespace snn_ssm
 
 #endif

@@ -1,7 +1,7 @@
 // A spiking state-space neuron for NEST: N diagonal modes, a threshold, and optional parts.
 //
 //   decay = exp(-h/tau);  ar = decay*cos(omega*h);  ai = decay*sin(omega*h)     h: resolution, ms
-//   u  = ((spikes + currents) + graded) + bias, then + b of each branch, ascending
+//   u  = (((spikes + held) + currents) + graded) + bias, then + b of each branch, ascending
 //   xr = (ar*xr - ai*xi) + u;   xi = ar*xi + ai*xr(old)        complex modes
 //   xr = ar*xr + u                                             real modes (omega, c_im empty)
 //   y  = (sum over ascending n of (cr*xr - ci*xi) or cr*xr) + d*u
@@ -14,13 +14,18 @@
 //
 // A branch multiplies what arrives at two receptors, value and gate:
 //
-//   v = (spikes + graded) + value_bias;   g = (spikes + graded) + gate_bias
+//   v = ((spikes + held) + graded) + value_bias;   g = ((spikes + held) + graded) + gate_bias
 //   b = v / (1 + exp(-g))                                                 no shift and gain: glu
 //   z = v*g + shift;   b = ((0.5*z) * (1 + erf(z * 0.7071067811865476))) * gain             gsu
 //
 // Receptors: 0 is the input (spikes, currents, graded), 1 + 2p and 2 + 2p are value and gate of
 // branch p (spikes, graded). Graded input is the weighted y of other neurons, sent at every step
 // over the synapse snn_ssm_graded; a neuron sends 0 while k < 0.
+//
+// A neuron with differences sends s[k] - s[k-1] in place of y, over snn_ssm_difference. What such
+// ones bring to a receptor is added up:
+//
+//   held = held + (sum of weighted differences)               0 before a sample's first step
 //
 // The order of these operations is a contract: a reference that follows it agrees bit for bit.
 // Compile with -ffp-contract=off and without -ffast-math; sums must not be reassociated.
@@ -65,32 +70,51 @@ struct Propagators
   std::vector< double > a_im; // empty for real modes
 };
 
+// Differences that arrive at a receptor, and what they add up to.
+struct Held
+{
+  nest::RingBuffer arriving;
+  double sum = 0.0;
+
+  double
+  read( long lag )
+  {
+    sum += arriving.get_value( lag );
+    return sum;
+  }
+};
+
 // What arrives at the value or at the gate of a branch.
 struct Receptor
 {
   nest::RingBuffer spikes;
   nest::RingBuffer graded;
+  std::unique_ptr< Held > held; // only where differences arrive
   bool is_connected = false;
 
   // The sum of a step, which is cleared by reading.
   double
   read( long lag )
   {
-    return spikes.get_value( lag ) + graded.get_value( lag );
+    const double sum = spikes.get_value( lag );
+    return ( held ? sum + held->read( lag ) : sum ) + graded.get_value( lag );
   }
 };
 
-// What only neurons with branches or with graded input have.
+// What only neurons with branches, or with graded input or differences, have.
 struct Gates
 {
   nest::RingBuffer graded_input;
-  std::vector< Receptor > receptors; // value and gate of branch 0, of branch 1, ...
+  std::unique_ptr< Held > held_input; // only where differences arrive at the input
+  std::vector< Receptor > receptors;  // value and gate of branch 0, of branch 1, ...
 
+  std::unique_ptr< Held >& held( size_t receptor );
   void clear();
+  void forget();
 };
 
 // A plain Node, not an ArchivingNode: no plasticity, so no history of spikes to keep.
-class StateSpaceNeuron : public nest::Node
+class StateSpaceNeuron : public nest::Node, public Sender
 {
 public:
   StateSpaceNeuron();
@@ -101,6 +125,12 @@ public:
   using nest::Node::sends_secondary_event;
 
   size_t send_test_event( nest::Node&, size_t, nest::synindex, bool ) override;
+
+  bool
+  sends_differences() const override
+  {
+    return parameters_.parts.differences;
+  }
 
   void
   sends_secondary_event( nest::DelayedRateConnectionEvent& ) override
@@ -132,6 +162,13 @@ public:
     return state_.u;
   }
 
+  // What a neuron with differences sent.
+  double
+  get_difference() const
+  {
+    return feedback_ ? feedback_->difference : 0.0;
+  }
+
 private:
   void init_buffers_() override;
   void pre_run_hook() override;
@@ -141,6 +178,7 @@ private:
   size_t n_branches() const;
   Gates& gates();
   void note_connection( size_t receptor );
+  nest::RingBuffer& graded( size_t receptor );
   void set_branches( size_t count );
   void compute_propagators();
   double read_input( long lag );
@@ -148,8 +186,10 @@ private:
   double advance( double u );
   bool is_active( long k ) const;
   long advance_with_parts( double u );
+  void rest();
+  void pause();
   bool has_graded_targets();
-  void send_membranes();
+  void send_values();
 
   friend class nest::RecordablesMap< StateSpaceNeuron >;
   friend class nest::UniversalDataLogger< StateSpaceNeuron >;
@@ -162,7 +202,7 @@ private:
   nest::RingBuffer currents_;
   std::unique_ptr< Gates > gates_;
   std::unique_ptr< Feedback > feedback_; // only of a neuron with optional parts
-  std::vector< double > membranes_;    // y of each step of this slice of min_delay steps
+  std::vector< double > sent_; // y, or differences, of each step of this slice of min_delay steps
   std::optional< bool > sends_graded_; // unknown until a run's first update
   nest::UniversalDataLogger< StateSpaceNeuron > logger_;
 
@@ -179,6 +219,7 @@ RecordablesMap< snn_ssm::StateSpaceNeuron >::create()
 {
   insert_( "y", &snn_ssm::StateSpaceNeuron::get_y );
   insert_( "u", &snn_ssm::StateSpaceNeuron::get_u );
+  insert_( "difference", &snn_ssm::StateSpaceNeuron::get_difference );
 }
 } // namespace nest
 
@@ -228,11 +269,43 @@ void
 Gates::clear()
 {
   graded_input.clear();
+  if ( held_input )
+  {
+    held_input->arriving.clear();
+  }
   for ( Receptor& receptor : receptors )
   {
     receptor.spikes.clear();
     receptor.graded.clear();
+    if ( receptor.held )
+    {
+      receptor.held->arriving.clear();
+    }
   }
+  forget();
+}
+
+// Before a sample's first step: nothing has arrived yet.
+void
+Gates::forget()
+{
+  if ( held_input )
+  {
+    held_input->sum = 0.0;
+  }
+  for ( Receptor& receptor : receptors )
+  {
+    if ( receptor.held )
+    {
+      receptor.held->sum = 0.0;
+    }
+  }
+}
+
+std::unique_ptr< Held >&
+Gates::held( size_t receptor )
+{
+  return receptor == 0 ? held_input : receptors[ receptor - 1 ].held;
 }
 
 size_t
@@ -281,8 +354,14 @@ StateSpaceNeuron::handles_test_event( nest::CurrentEvent&, size_t receptor )
 size_t
 StateSpaceNeuron::handles_test_event( nest::DelayedRateConnectionEvent&, size_t receptor )
 {
-  note_connection( receptor );
+  const bool of_differences = receptor >= first_of_differences;
+  const size_t of = of_differences ? receptor - first_of_differences : receptor;
+  note_connection( of );
   gates(); // also where there are no branches
+  if ( of_differences and not gates_->held( of ) )
+  {
+    gates_->held( of ) = std::make_unique< Held >();
+  }
   return receptor;
 }
 
@@ -323,13 +402,21 @@ StateSpaceNeuron::handle( nest::DelayedRateConnectionEvent& event )
 {
   const double weight = event.get_weight();
   long step = event.get_delay_steps() - nest::kernel().connection_manager.get_min_delay();
-  const size_t receptor = event.get_rport();
-  nest::RingBuffer& graded =
-    receptor == 0 ? gates_->graded_input : gates_->receptors[ receptor - 1 ].graded;
+  nest::RingBuffer& buffer = graded( event.get_rport() );
   for ( auto value = event.begin(); value != event.end(); ++step )
   {
-    graded.add_value( step, weight * event.get_coeffvalue( value ) ); // which moves on
+    buffer.add_value( step, weight * event.get_coeffvalue( value ) ); // which moves on
   }
+}
+
+nest::RingBuffer&
+StateSpaceNeuron::graded( size_t receptor )
+{
+  if ( receptor >= first_of_differences )
+  {
+    return gates_->held( receptor - first_of_differences )->arriving;
+  }
+  return receptor == 0 ? gates_->graded_input : gates_->receptors[ receptor - 1 ].graded;
 }
 
 void
@@ -418,7 +505,7 @@ StateSpaceNeuron::pre_run_hook()
 {
   logger_.init();
   // Kept from run to run: one may end, and the next begin, within a slice.
-  membranes_.resize( nest::kernel().connection_manager.get_min_delay(), 0.0 );
+  sent_.resize( nest::kernel().connection_manager.get_min_delay(), 0.0 );
   sends_graded_.reset();
   compute_propagators(); // again: the resolution may have changed since they were set
 }
@@ -508,7 +595,12 @@ StateSpaceNeuron::advance_with_parts( double u )
 double
 StateSpaceNeuron::read_input( long lag )
 {
-  double u = spikes_.get_value( lag ) + currents_.get_value( lag );
+  double u = spikes_.get_value( lag );
+  if ( gates_ and gates_->held_input ) [[unlikely]]
+  {
+    u += gates_->held_input->read( lag );
+  }
+  u += currents_.get_value( lag );
   if ( not gates_ ) [[likely]]
   {
     return u + parameters_.bias;
@@ -563,11 +655,41 @@ StateSpaceNeuron::has_graded_targets()
 }
 
 void
-StateSpaceNeuron::send_membranes()
+StateSpaceNeuron::send_values()
 {
   nest::DelayedRateConnectionEvent event;
-  event.set_coeffarray( membranes_ );
+  event.set_coeffarray( sent_ );
   nest::kernel().event_delivery_manager.send_secondary( *this, event );
+}
+
+// All state to 0, as it is before a sample.
+void
+StateSpaceNeuron::rest()
+{
+  state_.x_re.assign( state_.x_re.size(), 0.0 );
+  state_.x_im.assign( state_.x_im.size(), 0.0 );
+  if ( feedback_ )
+  {
+    *feedback_ = Feedback();
+  }
+  if ( gates_ )
+  {
+    gates_->forget();
+  }
+}
+
+// A step that is none of a sample: what arrives is not kept, nothing is sent.
+void
+StateSpaceNeuron::pause()
+{
+  if ( feedback_ )
+  {
+    feedback_->difference = 0;
+  }
+  if ( gates_ )
+  {
+    gates_->forget();
+  }
 }
 
 void
@@ -582,19 +704,14 @@ StateSpaceNeuron::update( nest::Time const& origin, const long from, const long 
   {
     const long step = origin.get_steps() + lag;
     const long k = step - parameters_.first_step;
-    const double u = read_input( lag );
     const bool works = is_active( k );
+    if ( works and parameters_.period > 0 and k % parameters_.period == 0 )
+    {
+      rest();
+    }
+    const double u = read_input( lag );
     if ( works )
     {
-      if ( parameters_.period > 0 and k % parameters_.period == 0 )
-      {
-        state_.x_re.assign( state_.x_re.size(), 0.0 );
-        state_.x_im.assign( state_.x_im.size(), 0.0 );
-        if ( feedback_ )
-        {
-          *feedback_ = Feedback();
-        }
-      }
       state_.u = u;
       long spikes;
       if ( not feedback_ ) [[likely]]
@@ -613,15 +730,19 @@ StateSpaceNeuron::update( nest::Time const& origin, const long from, const long 
         nest::kernel().event_delivery_manager.send( *this, event, lag );
       }
     }
+    else
+    {
+      pause();
+    }
     if ( sends )
     {
-      membranes_[ lag ] = works ? state_.y : 0.0;
+      sent_[ lag ] = works ? ( parameters_.parts.differences ? feedback_->difference : state_.y ) : 0.0;
     }
     logger_.record_data( step );
   }
-  if ( sends and static_cast< size_t >( to ) == membranes_.size() )
+  if ( sends and static_cast< size_t >( to ) == sent_.size() )
   {
-    send_membranes();
+    send_values();
   }
 }
 
@@ -632,6 +753,7 @@ struct Module : public nest::NESTExtensionInterface
   {
     nest::register_node_model< StateSpaceNeuron >( "snn_ssm_state_space", "" );
     nest::register_connection_model< GradedConnection >( "snn_ssm_graded" );
+    nest::register_connection_model< DifferenceConnection >( "snn_ssm_difference" );
   }
 };
 

@@ -7,7 +7,7 @@ from pyNN.nest.simulator import state
 from pyNN.nest.synapses import NativeSynapseType
 
 from pynn_models.errors import SnnSsmError
-from pynn_models.nest.build import GRADED_SYNAPSE_NAME, install
+from pynn_models.nest.build import DIFFERENCE_SYNAPSE_NAME, GRADED_SYNAPSE_NAME, install
 
 
 class ProjectionError(SnnSsmError):
@@ -66,6 +66,20 @@ class GradedSynapse(RawSynapse):
     def _get_nest_synapse_model(self) -> str:
         install()
         return super()._get_nest_synapse_model()
+
+
+class DifferenceSynapse(GradedSynapse):
+    """A synapse that delivers weight times by how many spikes a step has more than the one before::
+
+        input of j += sum over k' <= k - delay of W[i, j] (s_i[k'] - s_i[k'-1])
+
+    From `StateSpace` cells with differences to a receptor of `StateSpace` cells, which adds them
+    up: exactly, if all W onto it are multiples of one power of two and few enough, and then it is
+    what a `RawStaticSynapse` from cells without differences brings. NEST delivers a value every
+    step, 0 included. Units and errors: as `GradedSynapse`.
+    """
+
+    nest_name = DIFFERENCE_SYNAPSE_NAME
 
 
 def delay_steps(delay: float, where: str) -> int:

@@ -25,7 +25,13 @@ WIRINGS = {
     "all": {"recurrent": True, "recurrent_delays": 2, "delays": 3, "delay_per": "axon",
             "reset": "soft", "refractory": 1, "history": 2},
     "reset, history": {"reset": "soft", "history": 3},
+    "recurrent, differences": {
+        "recurrent": True, "activation": "integer", "spike_levels": 2, "messages": "differences",
+    },
     "delays": {"delays": 5},
+    "delays of differences": {
+        "delays": 5, "activation": "integer", "spike_levels": 3, "messages": "differences",
+    },
     "delays an axon": {"delays": 5, "delay_per": "axon", "cells": "lif"},
     "stock delays": {"delays": 5, "cells": "stock", "mode_init": "s4d-real", "modes": 1},
     "both": {"recurrent": True, "recurrent_delays": 3, "delays": 5, "depth": 3},

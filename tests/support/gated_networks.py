@@ -18,6 +18,7 @@ from support.random_networks import cell_of, checkpoint_of
 TERNARY = {"activation": "ternary-constant"}
 GSU = TERNARY | {"mixing": "gsu", "gsu_norm": "batch"}
 INTEGER = {"activation": "integer", "spike_levels": 3}
+DIFFERENCES = INTEGER | {"messages": "differences"}
 TOKEN = {"encoder": "embedding", "inputs": 7, "input_bits": 0}
 EVENTS = {"inputs": 3, "input_bits": 1, "input_scale": 1.0}
 
@@ -31,6 +32,8 @@ KINDS = {
     "ternary": TERNARY,
     "integer": INTEGER | {"membrane_norm": True},
     "glu of integers": INTEGER | {"mixing": "glu"},
+    "differences": DIFFERENCES | {"membrane_norm": True},
+    "glu of differences": DIFFERENCES | {"mixing": "glu"},
     "soft reset": {"reset": "soft"},
     "soft reset of real modes": {"reset": "soft", "refractory": 2, "mode_init": "s4d-real"},
     "hard reset": {"reset": "hard", "refractory": 1},

@@ -81,11 +81,14 @@ def test_what_is_drawn_is_everything_that_lowers():
         for key in ("cells", "mixing", "activation", "norm", "prenorm", "mode_init", "depth",
                     "discretisation", "encoder", "quantise_decays", "weight_bits", "pooling",
                     "gsu_weights", "gsu_norm", "n_ssm", "membrane_norm", "spike_levels", "reset",
-                    "refractory", "history")
+                    "refractory", "history", "messages")
     }
     assert seen["cells"] == {"native", "stock", "lif"}
     assert seen["mixing"] == {"linear", "glu", "gsu"}
     assert seen["activation"] == {"heaviside", "ternary-constant", "integer"}
+    assert seen["messages"] == {"counts", "differences"}
+    differ = [case for case in cases if any(p.differences for p in case.network.populations)]
+    assert len(differ) > 3
     assert seen["membrane_norm"] == {False, True} and seen["spike_levels"] >= {1, 2, 3, 4, 5}
     assert seen["reset"] == {"none", "soft", "hard", "soma"} and seen["refractory"] == {0, 1, 3}
     assert 0 in seen["history"] and len(seen["history"]) > 5
