@@ -188,6 +188,14 @@ private:
   long advance_with_parts( double u );
   void rest();
   void pause();
+
+  // What graded targets are sent of a step.
+  double
+  message() const
+  {
+    return parameters_.parts.differences ? feedback_->difference : state_.y;
+  }
+
   bool has_graded_targets();
   void send_values();
 
@@ -412,7 +420,7 @@ StateSpaceNeuron::handle( nest::DelayedRateConnectionEvent& event )
 nest::RingBuffer&
 StateSpaceNeuron::graded( size_t receptor )
 {
-  if ( receptor >= first_of_differences )
+  if ( receptor >= first_of_differences ) [[unlikely]]
   {
     return gates_->held( receptor - first_of_differences )->arriving;
   }
@@ -596,16 +604,16 @@ double
 StateSpaceNeuron::read_input( long lag )
 {
   double u = spikes_.get_value( lag );
-  if ( gates_ and gates_->held_input ) [[unlikely]]
+  const double current = currents_.get_value( lag );
+  if ( not gates_ ) [[likely]]
+  {
+    return ( u + current ) + parameters_.bias;
+  }
+  if ( gates_->held_input )
   {
     u += gates_->held_input->read( lag );
   }
-  u += currents_.get_value( lag );
-  if ( not gates_ ) [[likely]]
-  {
-    return u + parameters_.bias;
-  }
-  u = ( u + gates_->graded_input.get_value( lag ) ) + parameters_.bias;
+  u = ( ( u + current ) + gates_->graded_input.get_value( lag ) ) + parameters_.bias;
   for ( size_t p = 0; p < n_branches(); ++p )
   {
     u += read_branch( p, lag );
@@ -736,7 +744,7 @@ StateSpaceNeuron::update( nest::Time const& origin, const long from, const long 
     }
     if ( sends )
     {
-      sent_[ lag ] = works ? ( parameters_.parts.differences ? feedback_->difference : state_.y ) : 0.0;
+      sent_[ lag ] = works ? message() : 0.0;
     }
     logger_.record_data( step );
   }
