@@ -46,8 +46,8 @@ def nestml_model(cell: StateSpaceCell, name: str = "state_space") -> str:
     neuron's input), 2 + 2p and 3 + 2p (value and gate of branch p). NESTML divides and multiplies
     what arrives by 1000, which rounds it: sums are right to about 3e-16 of themselves. It reads a
     current one step late. A spike of multiplicity m is m events.
-    Raises: `NestmlError` for branches of membranes (gsu), which come as graded events that NESTML
-    lacks, and for a name that is no identifier.
+    Raises: `NestmlError` for branches of membranes (gsu) and for differences, which come as graded
+    events that NESTML lacks, and for a name that is no identifier.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise NestmlError(
@@ -58,6 +58,11 @@ def nestml_model(cell: StateSpaceCell, name: str = "state_space") -> str:
         raise NestmlError(
             f"branches of kind {cell.branches.kind!r}; NESTML has no graded events, by which "
             "membranes reach other neurons. Use the neuron of pynn_models.nest for it."
+        )
+    if cell.differences:
+        raise NestmlError(
+            "the cell sends differences of its counts; NESTML has no graded events, by which these "
+            "reach other neurons. Send counts, or use the neuron of pynn_models.nest for it."
         )
     parts = "".join(f"    {line}\n" for line in _described(cell))
     head = _HEAD.format(name=name, modes=_modes(cell), parts=parts)

@@ -140,6 +140,8 @@ def test_membranes_of_others_have_no_words_in_nestml():
     gsu = replace(random_cell(rng, 2, 3), branches=branches_of(rng, "gsu", 2, 1))
     with pytest.raises(NestmlError, match=r"kind 'gsu'; NESTML has no graded events"):
         nestml_model(gsu)
+    with pytest.raises(NestmlError, match="differences of its counts; NESTML has no graded events"):
+        nestml_model(replace(random_cell(rng, 2, 3), differences=True))
 
 
 @pytest.mark.parametrize("name", ["", "Neuron", "2d", "a-b", "a b", "../a"])
