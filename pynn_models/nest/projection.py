@@ -129,7 +129,6 @@ class SynapsesConnector(_RawConnector):
 
     def connect(self, projection: Any) -> None:
         """Called by PyNN's Projection."""
-        spec = self._specification(projection)
         where = _where(projection)
         if not isinstance(projection.synapse_type, (RawStaticSynapse, DifferenceSynapse)):
             raise ProjectionError(
@@ -137,6 +136,7 @@ class SynapsesConnector(_RawConnector):
                 "RawStaticSynapse or DifferenceSynapse. Membranes are sent through a "
                 "DenseConnector."
             )
+        spec = self._specification(projection)
         ends = (("pre", projection.pre, self.sources), ("post", projection.post, self.targets))
         for end, population, at in ends:
             size = population.size // self.copies
