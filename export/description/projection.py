@@ -53,7 +53,7 @@ class Projection:
     mask: BoolArray | None = None
 
     def __post_init__(self) -> None:
-        weights = np.array(self.weights, dtype=np.float64, order="C")
+        weights = self._own_weights()
         if weights.ndim != 2:
             raise NetworkError(f"{self}: weights of shape {weights.shape}; expected (pre, post).")
         bad = ~np.isfinite(weights)
@@ -74,6 +74,16 @@ class Projection:
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "mask", mask)
         object.__setattr__(self, "delay", delay)
+
+    def _own_weights(self) -> FloatArray:
+        """The weights as they are if nobody can write to them, else a copy."""
+        given = np.asarray(self.weights)
+        whole = given if given.base is None else given.base
+        frozen = isinstance(whole, np.ndarray) and not whole.flags.writeable
+        plain = given.dtype == np.float64 and given.flags.c_contiguous
+        if frozen and plain and self.mask is None:
+            return given
+        return np.array(given, dtype=np.float64, order="C")
 
     def _checked_mask(self, weights: FloatArray) -> BoolArray | None:
         if self.mask is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -29,6 +29,22 @@ class Tap(NamedTuple):
     lag: int = 0
 
 
+class _Scaled(Mapping[Tap, FloatArray]):
+    """Matrices with a factor a row, each made when it is asked for: all at once would be large."""
+
+    def __init__(self, matrices: Mapping[Tap, FloatArray], scale: FloatArray) -> None:
+        self._matrices, self._scale = matrices, scale
+
+    def __getitem__(self, tap: Tap) -> FloatArray:
+        return self._scale[:, None] * self._matrices[tap]
+
+    def __iter__(self) -> Iterator[Tap]:
+        return iter(self._matrices)
+
+    def __len__(self) -> int:
+        return len(self._matrices)
+
+
 @dataclass(frozen=True, eq=False)
 class Affine:
     """``sum_tap M_tap s_source[k - lag] + constant``: ``M`` (H, size of the source), (H,).
@@ -43,8 +59,8 @@ class Affine:
 
     def scaled(self, scale: FloatArray, shift: FloatArray | float = 0.0) -> Affine:
         """``scale * self + shift``, a value a channel each."""
-        matrices = {k: scale[:, None] * m for k, m in self.matrices.items()}
-        return Affine(matrices, scale * self.constant + shift, self.levels)
+        scaled = scale * self.constant + shift
+        return Affine(_Scaled(self.matrices, scale), scaled, self.levels)
 
     def mapped(self, weight: FloatArray, bias: FloatArray) -> Affine:
         """``weight @ self + bias``."""
@@ -91,15 +107,17 @@ def _exponent(values: FloatArray) -> NDArray[np.int64]:
 def _rounded(values: FloatArray, top: NDArray[np.int64], most: float) -> FloatArray:
     """Values, (H, .), on their rows' grids, finer for those that bring far less than a row's most.
 
-    ``top`` (H,): the exponent of a row's R; ``most``: the largest value of a source.
+    ``top`` (H,): the exponent of a row's R; ``most``: the largest value of a source. Read-only, and
+    in the order in memory of the weights (., H), which need not be copied then.
     """
-    found = np.empty(values.shape)
+    found = np.empty(values.shape, order="F")
     size = max(_VALUES // max(values.shape[1], 1), 1)
     for rows in (slice(i, i + size) for i in range(0, len(values), size)):
         part, high = values[rows], top[rows, None]
         below = np.maximum(high - _exponent(np.abs(part) * most), 0) // _CLASS
         grid = np.ldexp(1.0, np.maximum(high - _CLASS * below - _MANTISSA, _LEAST))
         found[rows] = np.where(part == 0, part, np.rint(part / grid) * grid)
+    found.flags.writeable = False
     return found
 
 
@@ -157,8 +175,10 @@ def projections(
 
 def _merged(taps: Mapping[int, FloatArray]) -> list[tuple[int | NDArray[np.int64], FloatArray]]:
     """Lags and weights (pre, post) of each projection: one of all taps if they do not overlap."""
+    if len(taps) == 1:
+        return list(taps.items())
     stacked, lags = np.stack(list(taps.values())), np.array(list(taps))
     present = stacked != 0  # (taps, pre, post)
-    if len(lags) > 1 and present.any() and not bool((present.sum(axis=0) > 1).any()):
+    if present.any() and not bool((present.sum(axis=0) > 1).any()):
         return [((present * lags[:, None, None]).sum(axis=0), stacked.sum(axis=0))]
-    return [(lag, weights) for lag, weights in taps.items() if len(taps) == 1 or weights.any()]
+    return [(lag, weights) for lag, weights in taps.items() if weights.any()]

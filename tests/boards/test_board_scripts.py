@@ -18,11 +18,12 @@ if importlib.util.find_spec("spynnaker") is None:
 from pynn_models.spinnaker.board import emulated_board
 
 SCRIPTS = ROOT / "examples" / "board"
-# Two in every run of the tests, the others with 'make test-slow'.
-QUICK = ("live_spikes", "associative_memory,spiNNaker")
+# One in every run of the tests, the others with 'make test-slow'.
+QUICK = ("associative_memory,spiNNaker",)
 SLOW = (
-    "synfire_chain", "balanced_network", "vogels_abbott", "stdp_pairing", "stdp_pairing,0.1",
-    "stepped_currents", "poisson_drive", "long_delays", "structural_plasticity", "neuromodulation",
+    "live_spikes", "synfire_chain", "balanced_network", "vogels_abbott", "stdp_pairing",
+    "stdp_pairing,0.1", "stepped_currents", "poisson_drive", "long_delays", "structural_plasticity",
+    "neuromodulation",
 )  # fmt: skip
 
 
@@ -61,8 +62,9 @@ def test_every_script_is_run_and_stands_in_the_documentation():
     assert {name for name in names if f"| `{name}.py` |" in page} == names
 
 
-def test_live_spikes_go_in_and_come_out(quick):
-    result = quick["live_spikes"]
+@pytest.mark.slow
+def test_live_spikes_go_in_and_come_out(found):
+    result = found["live_spikes"]
     assert result["received"] == [[int(t), n] for t, n in result["recorded"]]
     assert {neuron for _, neuron in result["received"]} == set(range(10))
     times = [tick for tick, _ in result["received"]]

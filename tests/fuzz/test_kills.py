@@ -22,7 +22,7 @@ def kill(what, directory, kills, seed):
     print(done.stdout)
 
 
-@pytest.mark.parametrize("what", ["train", "job", "write"])
+@pytest.mark.parametrize("what", ["train", pytest.param("job", marks=pytest.mark.slow), "write"])
 def test_a_handful_of_kills(tmp_path, what):
     if what == "train":
         pytest.importorskip("torch", reason="PyTorch is not installed")

@@ -93,7 +93,12 @@ def test_float64_and_spinnakers_integers_classify_as_well(path):
     assert abs(accuracy(network, samples, integers) - exact) * len(samples) <= 2
 
 
-@every_checkpoint
+@pytest.mark.parametrize(
+    "path",
+    # One sample of text takes NEST 10 s.
+    [pytest.param(p, marks=[pytest.mark.slow] * (p.name == "text-gsu")) for p in CHECKPOINTS],
+    ids=lambda p: p.name,
+)
 def test_nest_spikes_as_software_does(path, tmp_path):
     pytest.importorskip("nest", reason="NEST is not installed")
     from export.pynn import built as pynn

@@ -254,7 +254,7 @@ def test_verify_refuses_results_of_something_else(job_files, tmp_path, capsys):
     message = refusal(
         capsys, verify, tmp_path, results, "--data", job_files / "job" / "inputs.npz"
     )
-    assert "results of another network" in message and "the job was made from" in message
+    assert "results of another network" in message and "Name the network that was run" in message
     np.savez(tmp_path / "s.npz", inputs=SAMPLES.inputs[::-1], labels=SAMPLES.labels)
     message = refusal(capsys, verify, job_files, results, "--data", tmp_path / "s.npz")
     assert "results of other samples" in message and "the job's own inputs.npz" in message

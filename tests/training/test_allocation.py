@@ -25,6 +25,7 @@ def worker(what, out, **environment):
     return json.loads(found.stdout)
 
 
+@pytest.mark.slow
 @needs_glibc
 def test_training_reuses_memory_and_no_bit_depends_on_it(tmp_path):
     kept = worker("train", tmp_path / "kept")

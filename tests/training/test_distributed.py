@@ -103,6 +103,7 @@ def test_a_run_of_two_processes_is_not_resumed_by_one(two, tmp_path):
     assert "Resume on as many of the same kind" in message
 
 
+@pytest.mark.slow
 def test_torchrun_runs_the_command(tmp_path):
     settings = config_of(dropout=0.0, epochs=1, activation="gelu")
     text = configuration.dumps(settings).replace('"toy"', '"smnist"')
