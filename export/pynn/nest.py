@@ -8,12 +8,12 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from export.description.network import INPUT_RECEPTOR, FloatArray, Network, Population, Projection
 from export.pynn.backend import (
@@ -26,6 +26,7 @@ from export.pynn.backend import (
     later,
     whole_segment,
 )
+from export.pynn.meter import Meter
 from export.pynn.standard import checked_tau
 from pynn_models.ranks import world
 
@@ -317,47 +318,6 @@ class NestStock(Nest):
         """``x = I_exc + I_inh``, (steps, neurons)."""
         # The spike of step f is that of x(f - 1).
         return recorder.by_step("I_syn_ex", "I_syn_in")[first_step - 1 :]
-
-
-class Meter:
-    """A NEST device that records at every step what PyNN does not record, or takes long to read."""
-
-    def __init__(self, population: Any, variables: list[str]) -> None:
-        import nest
-
-        step = nest.resolution
-        self._population = population
-        self.device = nest.Create("multimeter", params={"record_from": variables, "interval": step})
-        delay = nest.min_delay  # which asks earlier or later, and is not late for a step
-        nest.Connect(self.device, population.node_collection, syn_spec={"delay": delay})
-
-    def by_step(self, *variables: str) -> FloatArray:
-        """The sum of some variables, (steps, neurons); row i is the end of step i.
-
-        Of all processes of an MPI run, each of which records the neurons that are its own.
-        """
-        events = self.device.events
-        values = np.zeros(len(events.get("senders", ())))
-        for name in variables if len(values) else ():  # there is none before NEST has run
-            values = values + events[name]
-        senders, found = by_step({"senders": (), "times": ()} | events, values)
-        table = np.zeros((world().most(len(found)), self._population.size))
-        table[: len(found), senders - int(self._population.first_id)] = found
-        return world().sum(table)
-
-
-def by_step(
-    events: Mapping[str, ArrayLike], values: FloatArray
-) -> tuple[NDArray[np.int64], FloatArray]:
-    """A value for each of a multimeter's events -> the senders (n,), and their values (steps, n).
-
-    In any order: threads tell theirs one after the other. Row i is the end of step i.
-    """
-    senders = np.asarray(events["senders"], np.int64)
-    order = np.lexsort((np.asarray(events["times"], np.float64), senders))
-    found = np.unique(senders)
-    rows = len(senders) // max(len(found), 1)
-    return found, values[order].reshape(len(found), rows).T
 
 
 def check_mpi() -> None:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from export.description.network import FloatArray, Network, Population
 from export.pynn.backend import Backend, first_steps
-from export.pynn.nest import Meter, Nest, without_warnings
+from export.pynn.meter import Meter
+from export.pynn.nest import Nest, without_warnings
 from export.pynn.standard import checked_theta
 
 _SPARE = 3  # steps: PyNN's simulator is a shortest delay ahead of its clock

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from export.description.network import FloatArray, Network
 from export.pynn.built import build, setup_arguments, simulator
-from export.pynn.nest import Meter
+from export.pynn.meter import Meter
 from export.streaming.session import Answer, StreamError, block_of
 
 # A source is PyNN's relay of a generator, which has to know a step ahead what it sends; and PyNN

@@ -11,7 +11,8 @@ from support.random_networks import checkpoint_of, samples_of
 from export.description.network import Network
 from export.lowering.network import lower
 from export.pynn.built import BackendError, build, first_steps, run, setup_arguments
-from export.pynn.nest import by_step, curr_exp_parameters
+from export.pynn.meter import by_step
+from export.pynn.nest import curr_exp_parameters
 from export.samples.readout import logits
 from export.software import simulation as software
 from export.verification.backends import runner
