@@ -17,6 +17,7 @@ from export.command import (
     jobs,
     networks,
     nir,
+    options,
     predicting,
     ranks,
     signal,
@@ -49,44 +50,11 @@ def make_parser() -> argparse.ArgumentParser:
         )
         return command
 
-    def outputs(command: argparse.ArgumentParser) -> None:
-        command.add_argument(
-            "--json", type=Path, metavar="F", help="the answer as JSON (-: standard output)"
-        )
-        command.add_argument(
-            "--force", action="store_true", help="replace outputs that exist"
-        )
-
-    def network(command: argparse.ArgumentParser) -> None:
-        command.add_argument(
-            "network", type=Path, metavar="NETWORK", help="a directory that export wrote"
-        )
-
-    def settings(command: argparse.ArgumentParser) -> None:
-        command.add_argument(
-            "--set", action="append", default=[], metavar="KEY=VALUE",
-            help="a key of the configuration, such as model.channels=32; may be repeated",
-        )
-        command.add_argument(
-            "--epochs", type=int, metavar="N", help="the same as --set training.epochs=N"
-        )
-
-    def data(command: argparse.ArgumentParser, samples: bool = True) -> None:
-        command.add_argument(
-            "--data", type=Path, metavar="DIR",
-            help="directory of the data sets, or of your own train.npz and test.npz (.csv, "
-            ".parquet, or folders), or a file to test on (default: $SNN_SSM_DATA)",
-        )
-        if samples:
-            command.add_argument(
-                "--samples", type=int, metavar="N", help="the first N test samples (default: all)"
-            )
-
     command = add("train", actions.train, "train a network")
     command.add_argument("task", metavar="TASK", help=", ".join(TASKS))
     command.add_argument("--config", type=Path, metavar="F", help="TOML (default: the task's own)")
-    settings(command)
-    data(command, samples=False)
+    options.settings(command)
+    options.data(command, samples=False)
     command.add_argument("--download", action="store_true", help="fetch missing data files first")
     command.add_argument("--out", type=Path, metavar="DIR", help="default: runs/TASK")
     command.add_argument("--device", default="cpu", metavar="D", help="torch device")
@@ -102,18 +70,16 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "task", metavar="TASK", help="a task, or the name of a shipped configuration"
     )
-    settings(command)
+    options.settings(command)
     command.add_argument(
         "--data", type=Path, metavar="DIR", help="task own: what follows from these data"
     )
     command.set_defaults(config=None)
 
     command = add("evaluate", actions.evaluate, "accuracy, spike rate and cost of a checkpoint")
-    command.add_argument(
-        "checkpoint", type=Path, metavar="CHECKPOINT", help="a directory that train wrote"
-    )
-    data(command, samples=False)
-    outputs(command)
+    options.checkpoint(command)
+    options.data(command, samples=False)
+    options.outputs(command)
 
     command = add("convert", actions.convert, "a checkpoint from a model trained elsewhere")
     command.add_argument("source", type=Path, metavar="SOURCE", help="its state dict")
@@ -127,12 +93,10 @@ def make_parser() -> argparse.ArgumentParser:
         help="inputs and the source model's logits; nothing is written where the converted "
         "model's differ (exit status 1)",
     )
-    outputs(command)
+    options.outputs(command)
 
     command = add("export", networks.export, "lower a checkpoint to a network of populations")
-    command.add_argument(
-        "checkpoint", type=Path, metavar="CHECKPOINT", help="a directory that train wrote"
-    )
+    options.checkpoint(command)
     command.add_argument("network", type=Path, metavar="NETWORK", help="a new directory")
     command.add_argument(
         "--cells", choices=["native", "stock"], help="default: what the model was trained for"
@@ -157,102 +121,45 @@ def make_parser() -> argparse.ArgumentParser:
         "--target", choices=["spinnaker2"],
         help="also write what SpiNNaker 2's public software reads: a NIR graph, arrays, a script",
     )
-    outputs(command)
-
-    def cores(command: argparse.ArgumentParser) -> None:
-        command.add_argument(
-            "--neurons-per-core", type=int, metavar="N",
-            help="SpiNNaker: neurons on one core (default: 64, or as many as fit)",
-        )
-        command.add_argument(
-            "--time-scale-factor", type=int, metavar="F",
-            help="SpiNNaker: how many times slower than real time (default: 1; a job: as planned)",
-        )
-
-    def board(command: argparse.ArgumentParser) -> None:
-        command.add_argument(
-            "--board", metavar="virtual|emulated|ADDRESS|URL",
-            help="SpiNNaker: the virtual board (mapping only), an emulated one of the command's "
-            "own, a board or a spalloc server",
-        )
-        command.add_argument(
-            "--machine-version", type=int, metavar="3|5|201|248",
-            help="3: 4 chips; 5: 48 chips; 201, 248: SpiNNaker 2, mapping only (default: 5)",
-        )
-        cores(command)
-
-    def calibration(command: argparse.ArgumentParser) -> None:
-        command.add_argument(
-            "--calibration", type=Path, metavar="DATA",
-            help="SpiNNaker's arithmetic: choose scalings for training samples, with which others "
-            "may saturate (default: for all inputs)",
-        )
-
-    def processes(command: argparse.ArgumentParser) -> None:
-        command.add_argument(
-            "--processes", type=int, default=1, metavar="P",
-            help="share the samples out over P processes: the same results (default: %(default)s)",
-        )
-        command.add_argument(
-            "--threads", type=int, metavar="T",
-            help="NEST: share the neurons out over T threads: the same results (default: 1)",
-        )
-
-    def chunk(command: argparse.ArgumentParser) -> None:
-        command.add_argument(
-            "--chunk", metavar="I/N",
-            help="run the I-th of N parts of the samples only, as a task of an array job, and "
-            "record it in the directory --out, the same for all parts",
-        )
-
-    def rule(command: argparse.ArgumentParser) -> None:
-        command.add_argument(
-            "--confidence", type=float, metavar="C",
-            help="stop a sample once its answer is so sure, 0 to 1 (needs calibrate)",
-        )
-        command.add_argument(
-            "--coverage", type=float, metavar="P",
-            help="stop a sample once one class is left of a set that holds the right one with this "
-            "probability (needs calibrate)",
-        )
+    options.outputs(command)
 
     command = add(
         "inspect", networks.inspect, "populations, projections, latency, synapses, ranges"
     )
-    network(command)
+    options.network(command)
     command.add_argument(
         "--spinnaker", action="store_true",
         help="what SpiNNaker's fixed point does to weights and modes",
     )
-    calibration(command)
+    options.calibration(command)
     command.add_argument(
         "--samples", type=int, metavar="N",
         help=f"samples to calibrate with (default: {CALIBRATION})",
     )
-    board(command)
-    outputs(command)
+    options.board(command)
+    options.outputs(command)
 
     command = add("run", networks.run, "run a network and classify the test samples")
-    network(command)
-    processes(command)
-    chunk(command)
+    options.network(command)
+    options.processes(command)
+    options.chunk(command)
     command.add_argument(
         "--backend", default="software", metavar="software|spinnaker-software|nest|spinnaker",
         help="what runs it (default: %(default)s)",
     )
-    outputs(command)
-    board(command)
-    calibration(command)
-    data(command)
+    options.outputs(command)
+    options.board(command)
+    options.calibration(command)
+    options.data(command)
     command.add_argument(
         "--out", type=Path, metavar="F|DIR",
         help="write spikes as safetensors; with --chunk to a directory",
     )
-    rule(command)
+    options.rule(command)
     command.set_defaults(batch=100)
 
     command = add("stream", signal.stream, "a live signal in, answers out, step by step")
-    network(command)
+    options.network(command)
     command.add_argument(
         "--follow", type=Path, metavar="F",
         help="a file that grows, a line a step (default: standard input)",
@@ -277,31 +184,29 @@ def make_parser() -> argparse.ArgumentParser:
         "--steps", type=int, metavar="N",
         help="of a simulator that runs an endless signal, or of a board, which always does",
     )
-    board(command)
+    options.board(command)
     command.add_argument(
         "--state", type=Path, metavar="F",
         help="go on from this file if it exists; written at the end",
     )
-    rule(command)
+    options.rule(command)
 
     command = add(
         "calibrate", streaming.calibrate, "how sure answers are before a sample ends, and how true"
     )
-    command.add_argument(
-        "checkpoint", type=Path, metavar="CHECKPOINT", help="a directory that train wrote"
-    )
+    options.checkpoint(command)
     command.add_argument(
         "networks", type=Path, nargs="*", metavar="NETWORK",
         help="networks exported from it, beside which it is written, too",
     )
-    data(command)
-    outputs(command)
+    options.data(command)
+    options.outputs(command)
     command.set_defaults(batch=100)
 
     command = add("predict", predicting.predict, "answers to samples, without labels")
-    network(command)
-    processes(command)
-    chunk(command)
+    options.network(command)
+    options.processes(command)
+    options.chunk(command)
     command.add_argument(
         "--recording", type=Path, metavar="DIR",
         help="answer with what the parts of --chunk recorded, or a job's run.py",
@@ -324,14 +229,14 @@ def make_parser() -> argparse.ArgumentParser:
         "--out", type=Path, metavar="F.csv|F.npz|DIR",
         help="write answers, scores and confidence; with --chunk spikes, to a directory",
     )
-    outputs(command)
-    board(command)
-    calibration(command)
-    rule(command)
+    options.outputs(command)
+    options.board(command)
+    options.calibration(command)
+    options.rule(command)
 
     command = add("verify", comparing.verify, "compare backends spike for spike")
-    network(command)
-    processes(command)
+    options.network(command)
+    options.processes(command)
     command.add_argument(
         "--checkpoint", type=Path, metavar="C", help="the trained model, for the backend torch"
     )
@@ -349,25 +254,25 @@ def make_parser() -> argparse.ArgumentParser:
         "--calibration", type=Path, metavar="F",
         help="with --recording: the job's calibration.npz, where it has one",
     )
-    board(command)
-    data(command)
-    outputs(command)
-    rule(command)
+    options.board(command)
+    options.data(command)
+    options.outputs(command)
+    options.rule(command)
 
     command = add("attack", attacking.attack, "the fewest input spikes that turn an answer")
-    network(command)
+    options.network(command)
     command.add_argument(
         "--checkpoint", type=Path, metavar="C", required=True,
         help="the trained model, for its gradients",
     )
-    data(command)
+    options.data(command)
     command.add_argument(
         "--out", type=Path, metavar="F.npz", help="write the samples as they turned out, to run"
     )
-    outputs(command)
+    options.outputs(command)
 
     command = add("report", comparing.report, "verify, and write a page of figures")
-    network(command)
+    options.network(command)
     command.add_argument(
         "--checkpoint", type=Path, metavar="C", required=True, help="the trained model"
     )
@@ -375,18 +280,18 @@ def make_parser() -> argparse.ArgumentParser:
         "--backends", default=BACKENDS, metavar="A,B,...",
         help="the first is the reference (default: %(default)s)",
     )
-    data(command)
+    options.data(command)
     command.add_argument(
         "--out", type=Path, metavar="F.html", required=True, help="the page to write"
     )
-    outputs(command)
+    options.outputs(command)
 
     command = add("job", jobs.job, "write a self-contained board job, inputs included")
-    network(command)
+    options.network(command)
     command.add_argument("out", type=Path, metavar="DIR", help="a new directory")
-    data(command)
-    calibration(command)
-    cores(command)
+    options.data(command)
+    options.calibration(command)
+    options.cores(command)
     command.add_argument(
         "--board", metavar="emulated", help="try the job on an emulated board, and compare"
     )
@@ -394,7 +299,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--without-board", action="store_true",
         help="a job for NEST and software only, of a network that cannot run on SpiNNaker",
     )
-    outputs(command)
+    options.outputs(command)
 
     command = add("board", start_board, "an emulated SpiNNaker board for any PyNN script")
     command.add_argument(

@@ -35,7 +35,7 @@ class IncompleteError(SnnSsmError):
 
 def check_chunk(args: argparse.Namespace) -> None:
     """Raise :class:`UsageError` for what does not go together with ``--chunk``."""
-    from export.job.results import RECORDED
+    from export.job.chunk import RECORDED
 
     if args.chunk is None:
         return
@@ -67,10 +67,10 @@ def record(
     Samples that the directory has are not run again. Raises ``JobError`` for no part, and for a
     directory that holds another run's results.
     """
+    from export.job.chunk import Identity, inputs_digest, network_digest
     from export.job.inputs import Given
     from export.job.parts import part_of
     from export.job.recorder import SUMMARY_FILE, Recorder
-    from export.job.results import Identity, inputs_digest, network_digest
     from export.samples.readout import needed_membranes
     from export.verification.backends import runner
     from snn_ssm import __version__
@@ -103,7 +103,8 @@ def recorded_parts(
     Raises ``JobError`` for parts of another network or other samples, :class:`IncompleteError`
     where some of the samples are missing.
     """
-    from export.job.results import SIMULATORS, check_results, gaps, read_chunks, recorded
+    from export.job.chunk import SIMULATORS
+    from export.job.results import check_results, gaps, read_chunks, recorded
 
     chunks, broken = read_chunks(results)
     check_results(chunks, broken, directory, inputs, results)

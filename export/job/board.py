@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from export.boards.config import CONFIGURATION, use_configuration
+from export.job.chunk import JobError
 from export.job.machine import check_configuration
-from export.job.results import JobError
 
 
 @contextlib.contextmanager

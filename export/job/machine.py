@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from export.job.results import JobError
+from export.job.chunk import JobError
 
 _SECTION = "Machine"
 _TRUE = ("y", "yes", "t", "true", "on", "1")

@@ -26,8 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.description.storage import ARRAYS_FILE, NETWORK_FILE, load_network
+from export.job.chunk import inputs_digest, network_digest
 from export.job.inputs import INPUTS, arrays_of
-from export.job.results import CALIBRATION, inputs_digest, network_digest
+from export.job.results import CALIBRATION
 from export.job.settings import BoardSettings
 from export.samples.inputs import check_samples
 from export.verification.contract import versions

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from export.job.results import JobError
+from export.job.chunk import JobError
 
 _LOCK = ".lock"
 _MOST = 2**20  # parts

@@ -1,7 +1,7 @@
 """Samples run chunk by chunk, each chunk's result whole on disk before the next begins.
 
 In ``out`` stand, for the samples ``start`` to ``stop``, ``samples-START-STOP.safetensors`` and,
-written after it, ``samples-START-STOP.json`` with its SHA-256 (see :mod:`export.job.results`), and
+written after it, ``samples-START-STOP.json`` with its SHA-256 (see :mod:`export.job.chunk`), and
 beside them, if asked for, ``samples-START-STOP.mat`` for the user
 (see :mod:`export.samples.neo_files`). ``summary.json`` adds the chunks up.
 """
@@ -20,19 +20,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from export.description.network import Network
+from export.job.chunk import SCHEMA, Chunk, Identity, JobError
 from export.job.inputs import Given
 from export.job.parts import Part, Range, alone
-from export.job.results import (
-    SCHEMA,
-    Chunk,
-    Identity,
-    JobError,
-    check_identity,
-    gaps,
-    read_chunks,
-    recorded,
-    scores_in,
-)
+from export.job.results import check_identity, gaps, read_chunks, recorded, scores_in
 from export.samples.answers import Counted, decide
 from export.samples.neo_files import block_bytes, to_block
 from export.samples.readout import logits

@@ -21,16 +21,11 @@ from export.description.network import Network
 from export.description.storage import load_network
 from export.fixed_point.simulation import make_plan
 from export.job.board import configured
+from export.job.chunk import SIMULATORS, Identity, JobError
 from export.job.inputs import INPUTS, Given, read_given
 from export.job.parts import Part, part_of, run_in_processes
 from export.job.recorder import SUMMARY_FILE, Recorder
-from export.job.results import (
-    CALIBRATION,
-    SIMULATORS,
-    Identity,
-    JobError,
-    simulator,
-)
+from export.job.results import CALIBRATION, simulator
 from export.job.settings import board_settings
 from export.pynn.registry import board_backend
 from export.pynn.spinnaker import SpinnakerBackend

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from export.job.results import JobError
+from export.job.chunk import JobError
 
 MOST = 10_000  # times slower than real time: a day for ten seconds
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from export.boards import emulated
 from export.boards.config import EMULATED, Board, write_configuration
 from export.description.network import Network
-from export.job.results import JobError, reference, verify_results
+from export.job.chunk import JobError
+from export.job.results import reference, verify_results
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

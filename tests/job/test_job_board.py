@@ -13,8 +13,8 @@ from export.boards.execution import estimate, time_scale
 from export.command.arguments import main
 from export.description.storage import save_network
 from export.fixed_point import simulation as integers
+from export.job.chunk import JobError, inputs_digest
 from export.job.preflight import preflight
-from export.job.results import JobError, inputs_digest
 from export.job.settings import BoardSettings, board_settings
 from export.lowering.network import lower
 from export.samples.recording import Recording

@@ -13,7 +13,7 @@ from support.gated_networks import lowered
 from support.job_runs import make, rewrite, run_here, verify
 
 from export.job import results as job_results
-from export.job.results import JobError
+from export.job.chunk import JobError
 from export.samples.readout import logits
 from export.samples.recording import Recording
 from export.software import simulation as software

@@ -13,8 +13,8 @@ from support.random_networks import samples_of
 
 from export.job import make as job
 from export.job import runner as job_runner
+from export.job.chunk import JobError
 from export.job.parts import Part, alone, part_of
-from export.job.results import JobError
 from export.lowering.network import lower
 from snn_ssm.tasks import Samples
 

@@ -14,8 +14,8 @@ from support.random_networks import checkpoint_of
 
 from export.command.arguments import main
 from export.description import storage
+from export.job import chunk as job_chunk
 from export.job import make as job
-from export.job import results as job_results
 from export.lowering.network import lower
 from export.pynn.built import BackendError
 from snn_ssm import files
@@ -263,4 +263,4 @@ def test_verify_refuses_results_of_something_else(job_files, tmp_path, capsys):
 
 
 def test_errors_are_the_projects_own():
-    assert issubclass(job_results.JobError, FileError.__base__)
+    assert issubclass(job_chunk.JobError, FileError.__base__)

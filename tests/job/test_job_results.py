@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from export.job import chunk as job_chunk
 from export.job import results as job_results
 from export.samples import neo_files
 from export.samples.recording import Recording
@@ -28,8 +29,8 @@ def test_spikes_come_back_from_neo(tmp_path, timestep):
 
 def test_gaps_between_chunks():
     def chunk(start, stop):
-        values = dict.fromkeys(job_results.Chunk.__dataclass_fields__, 0)
-        return job_results.Chunk(**(values | {"start": start, "stop": stop}))
+        values = dict.fromkeys(job_chunk.Chunk.__dataclass_fields__, 0)
+        return job_chunk.Chunk(**(values | {"start": start, "stop": stop}))
 
     assert job_results.gaps([], 5) == [(0, 5)]
     assert job_results.gaps([chunk(0, 2), chunk(2, 5)], 5) == []

@@ -19,6 +19,7 @@ import torch
 
 from export.description import storage
 from export.description.inspection import describe
+from export.job import chunk as job_chunk
 from export.job import results as job_results
 from export.lowering.network import lower
 from export.samples.recording import Recording
@@ -260,8 +261,8 @@ NETWORK = lower(CHECKPOINT)
 def make_chunk(directory):
     recording = software.run(NETWORK, SAMPLES.inputs[:2])
     data = Recording("software", recording.timestep, recording.spikes).packed()
-    chunk = job_results.Chunk(
-        job_results.SCHEMA, "software", "1", "2", 2, 0, 2, sha256(data), 1, [0, 1], {"layer0": 3},
+    chunk = job_chunk.Chunk(
+        job_chunk.SCHEMA, "software", "1", "2", 2, 0, 2, sha256(data), 1, [0, 1], {"layer0": 3},
         0.5,
     )
     (directory / chunk.file).write_bytes(data)
@@ -274,7 +275,7 @@ def read_results(directory):
         recording = job_results.recorded(directory, chunk, NETWORK)
         job_results.scores_in(NETWORK, SAMPLES.inputs[:2], recording, None)
     if broken:
-        raise job_results.JobError(str(broken))
+        raise job_chunk.JobError(str(broken))
 
 
 def chunk_fields(rng, files):
