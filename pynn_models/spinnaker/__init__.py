@@ -29,6 +29,7 @@ from pynn_models.spinnaker.native_scaling import plan_scaling, state_gain, state
 from pynn_models.spinnaker.synapses import Arrival, net_input, ring_buffer, split_weights
 
 if TYPE_CHECKING:
+    from pynn_models.spinnaker.leaky import StockRun
     from pynn_models.spinnaker.native import (
         NativeRun,
         NativeState,
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from pynn_models.spinnaker.stock import (
         StockCell,
         StockConstants,
-        StockRun,
         run_stock,
         stock_constants,
     )
@@ -105,7 +105,7 @@ _LAZY = {
     "state_space_model": "neuron",
     "StockCell": "stock",
     "StockConstants": "stock",
-    "StockRun": "stock",
+    "StockRun": "leaky",
     "run_stock": "stock",
     "stock_constants": "stock",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numba
 import numpy as np
@@ -13,13 +13,15 @@ from pynn_models.spinnaker.fixed_point import (
     S1615_ONE,
     FixedPointError,
     Int64Array,
-    ceil_s1615,
-    expk,
     kdiv,
-    s1615_array,
     to_s1615,
 )
-from pynn_models.spinnaker.stock import StockRun
+from pynn_models.spinnaker.leaky import (
+    LeakyConstants,
+    StockRun,
+    leaky_constants,
+    parameters_in_s1615,
+)
 from pynn_models.spinnaker.synapses import Int32Array, UInt16Array, check_shift
 
 
@@ -40,30 +42,13 @@ class DeltaCell:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class DeltaConstants:
-    """What the board computes from a cell's parameters, as integers, (H,) each::
+class DeltaConstants(LeakyConstants):
+    """What the board computes from a cell's parameters: `LeakyConstants`, and::
 
-        r    = K(tau_m) / K(cm)                         s16.15
-        tc   = expk(-(K(dt) / K(tau_m)))                s16.15
-        tref = ceil(K(tau_refrac) / K(dt))              steps
         rate = 1 / K(dt)                                s16.15, one for all
-
-    and v_rest, v_reset, v_thresh, i_offset in s16.15.
     """
 
-    r: Int64Array
-    tc: Int64Array
-    tref: Int64Array
     rate: int
-    v_rest: Int64Array
-    v_reset: Int64Array
-    v_thresh: Int64Array
-    i_offset: Int64Array
-
-    @property
-    def n_neurons(self) -> int:
-        """H, the number of neurons."""
-        return int(self.r.size)
 
 
 def delta_constants(cell: DeltaCell, timestep: float) -> DeltaConstants:
@@ -71,34 +56,8 @@ def delta_constants(cell: DeltaCell, timestep: float) -> DeltaConstants:
 
     Raises `FixedPointError`, naming the parameter and the neuron.
     """
-    names = [field.name for field in fields(cell)]
-    try:
-        given = np.broadcast_arrays(*(np.atleast_1d(getattr(cell, name)) for name in names))
-    except ValueError as error:
-        shapes = {name: np.shape(getattr(cell, name)) for name in names}
-        raise FixedPointError(
-            f"DeltaCell: parameters of shapes {shapes}, expected scalars or one length (H,)."
-        ) from error
-    k = {name: s1615_array(v, name) for name, v in zip(names, given, strict=True)}
-    ts = to_s1615(timestep, "timestep")
-
-    def each(name: str, numerator: Int64Array, denominator: Int64Array) -> list[int]:
-        pairs = zip(numerator.tolist(), denominator.tolist(), strict=True)
-        return [kdiv(a, b, f"{name}, neuron {h}") for h, (a, b) in enumerate(pairs)]
-
-    steps = np.full_like(k["tau_m"], ts)
-    return DeltaConstants(
-        r=np.array(each("tau_m / cm", k["tau_m"], k["cm"])),
-        tc=np.array([expk(-q) for q in each("timestep / tau_m", steps, k["tau_m"])]),
-        tref=np.array(
-            [ceil_s1615(q) for q in each("tau_refrac / timestep", k["tau_refrac"], steps)]
-        ),
-        rate=kdiv(S1615_ONE, ts, "1 / timestep"),
-        v_rest=k["v_rest"],
-        v_reset=k["v_reset"],
-        v_thresh=k["v_thresh"],
-        i_offset=k["i_offset"],
-    )
+    rate = kdiv(S1615_ONE, to_s1615(timestep, "timestep"), "1 / timestep")
+    return DeltaConstants(**leaky_constants(parameters_in_s1615(cell), timestep), rate=rate)
 
 
 @numba.njit(inline="always")

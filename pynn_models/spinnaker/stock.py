@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numba
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from pynn_models.jit import njit
 from pynn_models.spinnaker.fixed_point import (
@@ -15,12 +14,15 @@ from pynn_models.spinnaker.fixed_point import (
     UINT32_MAX,
     FixedPointError,
     Int64Array,
-    ceil_s1615,
-    expk,
     expulr,
     kdiv,
-    s1615_array,
     to_s1615,
+)
+from pynn_models.spinnaker.leaky import (
+    LeakyConstants,
+    StockRun,
+    leaky_constants,
+    parameters_in_s1615,
 )
 from pynn_models.spinnaker.synapses import Int32Array, UInt16Array, check_shift
 
@@ -44,39 +46,15 @@ class StockCell:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class StockConstants:
-    """What the board computes from a cell's parameters, as integers, (H,) each::
+class StockConstants(LeakyConstants):
+    """What the board computes from a cell's parameters: `LeakyConstants`, and, (2, H) each::
 
-        r    = K(tau_m) / K(cm)                         s16.15
-        tc   = expk(-(K(dt) / K(tau_m)))                s16.15
-        tref = ceil(K(tau_refrac) / K(dt))              steps
-        dec  = expulr(-(K(dt) / K(tau_syn)))            u0.32, (2, H): excitatory, inhibitory
-        init = K(tau_syn) / K(dt) * (1 - dec)           u0.32, (2, H)
-
-    and v_rest, v_reset, v_thresh, i_offset in s16.15.
+        dec  = expulr(-(K(dt) / K(tau_syn)))            u0.32: excitatory, inhibitory
+        init = K(tau_syn) / K(dt) * (1 - dec)           u0.32
     """
 
-    r: Int64Array
-    tc: Int64Array
-    tref: Int64Array
     dec: Int64Array
     init: Int64Array
-    v_rest: Int64Array
-    v_reset: Int64Array
-    v_thresh: Int64Array
-    i_offset: Int64Array
-
-    @property
-    def n_neurons(self) -> int:
-        """H, the number of neurons."""
-        return int(self.r.size)
-
-
-class StockRun(NamedTuple):
-    """Spikes (B, L, H), and the membrane (B, L, H) in s16.15 *before* each update, or None."""
-
-    spikes: NDArray[np.bool_]
-    membrane: Int32Array | None
 
 
 def synapse_constants(tau: int, timestep: int, what: str = "tau_syn") -> tuple[int, int]:
@@ -103,38 +81,15 @@ def stock_constants(cell: StockCell, timestep: float) -> StockConstants:
 
     Raises `FixedPointError`, naming the parameter and the neuron.
     """
-    names = [field.name for field in fields(cell)]
-    try:
-        given = np.broadcast_arrays(*(np.atleast_1d(getattr(cell, name)) for name in names))
-    except ValueError as error:
-        shapes = {name: np.shape(getattr(cell, name)) for name in names}
-        raise FixedPointError(
-            f"StockCell: parameters of shapes {shapes}, expected scalars or one length (H,)."
-        ) from error
-    k = {name: s1615_array(v, name) for name, v in zip(names, given, strict=True)}
-    ts = to_s1615(timestep, "timestep")
-
-    def each(name: str, numerator: Int64Array, denominator: Int64Array) -> list[int]:
-        pairs = zip(numerator.tolist(), denominator.tolist(), strict=True)
-        return [kdiv(a, b, f"{name}, neuron {h}") for h, (a, b) in enumerate(pairs)]
-
-    steps = np.full_like(k["tau_m"], ts)
+    k, ts = parameters_in_s1615(cell), to_s1615(timestep, "timestep")
     synapses = [
         [synapse_constants(tau, ts, f"{name}[{h}]") for h, tau in enumerate(k[name].tolist())]
         for name in ("tau_syn_E", "tau_syn_I")
     ]
     return StockConstants(
-        r=np.array(each("tau_m / cm", k["tau_m"], k["cm"])),
-        tc=np.array([expk(-q) for q in each("timestep / tau_m", steps, k["tau_m"])]),
-        tref=np.array(
-            [ceil_s1615(q) for q in each("tau_refrac / timestep", k["tau_refrac"], steps)]
-        ),
+        **leaky_constants(k, timestep),
         dec=np.array([[dec for dec, _ in row] for row in synapses]),
         init=np.array([[init for _, init in row] for row in synapses]),
-        v_rest=k["v_rest"],
-        v_reset=k["v_reset"],
-        v_thresh=k["v_thresh"],
-        i_offset=k["i_offset"],
     )
 
 
