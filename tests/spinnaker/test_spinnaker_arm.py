@@ -33,22 +33,10 @@ pytestmark = pytest.mark.skipif(
     bool(MISSING), reason=f"not installed: {MISSING}; Debian: gcc-arm-none-eabi, qemu-user"
 )
 
-BUILDS = {
-    "arm": ("-marm", "-O2"),
-    "arm, as sPyNNaker compiles": ("-marm", "-Ofast"),
-    "arm, portable C": ("-marm", "-O2", "-DSTATE_SPACE_PORTABLE"),
-    "arm, unoptimised": ("-marm", "-O0"),
-    "thumb": ("-mthumb", "-Os", "-fomit-frame-pointer"),
-}
-
 
 @pytest.fixture(scope="module")
 def executables(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("arm")
-    return {
-        name: runner.build(directory / f"driver{i}", *options)
-        for i, (name, options) in enumerate(BUILDS.items())
-    }
+    return runner.build_all(tmp_path_factory.mktemp("arm"))
 
 
 def compare(executable, p, u, initial=None, **clock):
@@ -63,7 +51,7 @@ def compare(executable, p, u, initial=None, **clock):
     return expected
 
 
-@pytest.mark.parametrize("name", BUILDS)
+@pytest.mark.parametrize("name", runner.BUILDS)
 @pytest.mark.parametrize("rotating", [True, False])
 def test_random_integers(executables, name, rotating):
     """Every state, pole, input, r and a that the parameters' checks accept; most of it wraps."""

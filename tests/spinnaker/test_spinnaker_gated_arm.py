@@ -20,22 +20,10 @@ pytestmark = pytest.mark.skipif(
     bool(MISSING), reason=f"not installed: {MISSING}; Debian: gcc-arm-none-eabi, qemu-user"
 )
 
-BUILDS = {
-    "arm": ("-marm", "-O2"),
-    "arm, as sPyNNaker compiles": ("-marm", "-Ofast"),
-    "arm, portable C": ("-marm", "-O2", "-DSTATE_SPACE_PORTABLE"),
-    "arm, unoptimised": ("-marm", "-O0"),
-    "thumb": ("-mthumb", "-Os", "-fomit-frame-pointer"),
-}
-
 
 @pytest.fixture(scope="module")
 def executables(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("arm")
-    return {
-        name: runner.build(directory / f"gated{i}", *options, driver=runner.GATED_DRIVER)
-        for i, (name, options) in enumerate(BUILDS.items())
-    }
+    return runner.build_all(tmp_path_factory.mktemp("arm"), runner.GATED_DRIVER)
 
 
 def compare(executable, p, arriving, values, clock, tick=0):
@@ -57,7 +45,7 @@ def compare(executable, p, arriving, values, clock, tick=0):
     return y
 
 
-@pytest.mark.parametrize("name", BUILDS)
+@pytest.mark.parametrize("name", runner.BUILDS)
 @pytest.mark.parametrize("kind", ["", "glu", "gsu"])
 def test_random_integers(executables, name, kind):
     """Every integer that the checks accept; delays of 1 to 15 ticks; waiting and restarting; resets

@@ -32,6 +32,14 @@ FLAGS = (
     "-std=c99", "-mcpu=arm968e-s", "-ffreestanding",
     "-Wall", "-Wextra", "-Wpedantic", "-Werror",
 )  # fmt: skip
+# What the same C is compiled with: every way must compute the same.
+BUILDS = {
+    "arm": ("-marm", "-O2"),
+    "arm, as sPyNNaker compiles": ("-marm", "-Ofast"),
+    "arm, portable C": ("-marm", "-O2", "-DSTATE_SPACE_PORTABLE"),
+    "arm, unoptimised": ("-marm", "-O0"),
+    "thumb": ("-mthumb", "-Os", "-fomit-frame-pointer"),
+}
 
 
 def missing_tools() -> list[str]:
@@ -44,6 +52,14 @@ def build(executable: Path, *options: str, driver: Path = DRIVER) -> Path:
     link = ("-nostdlib", "-static", "-I", str(C_DIRECTORY), str(driver), "-lgcc")
     subprocess.run([COMPILER, *FLAGS, *options, *link, "-o", str(executable)], check=True)
     return executable
+
+
+def build_all(directory: Path, driver: Path = DRIVER) -> dict[str, Path]:
+    """Executables of a driver in a directory, one for each of `BUILDS`."""
+    return {
+        name: build(directory / f"driver{i}", *options, driver=driver)
+        for i, (name, options) in enumerate(BUILDS.items())
+    }
 
 
 def run(
