@@ -4,10 +4,13 @@ Importing this package imports no simulator.
 """
 
 from pynn_models.cells import (
+    EGRU_PARAMETERS,
+    EGRU_VARIABLES,
     PARAMETERS,
     VARIABLES,
     Branches,
     CellParameterError,
+    EgruCell,
     History,
     LeakyCell,
     Multiplicity,
@@ -20,10 +23,13 @@ from pynn_models.cells import (
 from pynn_models.errors import SnnSsmError
 
 __all__ = [
+    "EGRU_PARAMETERS",
+    "EGRU_VARIABLES",
     "PARAMETERS",
     "VARIABLES",
     "Branches",
     "CellParameterError",
+    "EgruCell",
     "History",
     "LeakyCell",
     "Multiplicity",

@@ -50,11 +50,14 @@ def bounds(network: Network) -> dict[str, Bound]:
 
     where a peak is the most spikes of a step, and kick what a soft reset adds at most.
     For modes that do not leak, after one sample: ``steps`` in place of ``1 / (1 - |abar_n|)``.
+    Of event-based gated units |u| is that of the receptor with the most, and |y| <= 1.
     Infinite for real-valued input, whose range is not known.
     """
     found: dict[str, Bound] = {}
     for population in network.populations:
         u = np.abs(population.cell.bias) + _arriving(network, population, INPUT_RECEPTOR, found)
+        for receptor in population.kind.receptors:
+            u = np.maximum(u, _arriving(network, population, receptor, found))
         if population.branches is not None:
             for p in range(population.branches.count):
                 u = u + _branch(network, population, population.branches, p, found)

@@ -121,19 +121,23 @@ class Network:
                 f"{self._latency(projection.target)}."
             )
         current = projection.source == self.source.name and self.source.kind.currents
-        if (current or projection.graded) and (projection.sparse or delay > lead):
-            sent = "a current" if current else "a membrane"
+        events = not current and projection.graded and self._sends_events(projection)
+        late = delay > lead and not events
+        if (current or projection.graded) and (projection.sparse or late):
+            sent = "a current" if current else "an event's value" if events else "a membrane"
+            delays = "one delay" if events else f"the one delay {lead}"
             raise NetworkError(
                 f"{projection}: {sent} arrives from every neuron at once; expected all weights and "
-                f"the one delay {lead}. Send spikes"
+                f"{delays}. Send spikes"
                 + (": export with --input bits." if current else ".")
             )
 
+    def _sends_events(self, projection: Projection) -> bool:
+        """Whether what a graded projection brings comes with spikes only."""
+        return any(p.kind.events for p in self.populations if p.name == projection.source)
+
     def _check_receptor(self, projection: Projection) -> None:
-        branches = self.population(projection.target).branches
-        known = [INPUT_RECEPTOR]
-        for p in range(branches.count if branches else 0):
-            known += [value_receptor(p), gate_receptor(p)]
+        known = self.population(projection.target).receptors
         if projection.receptor not in known:
             raise NetworkError(
                 f"{projection}: {projection.target!r} has no receptor {projection.receptor!r}; it "
@@ -141,7 +145,7 @@ class Network:
             )
         source = next((p for p in self.populations if p.name == projection.source), None)
         silent = source is not None and not source.spikes
-        membrane = source is not None and source.kind.sends_membrane
+        membrane = source is not None and source.kind.sends is not None
         if projection.graded and not membrane:
             raise NetworkError(
                 f"{projection}: graded, but {projection.source!r} has no membrane to send; "

@@ -117,6 +117,13 @@ class Population:
         return self.cell.branches
 
     @property
+    def receptors(self) -> tuple[str, ...]:
+        """The names of all that input can arrive at, the input itself first."""
+        count = 0 if self.branches is None else self.branches.count
+        gated = (name(p) for p in range(count) for name in (value_receptor, gate_receptor))
+        return (INPUT_RECEPTOR, *self.kind.receptors, *gated)
+
+    @property
     def kind(self) -> CellKind:
         """Its cell's entry in the registry."""
         return kind_of(self.cell)
@@ -127,7 +134,7 @@ class Population:
         if isinstance(self.cell, StateSpaceCell):
             return self.cell
         raise NetworkError(
-            f"population {self.name!r}: its neurons are leaky integrate-and-fire; expected "
+            f"population {self.name!r}: its neurons are of the kind {self.kind.name!r}; expected "
             "state-space cells, which this needs. Train with model.cells = \"native\"."
         )
 

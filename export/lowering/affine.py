@@ -50,28 +50,31 @@ class Affine:
     """``sum_tap M_tap s_source[k - lag] + constant``: ``M`` (H, size of the source), (H,).
 
     The input counts with one coefficient a channel, (H, C), or a symbol; :func:`on_grid` gives each
-    spike source its own. ``levels``: the most spikes of a step, of sources that send several.
+    spike source its own. ``levels``: the most spikes of a step, of sources that send several;
+    ``values``: the sources that send graded values of at most 1, as a spike is.
     """
 
     matrices: Mapping[Tap, FloatArray]
     constant: FloatArray
     levels: Mapping[str, int] = field(default_factory=dict)
+    values: frozenset[str] = frozenset()
 
     def scaled(self, scale: FloatArray, shift: FloatArray | float = 0.0) -> Affine:
         """``scale * self + shift``, a value a channel each."""
         scaled = scale * self.constant + shift
-        return Affine(_Scaled(self.matrices, scale), scaled, self.levels)
+        return Affine(_Scaled(self.matrices, scale), scaled, self.levels, self.values)
 
     def mapped(self, weight: FloatArray, bias: FloatArray) -> Affine:
         """``weight @ self + bias``."""
         matrices = {k: weight @ m for k, m in self.matrices.items()}
-        return Affine(matrices, weight @ self.constant + bias, self.levels)
+        return Affine(matrices, weight @ self.constant + bias, self.levels, self.values)
 
     def plus(self, other: Affine) -> Affine:
         """``self + other``, for an ``other`` of taps that have no part in ``self`` yet."""
         matrices = {**self.matrices, **other.matrices}
         levels = {**self.levels, **other.levels}
-        return Affine(matrices, self.constant + other.constant, levels)
+        values = self.values | other.values
+        return Affine(matrices, self.constant + other.constant, levels, values)
 
 
 def is_real(source: Source) -> bool:
@@ -143,7 +146,8 @@ def on_grid(form: Affine, source: Source, terms: float = 1) -> Affine:
     for tap in [tap for tap in matrices if tap.source == source.name]:
         given = form.matrices[tap] if is_real(source) else matrices[tap]
         matrices[tap] = source.kind.expand(source, given)
-    return Affine(matrices, _rounded(form.constant[:, None], top, 1.0)[:, 0], form.levels)
+    constant = _rounded(form.constant[:, None], top, 1.0)[:, 0]
+    return Affine(matrices, constant, form.levels, form.values)
 
 
 def projections(
@@ -158,18 +162,19 @@ def projections(
     One a source, whose synapses each have a delay of their own where no pair of neurons has two
     taps, else one a tap. Those from a population at least half of whose weights are exactly 0
     (pruned ones, most taps) are kept synapse by synapse, without the zeros; graded ones and those
-    from the input are not.
+    from the input are not. Graded are all, or those from sources of values.
     """
     found: list[Projection] = []
     for name in dict.fromkeys(tap.source for tap in form.matrices):
         taps = {tap.lag: m.T for tap, m in form.matrices.items() if tap.source == name}
-        lead, whole = latency[target] - latency[name], graded or latency[name] == 0
+        lead, values = latency[target] - latency[name], graded or name in form.values
+        whole = values or latency[name] == 0
         for delay, weights in _merged(taps):
             zeros = weights == 0
             sparse = not whole and 2 * int(zeros.sum()) >= zeros.size and not bool(zeros.all())
             mask = ~zeros if sparse or not isinstance(delay, int) else None
             late = lead + delay
-            found.append(Projection(name, target, weights, late, receptor, graded, mask))
+            found.append(Projection(name, target, weights, late, receptor, values, mask))
     return found
 
 

@@ -37,7 +37,7 @@ from export.lowering.lowerable import INPUT, check_lowers, input_source
 from export.lowering.mixing import MIXINGS
 from export.lowering.mixing.weights import recurrent
 from export.lowering.stream import Stream
-from pynn_models.cells import LeakyCell, StateSpaceCell
+from pynn_models.cells import EgruCell, LeakyCell, StateSpaceCell
 from snn_ssm.checkpoint import Checkpoint, check_arrays
 from snn_ssm.config import ModelConfig, to_dict
 from snn_ssm.files import packed_parts, sha256
@@ -56,10 +56,15 @@ class _Parts:
     populations: list[Population] = field(default_factory=list)
     projections: list[Projection] = field(default_factory=list)
 
-    def add(self, name: str, cell: StateSpaceCell | LeakyCell, before: Stream) -> None:
-        """A population, and all that it receives."""
+    def add(
+        self, name: str, cell: StateSpaceCell | LeakyCell | EgruCell, before: Stream,
+        others: Mapping[str, Stream] | None = None,
+    ) -> None:
+        """A population, and all that it receives, at its input and at receptors of its own."""
         self.populations.append(Population(name, cell, self.latency[name]))
         self.projections += before.projections(name, self.latency)
+        for receptor, stream in (others or {}).items():
+            self.projections += projections(stream.affine, name, self.latency, receptor)
 
 
 def _latencies(layers: Sequence[Layer], gated: bool, delay: int) -> dict[str, int]:
@@ -137,18 +142,18 @@ def lower(
         u_l = E_l p + sum_{i<l} scale_{l,i} v_i sigmoid(g_i) + beta_l         GLU
         u_l = E_l p + sum_{i<l} scale_{l,i} GELU(n_i v_i g_i + t_i) + beta_l  GSU
 
-    with v_i and g_i as :mod:`export.lowering.mixing` has them.
+    with v_i and g_i as :mod:`export.lowering.mixing` has them. With cells of several receptors
+    (``egru``) each receives such a u_l of its own, and s is the value that a spike carries.
 
-    ``cells``: ``native``, ``stock`` or ``lif`` (None: what the model was trained for); models of
-    ``stock`` and ``lif`` cells can be native, too. ``encoding``: ``bits``, ``current``, ``token``
-    or ``spikes`` (None: ``token`` for an embedding, else ``bits``, for real values ``current``);
-    ``timestep`` in ms; ``delay``: steps a layer (the simulator's
-    minimum); ``messages``: of integer spikes, ``counts`` or ``differences`` (None: what the model
-    was trained for). Layer l has latency (l + 1) delay. A layer of ternary spikes is two
-    populations: the second, ``..._negative``, spikes where the membrane is below minus the
-    threshold. One of integer spikes sends up to D of them at a step, as multiplicity, or by how
-    many more they are. A learned delay is the lag of its synapses; of what is recurrent, one step
-    is added.
+    ``cells``: ``native``, ``stock``, ``lif`` or ``egru`` (None: what the model was trained for);
+    models of ``stock`` and ``lif`` cells can be native, too. ``encoding``: ``bits``, ``current``,
+    ``token`` or ``spikes`` (None: ``token`` for an embedding, else ``bits``, for real values
+    ``current``); ``timestep`` in ms; ``delay``: steps a layer (the simulator's minimum);
+    ``messages``: of integer spikes, ``counts`` or ``differences`` (None: what the model was trained
+    for). Layer l has latency (l + 1) delay. A layer of ternary spikes is two populations: the
+    second, ``..._negative``, spikes where the membrane is below minus the threshold. One of integer
+    spikes sends up to D of them at a step, as multiplicity, or by how many more they are. A learned
+    delay is the lag of its synapses; of what is recurrent, one step is added.
     Raises :class:`LoweringError` for a model that does not lower, ``NetworkError`` for an
     impossible timestep or encoding, ``CheckpointError`` for arrays that do not fit.
     Source: arXiv 2401.00955, section 2, with the batch norms folded.
@@ -164,7 +169,7 @@ def lower(
 
     def take(one: Lowered) -> None:
         for name, cell in one.cells.items():
-            parts.add(name, cell, one.before)
+            parts.add(name, cell, one.before, one.others)
 
     stream = _lowered(layers, _encoded(arrays, model), setting, take)
     parts.latency = _latencies(layers, bool(stream.branches), delay)

@@ -96,9 +96,10 @@ class Backend(Protocol):
         """
 
     def currents(
-        self, post: Any, currents: FloatArray, weights: FloatArray, first_step: int, delay: float
+        self, post: Any, currents: FloatArray, weights: FloatArray, first_step: int, delay: float,
+        receptor: str,
     ) -> Any:
-        """Step currents (C, L) into a population through ``weights`` (C, H).
+        """Step currents (C, L) into a population through ``weights`` (C, H), at a receptor of it.
 
         Called only where ``takes_currents``.
         """

@@ -264,13 +264,16 @@ def _connect(sim: Any, built: Built, projection: Projection, stream: NDArray[Any
         else steps.astype(np.float64) * network.timestep
     )
     if projection.source not in built.populations:
-        if projection.receptor != INPUT_RECEPTOR:
+        receptor = projection.receptor
+        if receptor not in (INPUT_RECEPTOR, *network.population(projection.target).kind.receptors):
             raise BackendError(
                 f"{projection}: the input is a current, and currents reach the receptor "
                 f"{INPUT_RECEPTOR!r} only; expected spikes. Export with --input bits."
             )
         currents = stream.T.astype(np.float64)
-        return backend.currents(post, currents, projection.weights, start, float(delay))
+        return backend.currents(
+            post, currents, projection.weights, start, float(delay), receptor
+        )
     pre = built.populations[projection.source]
     return backend.projection(sim, network, projection, pre, post, delay, built.copies)
 

@@ -1,6 +1,6 @@
 """PyNN on NEST: the project's own neuron for native cells, the standard one for stock cells.
 
-LIF cells: :mod:`export.pynn.nest_lif`.
+LIF cells: :mod:`export.pynn.nest_lif`; gated units: :mod:`export.pynn.nest_egru`.
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ class Nest:
             )
 
     def currents(
-        self, post: Any, currents: FloatArray, weights: FloatArray, first_step: int, delay: float
+        self, post: Any, currents: FloatArray, weights: FloatArray, first_step: int, delay: float,
+        receptor: str,
     ) -> Any:
         raise NotImplementedError
 
@@ -215,17 +216,21 @@ class NestNative(Nest):
         super().prepare(sim, network)
         install()
 
+    def cell(self, population: Population, first_step: int, period: int, active: int) -> Any:
+        """The cell type of a population's neurons, whose samples begin and end so."""
+        from pynn_models.nest import cell_type
+
+        return cell_type(population.state_space, first_step, period, active)
+
     def population(
         self, sim: Any, network: Network, population: Population, first_step: int, copies: int
     ) -> Any:
         from pyNN.parameters import LazyArray
 
         from pynn_models.nest import Population as Made
-        from pynn_models.nest import cell_type
 
         steps, gap = network.steps, network.max_lag
-        active = steps if gap else 0
-        cell = cell_type(population.state_space, first_step, steps + gap, active)
+        cell = self.cell(population, first_step, steps + gap, steps if gap else 0)
         # Neurons start at these values: PyNN needs to know them, but need not set them again, for
         # which it would read every neuron's status.
         start, cell.default_initial_values = cell.default_initial_values, {}
@@ -235,11 +240,13 @@ class NestNative(Nest):
         return made
 
     def currents(
-        self, post: Any, currents: FloatArray, weights: FloatArray, first_step: int, delay: float
+        self, post: Any, currents: FloatArray, weights: FloatArray, first_step: int, delay: float,
+        receptor: str,
     ) -> Any:
         from pynn_models.nest import inject_currents
 
-        return inject_currents(post, currents, weights, first_step, delay)
+        at = "excitatory" if receptor == INPUT_RECEPTOR else receptor
+        return inject_currents(post, currents, weights, first_step, delay, at)
 
     def record_membrane(self, population: Any) -> Any:
         return Meter(population, ["y"])

@@ -14,6 +14,7 @@ from export.pynn.backend import Backend
 from export.pynn.brian2 import Brian2Lif, Brian2Stock
 from export.pynn.mock import MockLif, MockStock
 from export.pynn.nest import NestNative, NestStock
+from export.pynn.nest_egru import NestEgru
 from export.pynn.nest_lif import NestLif
 from export.pynn.neuron import NeuronLif, NeuronStock
 from export.pynn.spinnaker import SpinnakerBackend, SpinnakerStock
@@ -32,6 +33,7 @@ BACKENDS: list[Callable[[], Backend]] = [
     NestNative,
     NestStock,
     NestLif,
+    NestEgru,
     Brian2Stock,
     Brian2Lif,
     NeuronStock,

@@ -217,7 +217,8 @@ class SpinnakerBackend:
         check_clock(float(sim.get_time_step()), network.timestep, "spinnaker")
 
     def currents(
-        self, post: Any, currents: FloatArray, weights: FloatArray, first_step: int, delay: float
+        self, post: Any, currents: FloatArray, weights: FloatArray, first_step: int, delay: float,
+        receptor: str,
     ) -> Any:
         raise NotImplementedError
 

@@ -85,7 +85,8 @@ class Standard:
         return 0
 
     def currents(
-        self, post: Any, currents: FloatArray, weights: FloatArray, first_step: int, delay: float
+        self, post: Any, currents: FloatArray, weights: FloatArray, first_step: int, delay: float,
+        receptor: str,
     ) -> Any:
         raise NotImplementedError
 

@@ -24,40 +24,39 @@ from export.description.network import (
 from export.samples.recording import Spikes
 from export.software.loops import add_arriving, compiled
 from export.software.order import chunk
-from export.software.states import States
+from export.software.states import CURRENTS, DIFFERENCES, SPIKES, VALUES, States, brings
 from pynn_models.branches import BRANCHES
 
 
 class Arriving(NamedTuple):
-    """What reaches a receptor, (B, L, H): the sum of what spikes and membranes bring, and to be
-    added to it that of currents, and of differences from the start on, where there are any.
+    """What reaches a receptor, (B, L, H): the sum of what spikes bring, and to be added to it that
+    of currents, of graded values, and of differences from the start on, where there are any.
 
     ``held`` (B, H): the sum of the differences up to the step before the next one.
     """
 
-    spikes: FloatArray
-    currents: FloatArray | None
-    differences: FloatArray | None
+    parts: dict[str, FloatArray]
     held: FloatArray | None
 
-    def place(self, differences: bool) -> FloatArray:
-        """Where what a population sends is to be added."""
-        of_differences = self.spikes if self.differences is None else self.differences
-        return of_differences if differences else self.spikes
+    @property
+    def plain(self) -> bool:
+        """Whether spikes alone arrive, or what counts as such."""
+        return len(self.parts) == 1
 
     def sum(self, at: slice, steps: slice) -> FloatArray:
-        """``(spikes + differences so far) + currents`` of some samples and steps, a copy.
+        """``((spikes + differences so far) + currents) + values`` of samples and steps, a copy.
 
         To be called for the next steps each time, once: they are added to what is held.
         """
-        total = self.spikes[at, steps].copy()
-        if self.differences is not None and self.held is not None:
-            so_far = self.differences[at, steps].cumsum(axis=1)
+        total = self.parts[SPIKES][at, steps].copy()
+        if self.held is not None:
+            so_far = self.parts[DIFFERENCES][at, steps].cumsum(axis=1)
             so_far += self.held[at, None]
             total += so_far
             self.held[at] = so_far[:, -1]
-        if self.currents is not None:
-            total += self.currents[at, steps]
+        for what in (CURRENTS, VALUES):
+            if what in self.parts:
+                total += self.parts[what][at, steps]
         return total
 
 
@@ -85,8 +84,8 @@ def run_loop(
     ``arriving(population, receptor)``: what comes from outside the loop; ``kept``: the names of
     those whose membranes are wanted; ``in_threads(work, samples)``: runs work on slices of them.
     """
-    receptors = {p.name: {r: arriving(p, r) for r in _receptors(p)} for p in members}
-    shape = len(receptors[members[0].name][INPUT_RECEPTOR].spikes), count
+    receptors = {p.name: {r: arriving(p, r) for r in p.receptors} for p in members}
+    shape = len(receptors[members[0].name][INPUT_RECEPTOR].parts[SPIKES]), count
     inner = {
         p.name: [q for q in network.projections if q.source == p.name and q.target in receptors]
         for p in members
@@ -116,12 +115,6 @@ def run_loop(
     return ran
 
 
-def _receptors(population: Population) -> list[str]:
-    count = 0 if population.branches is None else population.branches.count
-    gated = [name for p in range(count) for name in (value_receptor(p), gate_receptor(p))]
-    return [INPUT_RECEPTOR, *gated]
-
-
 class _Neurons:
     """One population of some samples, and its state between chunks."""
 
@@ -138,6 +131,7 @@ class _Neurons:
         self._state = tuple(array[at] for array in states.cells[population.name])
         before = states.sent.get(population.name)
         self._before = None if before is None else before[at].copy()
+        self._values: FloatArray | None = None
         self._sent: NDArray[Any] = self.spikes.view(np.uint8)
         if before is not None:
             self._sent = np.zeros(self.spikes.shape, np.int16)
@@ -145,8 +139,9 @@ class _Neurons:
     def run(self, steps: slice) -> None:
         """Its spikes and, where kept, membranes of these steps, the next ones."""
         u = self._input(steps)
-        spikes = np.empty(u.shape, self.spikes.dtype)
-        trace = np.empty((0, 0, 0) if self.trace is None else u.shape)
+        shape = (*u.shape[:2], self.population.size)
+        spikes = np.empty(shape, self.spikes.dtype)
+        trace = np.empty((0, 0, 0) if self.trace is None else shape)
         self._loop(u, *self._constants, *self._state, spikes, trace)
         self.spikes[:, steps] = spikes
         if self.trace is not None:
@@ -160,7 +155,8 @@ class _Neurons:
             value = self.receptors[value_receptor(p)].sum(self.at, steps)
             gate = self.receptors[gate_receptor(p)].sum(self.at, steps)
             add_branch(branches, p, value, gate, u)
-        return u
+        others = (self.receptors[r].sum(self.at, steps) for r in self.population.kind.receptors)
+        return side_by_side(u, *others)
 
     def send(
         self, projections: list[Projection], receptors: Mapping[str, Mapping[str, Arriving]],
@@ -170,10 +166,28 @@ class _Neurons:
         if self._before is not None:
             self._sent[:, steps] = changes(self.spikes[:, steps], self._before)
             self._before = self.spikes[:, steps.stop - 1].astype(np.int16)
+        values = None
+        if self.trace is not None and any(q.graded for q in projections):
+            if self._values is None:
+                self._values = np.zeros(self.trace.shape)
+            values = self._values
+            now = self.trace[:, steps], self.spikes[:, steps]
+            values[:, steps] = sent_values(self.population, *now)
         for q in projections:
-            values = self.trace if q.graded and self.trace is not None else self._sent
-            into = receptors[q.target][q.receptor].place(self._before is not None)
-            add_arriving(into[self.at], values, q, self.network.lead(q), steps)
+            sent = self._sent if not q.graded or values is None else values
+            into = receptors[q.target][q.receptor].parts[brings(self.network, q)]
+            add_arriving(into[self.at], sent, q, self.network.lead(q), steps)
+
+
+def side_by_side(u: FloatArray, *others: FloatArray) -> FloatArray:
+    """The sums at a population's receptors, (B, L, H) each, as its loop takes them."""
+    return np.concatenate([u, *others], axis=2) if others else u
+
+
+def sent_values(population: Population, trace: FloatArray, spikes: Spikes) -> FloatArray:
+    """What graded projections carry, of its membranes and spikes, (B, L, H) each."""
+    sends = population.kind.sends
+    return trace if sends is None else sends(trace, spikes)
 
 
 def add_branch(branches: Any, p: int, value: FloatArray, gate: FloatArray, u: FloatArray) -> None:

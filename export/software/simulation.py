@@ -10,11 +10,12 @@ and what is left of a delay is its lag.
 
 A population's input is added up in this order, which a simulator must keep::
 
-    u = (((spikes + differences so far) + currents) + bias) + b_0 + b_1 + ...
+    u = ((((spikes + differences so far) + currents) + graded) + bias) + b_0 + b_1 + ...
 
-one branch after another. Sums of differences are exact (:mod:`export.description.differences`).
-Currents of real values and what a graded projection brings are sums of real values, source 0 first:
-on no grid, so that another order changes the last bits.
+one branch after another, and at a receptor of its own likewise. Sums of differences are exact
+(:mod:`export.description.differences`). Currents of real values and what a graded projection brings
+are sums of real values, source 0 first: on no grid, so that another order changes the last bits. Of
+graded ones those that go forward come first, in order of the populations, then those of a loop.
 """
 
 from __future__ import annotations
@@ -42,11 +43,20 @@ from export.samples.inputs import as_samples, encode
 from export.samples.recording import Recording, Spikes, concatenate
 from export.software.loops import add_arriving, compiled
 from export.software.order import components, is_loop
-from export.software.recurrent import Arriving, Ran, add_branch, changes, run_loop
+from export.software.recurrent import (
+    Arriving,
+    Ran,
+    add_branch,
+    changes,
+    run_loop,
+    sent_values,
+    side_by_side,
+)
 from export.software.states import (
     CURRENTS,
     DIFFERENCES,
     SPIKES,
+    VALUES,
     State,
     States,
     at_rest,
@@ -83,6 +93,8 @@ def run_cell(
 ) -> tuple[Spikes, FloatArray | None]:
     """The cell's equation over a sequence: ``u`` (B, L, H), all of it -> spikes, membrane.
 
+    Of a kind with receptors of its own ``u`` has the sums at all of them, side by side.
+
     ``state``: what ``CellKind.state`` gave or an earlier call left, changed in place; None: rest.
 
     The operations and their order are those of the cell's contract, modes ascending, so that the
@@ -90,8 +102,9 @@ def run_cell(
     a cell with reset, v before the reset. Spikes are bool, of a cell of several levels uint8: how
     many.
     """
-    spikes: Spikes = np.empty(u.shape, np.bool_ if cell.levels == 1 else np.uint8)
-    trace = np.empty(u.shape if membrane else (0, 0, 0))
+    shape = (*u.shape[:2], cell.n_neurons)
+    spikes: Spikes = np.empty(shape, np.bool_ if cell.levels == 1 else np.uint8)
+    trace = np.empty(shape if membrane else (0, 0, 0))
     kind = kind_of(cell)
     loop, constants = compiled(kind.loop(cell)), _constants(cell, timestep)
     before = kind.state(cell, len(u)) if state is None else state
@@ -130,11 +143,13 @@ class _Sent:
     """What has been computed so far, by population: (B, L, size) each.
 
     ``emitted``: spikes as uint8, their differences as int16, or the input's currents; ``traces``:
-    membranes in float64; ``coming``: what reaches a receptor that has a lag, (B, L + lag, H).
+    membranes in float64; ``values``: what graded projections carry of them; ``coming``: what
+    reaches a receptor that has a lag, (B, L + lag, H).
     """
 
     emitted: dict[str, NDArray[Any]]
     traces: dict[str, FloatArray]
+    values: dict[str, FloatArray]
     coming: dict[tuple[str, str, str], FloatArray]
 
 
@@ -148,17 +163,20 @@ def advance(
     """
     graded = {p.source for p in network.projections if p.graded}
     needed, kept = _needed(network, membranes), graded | set(membranes)
-    sent = _Sent({network.source.name: encoded}, {}, {})
+    sent = _Sent({network.source.name: encoded}, {}, {}, {})
     spikes: dict[str, Spikes] = {}
     for members in components(network):
         if not any(p.name in needed for p in members):
             continue
         for name, (fired, trace) in _run_members(network, members, states, sent, kept).items():
-            if network.population(name).spikes:
+            population = network.population(name)
+            if population.spikes:
                 spikes[name] = fired
                 sent.emitted[name] = _emitted(states, name, fired)
             if trace is not None:
                 sent.traces[name] = trace
+                if name in graded:
+                    sent.values[name] = sent_values(population, trace, fired)
     for key, array in sent.coming.items():
         states.coming[key][...] = array[:, encoded.shape[1] :]
     traces = {name: sent.traces[name] for name in membranes}
@@ -204,13 +222,15 @@ def _needed(network: Network, membranes: Collection[str]) -> set[str]:
 def _input(
     network: Network, population: Population, states: States, sent: _Sent
 ) -> FloatArray:
-    """``u`` (B, L, H) of a population: its input, its bias, its branches in ascending order."""
+    """``u`` (B, L, H) of a population: its input, its bias, its branches in ascending order; and
+    what arrives at receptors of its kind's own, beside it."""
     u = _sum(network, population, INPUT_RECEPTOR, states, sent)
     u += population.cell.bias
     if population.branches is not None:
         for p in range(population.branches.count):
             _add_branch(network, population, population.branches, p, states, sent, u)
-    return u
+    others = (_sum(network, population, r, states, sent) for r in population.kind.receptors)
+    return side_by_side(u, *others)
 
 
 def _sum(
@@ -219,10 +239,9 @@ def _sum(
     """What arrives at a receptor, (B, L, H): the sum of :class:`Arriving`."""
     found = _arriving(network, states, sent, (), population, receptor)
     steps = sent.emitted[network.source.name].shape[1]
-    more = found.currents is not None or found.differences is not None
-    if found.spikes.shape[1] > steps or more:
+    if found.parts[SPIKES].shape[1] > steps or not found.plain:
         return found.sum(slice(None), slice(steps))
-    return found.spikes
+    return found.parts[SPIKES]
 
 
 def _arriving(
@@ -248,19 +267,21 @@ def _arriving(
     into = {SPIKES: room(SPIKES)}
     into |= {CURRENTS: room(CURRENTS)} if network.source.kind.currents else {}
     into |= {DIFFERENCES: room(DIFFERENCES)} if held is not None else {}
+    onto = network.incoming(population.name, receptor)
+    into |= {VALUES: room(VALUES)} if any(brings(network, p) == VALUES for p in onto) else {}
     whole = slice(0, steps)
 
     def part(at: slice) -> None:
-        for projection in network.incoming(population.name, receptor):
+        for projection in onto:
             source = projection.source
             if source in without:
                 continue
-            values = sent.traces if projection.graded else sent.emitted
+            values = sent.values if projection.graded else sent.emitted
             sums, lead = into[brings(network, projection)], network.lead(projection)
             add_arriving(sums[at], values[source][at], projection, lead, whole)
 
     _in_threads(part, samples)
-    return Arriving(into[SPIKES], into.get(CURRENTS), into.get(DIFFERENCES), held)
+    return Arriving(into, held)
 
 
 def _add_branch(

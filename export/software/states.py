@@ -14,8 +14,9 @@ from export.description.network import FloatArray, Network, Projection
 State = tuple[NDArray[Any], ...]
 """Of a cell, (B, ...) each."""
 
-SPIKES, CURRENTS, DIFFERENCES = "spikes", "currents", "differences"
-"""What arrives at a receptor: what spikes and membranes bring, what currents, what differences."""
+SPIKES, CURRENTS, DIFFERENCES, VALUES = "spikes", "currents", "differences", "values"
+"""What arrives at a receptor: what spikes bring, what currents, what differences, and, where spikes
+arrive there too, what graded projections bring; where they do not, that counts as spikes."""
 
 
 def lag(network: Network, projection: Projection) -> int:
@@ -24,9 +25,12 @@ def lag(network: Network, projection: Projection) -> int:
 
 
 def brings(network: Network, projection: Projection) -> str:
-    """What a projection brings: one of SPIKES, CURRENTS, DIFFERENCES."""
+    """What a projection brings: one of SPIKES, CURRENTS, DIFFERENCES, VALUES."""
     if projection.source == network.source.name:
         return CURRENTS if network.source.kind.currents else SPIKES
+    if projection.graded:
+        onto = network.incoming(projection.target, projection.receptor)
+        return SPIKES if all(p.graded for p in onto) else VALUES
     return DIFFERENCES if network.population(projection.source).differences else SPIKES
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pynn_models.cells.quantities import PARAMETERS
+from pynn_models.cells.quantities import EGRU_PARAMETERS, PARAMETERS
 from pynn_models.errors import SnnSsmError
 
 FloatArray = NDArray[np.float64]
+
+_QUANTITIES = {**EGRU_PARAMETERS, **PARAMETERS}
 
 _ACCEPTED_INFINITY = {"tau", "theta", "further"}
 
@@ -54,7 +56,7 @@ def check_values(name: str, value: FloatArray) -> None:
     where = tuple(int(i) for i in np.argwhere(~accepted)[0])
     position = "".join(f"[{i}]" for i in where)
     raise CellParameterError(
-        f"{name}{position} is {value[where]} {PARAMETERS[name].unit}, expected {expected}; "
+        f"{name}{position} is {value[where]} {_QUANTITIES[name].unit}, expected {expected}; "
         f"{int((~accepted).sum())} of {value.size} elements are refused. "
         f"To do: {_REMEDIES.get(name, DEFAULT_REMEDY)}."
     )

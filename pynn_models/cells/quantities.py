@@ -40,10 +40,33 @@ PARAMETERS: Mapping[str, Quantity] = MappingProxyType(
     }
 )
 
+_SHARED = ("first_step", "period", "active")
+
+EGRU_PARAMETERS: Mapping[str, Quantity] = MappingProxyType(
+    {
+        "theta": Quantity("dimensionless", "threshold: an event when v > theta; inf: never"),
+        "bias": Quantity("dimensionless", "constant part of the candidate"),
+        "update_bias": Quantity("dimensionless", "constant part of the update gate's sum"),
+        "reset_bias": Quantity("dimensionless", "constant part of the reset gate's sum"),
+        "recurrent_bias": Quantity("dimensionless", "constant part of what that gate multiplies"),
+        **{name: PARAMETERS[name] for name in _SHARED},
+    }
+)
+
 VARIABLES: Mapping[str, Quantity] = MappingProxyType(
     {
         "y": Quantity("dimensionless", "membrane: the readout of the modes, compared with theta"),
         "u": Quantity("dimensionless", "input: bias, weighted spikes and currents of this step"),
         "difference": Quantity("dimensionless", "s[k] - s[k-1], of cells that send differences"),
+    }
+)
+
+EGRU_VARIABLES: Mapping[str, Quantity] = MappingProxyType(
+    {
+        "y": Quantity("dimensionless", "membrane v: compared with theta, and sent with an event"),
+        "u": Quantity("dimensionless", "input: its bias, weighted spikes, currents and values"),
+        "z": Quantity("dimensionless", "update gate: the share of the state that is kept"),
+        "r": Quantity("dimensionless", "reset gate: the share of the recurrent input that is used"),
+        "g": Quantity("dimensionless", "candidate for the state"),
     }
 )

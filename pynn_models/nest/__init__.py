@@ -16,6 +16,7 @@ from pynn_models.native_code import (
 )
 from pynn_models.nest.build import (
     DIFFERENCE_SYNAPSE_NAME,
+    EGRU_NAME,
     GRADED_SYNAPSE_NAME,
     MODEL_NAME,
     ModuleLoadError,
@@ -29,6 +30,7 @@ from pynn_models.nest.build import (
 from pynn_models.nest.nestml import NestmlError, nestml_model, nestml_parameters
 
 if TYPE_CHECKING:
+    from pynn_models.nest.egru import Egru, egru_cell_type
     from pynn_models.nest.neuron import StateSpace, cell_type
     from pynn_models.nest.population import Population
     from pynn_models.nest.projection import (
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DIFFERENCE_SYNAPSE_NAME",
+    "EGRU_NAME",
     "GRADED_SYNAPSE_NAME",
     "MODEL_NAME",
     "CacheNotPrivateError",
@@ -54,6 +57,7 @@ __all__ = [
     "CompilerNotFoundError",
     "DenseConnector",
     "DifferenceSynapse",
+    "Egru",
     "GradedSynapse",
     "ModuleLoadError",
     "NestError",
@@ -67,6 +71,7 @@ __all__ = [
     "build_module",
     "cache_directory",
     "cell_type",
+    "egru_cell_type",
     "has_mpi",
     "inject_currents",
     "install",
@@ -78,6 +83,8 @@ __all__ = [
 _LAZY = {
     "StateSpace": "neuron",
     "cell_type": "neuron",
+    "Egru": "egru",
+    "egru_cell_type": "egru",
     "DenseConnector": "projection",
     "DifferenceSynapse": "synapses",
     "GradedSynapse": "synapses",

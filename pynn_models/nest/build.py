@@ -22,15 +22,19 @@ from pynn_models.errors import SnnSsmError
 from pynn_models.native_code import NativeCode
 
 MODEL_NAME = "snn_ssm_state_space"
+EGRU_NAME = "snn_ssm_egru"
 GRADED_SYNAPSE_NAME = "snn_ssm_graded"
 DIFFERENCE_SYNAPSE_NAME = "snn_ssm_difference"
 
 _SOURCE_DIR = Path(__file__).resolve().parent
 _SOURCES = (
     "state_space.cpp",  # the file that is compiled
+    "egru.h",
     "parameters.h",
     "parts.h",
     "refusals.h",
+    "schedule.h",
+    "sending.h",
     "graded_connection.h",
     "shim/ltdl.h",
     "shim/nest_noboost.h",
@@ -42,11 +46,12 @@ _FLAGS = (
     "-fPIC",
     "-shared",
     "-fopenmp",  # without it, inline header code takes every thread for thread 0
-    # Bit-for-bit equality with the reference: no fused multiply-add, and exp, erf, cos, sin as
-    # calls of the C library (cos and sin as a pair the compiler would turn into one sincos).
+    # Bit-for-bit equality with the reference: no fused multiply-add, and exp, erf, tanh, cos, sin
+    # as calls of the C library (cos and sin as a pair the compiler would turn into one sincos).
     "-ffp-contract=off",
     "-fno-builtin-exp",
     "-fno-builtin-erf",
+    "-fno-builtin-tanh",
     "-fno-builtin-cos",
     "-fno-builtin-sin",
 )
@@ -76,7 +81,7 @@ def build_module() -> Path:
 
 
 def install() -> None:
-    """Make the neuron and the graded synapse known to the NEST kernel, compiling them if need be.
+    """Make the neurons and the graded synapses known to the NEST kernel, compiling them if need be.
 
     A call costs next to nothing when the model is there. Every `sim.setup()` and
     `nest.ResetKernel()` unloads it, so call this after them and before the first population. A

@@ -125,9 +125,7 @@ def cell_type(
         "d": cell.d,
         "theta": cell.theta,
         "bias": cell.bias,
-        "first_step": _steps("first_step", first_step),
-        "period": _steps("period", period),
-        "active": _steps("active", active),
+        **schedule(first_step, period, active),
     }
     if cell.omega is not None and cell.c_im is not None:
         parameters |= {"omega": _rows(cell.omega), "c_im": _rows(cell.c_im)}
@@ -162,6 +160,12 @@ def _one_flag(name: str, value: Any) -> bool:
             "population of each."
         )
     return bool(values[0])
+
+
+def schedule(first_step: int, period: int, active: int) -> dict[str, int]:
+    """When samples begin and end, as parameters; raises `CellParameterError`."""
+    given = {"first_step": first_step, "period": period, "active": active}
+    return {name: _steps(name, value) for name, value in given.items()}
 
 
 def _steps(name: str, value: int) -> int:

@@ -6,6 +6,7 @@
 
 #include "parts.h"
 #include "refusals.h"
+#include "schedule.h"
 
 #include "dict_util.h"
 #include "nest_types.h"
@@ -29,9 +30,7 @@ struct Parameters
   double d = 0.0;
   double theta = 1.0;
   double bias = 0.0;
-  long first_step = 0;
-  long period = 0;
-  long active = 0;
+  Schedule schedule;
   std::vector< double > value_bias; // one a branch, as the three below
   std::vector< double > gate_bias;
   std::vector< double > shift; // empty for glu
@@ -57,9 +56,7 @@ Parameters::get( Dictionary& dict ) const
   dict[ "gate_bias" ] = gate_bias;
   dict[ "shift" ] = shift;
   dict[ "gain" ] = gain;
-  dict[ "first_step" ] = first_step;
-  dict[ "period" ] = period;
-  dict[ "active" ] = active;
+  schedule.get( dict );
   parts.get( dict );
 }
 
@@ -77,9 +74,7 @@ Parameters::set( const Dictionary& dict, nest::Node* node )
   dict.update_value( "gate_bias", gate_bias );
   dict.update_value( "shift", shift );
   dict.update_value( "gain", gain );
-  dict.update_integer_value( "first_step", first_step );
-  dict.update_integer_value( "period", period );
-  dict.update_integer_value( "active", active );
+  schedule.set( dict );
   parts.set( dict );
   validate();
 }
@@ -121,15 +116,7 @@ Parameters::validate() const
     text << "theta is " << theta << ", expected a number or inf (never spikes)";
     refuse( text.str() );
   }
-  require_not_negative( "first_step", first_step );
-  require_not_negative( "period", period );
-  require_not_negative( "active", active );
-  if ( active > period )
-  {
-    std::ostringstream text;
-    text << "active is " << active << " steps, expected at most the period, " << period;
-    refuse( text.str() );
-  }
+  schedule.validate();
   parts.validate( n_modes, n_imaginary, theta );
 }
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from pyNN.connectors import Connector
 from pyNN.nest.simulator import state
 
+from pynn_models.nest.egru import Egru
 from pynn_models.nest.neuron import StateSpace
 from pynn_models.nest.synapses import (
     DifferenceSynapse,
@@ -55,10 +56,10 @@ def _check_graded(projection: Any) -> None:
     """Raise `ProjectionError` unless the ends send and receive what the synapse carries."""
     where, post_type = _where(projection), projection.post.celltype
     for end, kind in (("pre", projection.pre.celltype), ("post", post_type)):
-        if not isinstance(kind, StateSpace):
+        if not isinstance(kind, StateSpace | Egru):
             raise ProjectionError(
                 f"{where}: {end} is a population of {type(kind).__name__}, expected "
-                "StateSpace cells, which alone send and receive a membrane y. Send "
+                "StateSpace or Egru cells, which alone send and receive a membrane y. Send "
                 "spikes: synapse_type=RawStaticSynapse(delay=...)."
             )
     wanted = isinstance(projection.synapse_type, DifferenceSynapse)
@@ -235,12 +236,14 @@ def inject_currents(
     weights: ArrayLike,
     first_step: int = 0,
     delay: float | None = None,
+    receptor: str = "excitatory",
 ) -> Any:
     """Feed C input channels into a population as currents, one NEST device a channel::
 
         u_j[k] += sum_c W[c, j] I_c[k]      k = 0 .. L-1, acting in kernel step first_step + k
 
-    where first_step is that of the population's cells. Values are exact: no scaling.
+    where first_step is that of the population's cells. Values are exact: no scaling. ``receptor``:
+    of `Egru` cells any of theirs.
 
     Shapes: currents (C, L), weights (C, H). Units: delay ms (None: PyNN's min_delay).
     Returns: the NEST devices, a NodeCollection of C.
@@ -280,6 +283,8 @@ def inject_currents(
         ],
     )
     spec = {"weight": np.ascontiguousarray(matrix.T), "delay": delay_ms}
+    if not getattr(population.celltype, "standard_receptor_type", True):
+        spec["receptor_type"] = population.celltype.get_receptor_type(receptor)
     nest.Connect(devices, population.node_collection, "all_to_all", spec)
     return devices
 

@@ -1,4 +1,4 @@
-// What NEST is told of parameters of the state-space neuron that cannot be used.
+// What NEST is told of parameters of a neuron that cannot be used.
 
 #ifndef SNN_SSM_REFUSALS_H
 #define SNN_SSM_REFUSALS_H
@@ -17,7 +17,7 @@ namespace snn_ssm
 inline void
 refuse( const std::string& text )
 {
-  throw nest::BadProperty( "snn_ssm_state_space: " + text );
+  throw nest::BadProperty( "snn_ssm: " + text );
 }
 
 inline void

@@ -29,10 +29,12 @@
 //
 // The order of these operations is a contract: a reference that follows it agrees bit for bit.
 // Compile with -ffp-contract=off and without -ffast-math; sums must not be reassociated.
-// Equations, units and meanings: pynn_models/cells/.
+// Equations, units and meanings: pynn_models/cells/. The other neuron of this module: egru.h.
 
+#include "egru.h"
 #include "graded_connection.h"
 #include "parameters.h"
+#include "sending.h"
 
 #include "event.h"
 #include "kernel_manager.h"
@@ -184,7 +186,6 @@ private:
   double read_input( long lag );
   double read_branch( size_t p, long lag );
   double advance( double u );
-  bool is_active( long k ) const;
   long advance_with_parts( double u );
   void rest();
   void pause();
@@ -195,9 +196,6 @@ private:
   {
     return parameters_.parts.differences ? feedback_->difference : state_.y;
   }
-
-  bool has_graded_targets();
-  void send_values();
 
   friend class nest::RecordablesMap< StateSpaceNeuron >;
   friend class nest::UniversalDataLogger< StateSpaceNeuron >;
@@ -635,41 +633,6 @@ StateSpaceNeuron::read_branch( size_t p, long lag )
   return ( ( 0.5 * z ) * ( 1.0 + std::erf( z * 0.7071067811865476 ) ) ) * parameters_.gain[ p ];
 }
 
-// Whether k is a step of a sample: not before the first one, nor in the silence between two.
-bool
-StateSpaceNeuron::is_active( long k ) const
-{
-  return k >= 0 and ( parameters_.active == 0 or k % parameters_.period < parameters_.active );
-}
-
-bool
-StateSpaceNeuron::has_graded_targets()
-{
-  if ( not nest::kernel().connection_manager.secondary_connections_exist() )
-  {
-    return false;
-  }
-  const auto& connections = nest::kernel().connection_manager;
-  const size_t thread = nest::kernel().vp_manager.get_thread_id();
-  const size_t lid = nest::kernel().vp_manager.node_id_to_lid( get_node_id() );
-  for ( const nest::synindex id : nest::DelayedRateConnectionEvent().get_supported_syn_ids() )
-  {
-    if ( not connections.get_secondary_send_buffer_positions( thread, lid, id ).empty() )
-    {
-      return true;
-    }
-  }
-  return false;
-}
-
-void
-StateSpaceNeuron::send_values()
-{
-  nest::DelayedRateConnectionEvent event;
-  event.set_coeffarray( sent_ );
-  nest::kernel().event_delivery_manager.send_secondary( *this, event );
-}
-
 // All state to 0, as it is before a sample.
 void
 StateSpaceNeuron::rest()
@@ -705,15 +668,15 @@ StateSpaceNeuron::update( nest::Time const& origin, const long from, const long 
 {
   if ( not sends_graded_ )
   {
-    sends_graded_ = has_graded_targets();
+    sends_graded_ = has_graded_targets( *this );
   }
   const bool sends = *sends_graded_;
   for ( long lag = from; lag < to; ++lag )
   {
     const long step = origin.get_steps() + lag;
-    const long k = step - parameters_.first_step;
-    const bool works = is_active( k );
-    if ( works and parameters_.period > 0 and k % parameters_.period == 0 )
+    const long k = step - parameters_.schedule.first_step;
+    const bool works = parameters_.schedule.is_active( k );
+    if ( works and parameters_.schedule.begins( k ) )
     {
       rest();
     }
@@ -750,7 +713,7 @@ StateSpaceNeuron::update( nest::Time const& origin, const long from, const long 
   }
   if ( sends and static_cast< size_t >( to ) == sent_.size() )
   {
-    send_values();
+    send_values( *this, sent_ );
   }
 }
 
@@ -760,6 +723,7 @@ struct Module : public nest::NESTExtensionInterface
   initialize() override
   {
     nest::register_node_model< StateSpaceNeuron >( "snn_ssm_state_space", "" );
+    nest::register_node_model< EgruNeuron >( "snn_ssm_egru", "" );
     nest::register_connection_model< GradedConnection >( "snn_ssm_graded" );
     nest::register_connection_model< DifferenceConnection >( "snn_ssm_difference" );
   }

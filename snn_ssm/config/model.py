@@ -45,7 +45,9 @@ class ModelConfig:
     ``cells``: ``native`` state-space cells; ``stock``: one real mode a neuron and nothing a
     simulator's ``IF_curr_exp`` lacks (no feedthrough, no constant through the mode, the batch norm
     on the membrane, decays on the grid of SpiNNaker's), so that no cell of our own is needed;
-    ``lif``: leaky integrate-and-fire neurons with a learned decay and reset to zero.
+    ``lif``: leaky integrate-and-fire neurons with a learned decay and reset to zero;
+    ``egru``: event-based gated recurrent units, which hear their own layer, and whose spikes carry
+    their state.
     ``activation``: ``heaviside``, ``integer`` (up to ``spike_levels`` spikes a step), ``ternary``
     (threshold 0.15 of the step's largest magnitude), ``ternary-constant`` (a learned threshold a
     channel), ``bernoulli``, or no spike.
@@ -237,7 +239,12 @@ class ModelConfig:
     @property
     def resets(self) -> bool:
         """Whether a spike acts back on the state, so that steps must follow one another."""
-        return self.cells == "lif" or self.reset != "none"
+        return self.cells in ("lif", "egru") or self.reset != "none"
+
+    @property
+    def sends_values(self) -> bool:
+        """Whether a spike carries a number, its membrane."""
+        return self.architecture == "state-space" and CELLS[self.cells].values
 
     @property
     def each_step(self) -> bool:

@@ -157,6 +157,9 @@ class Block(nn.Module):
         ``level`` (H,): what a spiking layer's membrane must exceed, in place of its threshold; of
         integer spikes, for the first one.
         """
+        own = self.ssm.output(y, level)
+        if own is not None:
+            return own
         if self.activation in _CONTINUOUS:
             return _CONTINUOUS[self.activation](y)
         if self.activation.startswith("ternary"):

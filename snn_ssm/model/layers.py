@@ -88,9 +88,20 @@ class Layer(nn.Module):
     through_reset = False
     """Whether the gradient of a spike goes through its reset: none has it that is a constant."""
 
-    @abstractmethod
     def neurons(self) -> Neurons:
-        """The layer's neurons for a loop over the steps, in which their spikes act back."""
+        """The layer's neurons for a loop over the steps, in which their spikes act back.
+
+        Raises ``ModeError`` for a layer that is no such loop.
+        """
+        raise modes.ModeError(
+            f"{type(self).__name__} has no modes: it is a loop of its own. Train with "
+            "model.cells = \"native\" or \"lif\" for what needs one."
+        )
+
+    def output(self, y: Tensor, level: Tensor | None = None) -> Tensor | None:
+        """The layer's output of its membrane (B, H, L), if its neurons say it and no activation
+        does; ``level`` (H,): what the membrane must exceed, in place of the threshold."""
+        return None
 
     @abstractmethod
     def recurrence(

@@ -67,7 +67,11 @@ _DERIVATIVES: dict[str, Derivative] = {
 }
 
 
-def _derivative(surrogate: str) -> Derivative:
+def derivative(surrogate: str) -> Derivative:
+    """A surrogate's function of the distance from the threshold and the slope.
+
+    Raises :class:`SpikeFunctionError` for an unknown name.
+    """
     if surrogate not in _DERIVATIVES:
         raise SpikeFunctionError(
             f"unknown surrogate gradient {surrogate!r}; use one of {', '.join(_DERIVATIVES)}."
@@ -97,7 +101,7 @@ class _Heaviside(torch.autograd.Function):
             both = by_channel(grad), by_channel(y)
             found = elementwise.step_backward(*both, ctx.surrogate, ctx.slope)
             return by_sample(found), None, None
-        return grad * _derivative(ctx.surrogate)(y, ctx.slope), None, None
+        return grad * derivative(ctx.surrogate)(y, ctx.slope), None, None
 
 
 class _Integer(torch.autograd.Function):
@@ -139,9 +143,9 @@ class _Ternary(torch.autograd.Function):
                 rows(grad), rows(y), delta[:, 0].contiguous(), ctx.surrogate, ctx.slope
             )
             return from_rows(found, y), grad_delta[:, None], None, None
-        derivative = _derivative(ctx.surrogate)
-        above = derivative(y - delta, ctx.slope)
-        below = derivative(-y - delta, ctx.slope)
+        slope_at = derivative(ctx.surrogate)
+        above = slope_at(y - delta, ctx.slope)
+        below = slope_at(-y - delta, ctx.slope)
         grad_delta = None
         if ctx.needs_input_grad[1]:
             grad_delta = (grad * (below - above)).sum_to_size(delta.shape)
@@ -168,7 +172,7 @@ def heaviside(y: Tensor, surrogate: str, slope: float) -> Tensor:
 
     Any shape. Raises :class:`SpikeFunctionError` for an unknown name.
     """
-    _derivative(surrogate)
+    derivative(surrogate)
     return _Heaviside.apply(y, surrogate, slope)
 
 
@@ -236,7 +240,7 @@ def ternary(y: Tensor, delta: Tensor, surrogate: str, slope: float) -> Tensor:
     expands to it. Raises :class:`SpikeFunctionError` for an unknown surrogate.
     Source: Stan & Rhodes, arXiv 2401.00955, section 2.
     """
-    _derivative(surrogate)
+    derivative(surrogate)
     return _Ternary.apply(y, delta, surrogate, slope)
 
 

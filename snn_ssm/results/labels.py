@@ -13,12 +13,14 @@ _KINDS = {
     "gelu": "S4D",
 }
 
+_CELLS = {"lif": "LIF", "egru": "EGRU"}
+
 
 def _family(model: ModelConfig) -> str:
     if model.architecture == "transformer":
         return "Transformer"
-    if model.cells == "lif":
-        return "LIF"
+    if model.cells in _CELLS:
+        return _CELLS[model.cells]
     if model.mixing == "gsu":
         return "GSU"
     return _KINDS.get(model.activation, f"S4D ({model.activation})")

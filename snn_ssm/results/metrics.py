@@ -5,16 +5,18 @@ Every product of a weight matrix and a signal is one :class:`Connection`:
 
 - encoder: an operation a non-zero input and weight; a symbol is one spike of as many inputs as
   there are symbols;
+- an event-based gated unit's own matrices: from its input, never 0, and from its outputs;
 - mixing: likewise from a layer's outputs; the gate of a GSU, from its membranes, which count as
   never 0, through the non-zero entries of its ternary matrix;
 - decoder: once a sample, from the pooled features, or at every step where each is answered or
   filtered;
 - of a transformer all its matrices, at every step.
 
-A signal of spikes, -1, 0 or 1, takes accumulations (ACs), any other multiplications and
-accumulations (MACs). Attention multiplies signals with each other: MACs, though of no synapse.
-Norms, activations, gating channel by channel, residuals and pooling are not counted. Nor are the
-neurons themselves synaptic operations: the multiplications of their states are ``Mode_MACs``.
+A signal of spikes, -1, 0 or 1, takes accumulations (ACs), any other, spikes that carry a value
+included, multiplications and accumulations (MACs). Attention multiplies signals with each other:
+MACs, though of no synapse. Norms, activations, gating channel by channel, residuals and pooling are
+not counted. Nor are the neurons themselves synaptic operations: the multiplications of their states
+are ``Mode_MACs``.
 
 Source: Yik et al. 2025, the NeuroBench framework, its algorithm track's metrics.
 """
@@ -31,6 +33,7 @@ from numpy.typing import NDArray
 
 from snn_ssm.checkpoint import Checkpoint
 from snn_ssm.config import SPIKES, ModelConfig
+from snn_ssm.kinds import CELLS
 
 _GATE_SHARE = 0.15  # of a matrix's largest magnitude: below it, its ternary form is 0
 _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
@@ -108,11 +111,14 @@ def _mixing(
     prefix, steps = f"blocks.{layer}.mixing", activity.steps
     weight = arrays[f"{prefix}.weight"]
     active = activity.outputs[layer] / activity.samples
-    spikes = model.activation in SPIKES
+    spikes = model.activation in SPIKES and not model.sends_values
     yield Connection(_mixing_weights(weight, model.weight_bits), active, steps, spikes)
     if model.recurrent:
         own = arrays[f"blocks.{layer}.recurrent.weight"]
         yield Connection(own != 0, active, steps, spikes)
+    for name, recurrent in CELLS[model.cells].matrices.items():
+        own = arrays[f"blocks.{layer}.ssm.{name}"]
+        yield Connection(own != 0, active, steps, spikes) if recurrent else _always(own, steps)
     if model.mixing == "gsu":
         gate = np.abs(arrays.get(f"{prefix}.gate_weight", weight).astype(np.float64))
         membranes = np.full(model.channels, float(steps))
@@ -156,12 +162,12 @@ def mode_macs(model: ModelConfig, steps: float) -> float:
     """The multiplications of all neurons' states in a sample, run as a recurrence.
 
     A complex mode takes 4 for ``abar x`` and 2 for ``Re(g x)``, a real one 2, the feedthrough d 1 a
-    neuron; a stock cell and a leaky neuron take 1, their decay. A bidirectional layer has its modes
-    twice.
+    neuron; a stock cell and a leaky neuron take 1, their decay, a gated unit 3. A bidirectional
+    layer has its modes twice.
     """
     if model.architecture == "transformer":
         return 0
-    neuron = 1
+    neuron = CELLS[model.cells].state_macs
     if model.cells == "native":
         mode = 6 if model.complex_modes else 2
         neuron = mode * model.modes * (2 if model.bidirectional else 1) + 1

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from snn_ssm.config import TaskConfig, TrainingConfig
 from snn_ssm.model.block import Block
 from snn_ssm.model.delays import Delays, width_at
+from snn_ssm.model.egru import EgruLayer
 from snn_ssm.model.lif import LifLayer
 from snn_ssm.model.resetting import ResettingLayer
 from snn_ssm.model.sequence import SequenceModel
@@ -76,10 +77,10 @@ def cut_time(network: SequenceModel, training: TrainingConfig, length: int) -> N
     count = min(training.gradient_steps, length)
     drawn = torch.randperm(length)[:count] if count else None
     for module in network.modules():
-        if isinstance(module, LifLayer | Block):
+        if isinstance(module, LifLayer | EgruLayer | Block):
             module.through_time = training.through_time
             module.gradient_steps = drawn
-        if isinstance(module, ResettingLayer):
+        if isinstance(module, ResettingLayer | EgruLayer):
             module.through_reset = training.through_reset
 
 

@@ -12,7 +12,10 @@ from pynn_models.errors import SnnSsmError
 from snn_ssm.config import SPIKES, ModelConfig, TrainingConfig
 
 MODE_PARAMETERS = ("a", "omega", "log_dt", "b")
-_UNDECAYED = ("bias", "d", "log_threshold", "position", "theta", "history", "r")
+_UNDECAYED = (
+    "bias", "d", "log_threshold", "position", "theta", "history", "r", "recurrent_bias",
+    "threshold_logit",
+)  # fmt: skip
 _UNSIGNED = ("heaviside", "integer", "bernoulli")
 
 
@@ -83,7 +86,8 @@ def spike_rates(outputs: list[Tensor], model: ModelConfig) -> Tensor:
 
     Integer spikes count as often as they are sent: as differences, ``mean(|s_l[k] - s_l[k-1]|)``.
     A binary spike is not sent through the modulus, whose gradient at 0 is 0: a neuron just below
-    its threshold is to move away from it, too. Shapes: (B, H, L) each -> (depth,).
+    its threshold is to move away from it, too. Of spikes that carry values the mean is of
+    these. Shapes: (B, H, L) each -> (depth,).
     """
     unsigned = model.activation in _UNSIGNED and not _sends_differences(model)
     sent_by = (_messages(s, model) for s in outputs)
@@ -91,9 +95,10 @@ def spike_rates(outputs: list[Tensor], model: ModelConfig) -> Tensor:
 
 
 def sent(s: Tensor, model: ModelConfig) -> Tensor:
-    """How many spikes are sent of each output, (B, H, L); of outputs that are none, whether it is
-    not 0."""
-    return _messages(s.detach(), model).abs() if model.activation in SPIKES else s.ne(0)
+    """How many spikes are sent of each output, (B, H, L); of outputs that are none, and of spikes
+    that carry a value, whether it is not 0."""
+    counts = model.activation in SPIKES and not model.sends_values
+    return _messages(s.detach(), model).abs() if counts else s.ne(0)
 
 
 def rate_penalty(rates: Tensor, target: float) -> Tensor:

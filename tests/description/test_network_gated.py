@@ -108,7 +108,7 @@ def test_two_projections_of_two_receptors_and_not_of_one():
 
 
 def test_cells_by_name():
-    assert tuple(families()) == ("native", "stock", "lif")
+    assert tuple(families()) == ("native", "stock", "lif", "egru")
     assert refused(cells="izhikevich") == (
         "cells 'izhikevich' are unknown; use one of native, stock, lif."
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from export.description.cells.egru import EGRU
 from export.description.cells.kind import Cell, CellKind, Family
 from export.description.cells.leaky import LEAKY
 from export.description.cells.state_space import STATE_SPACE
 from pynn_models.registry import Registry, RegistryError
 
-KINDS: Registry[CellKind] = Registry("kind of cell", STATE_SPACE, LEAKY)
+KINDS: Registry[CellKind] = Registry("kind of cell", STATE_SPACE, LEAKY, EGRU)
 
 
 def kind_of(cell: Cell) -> CellKind:

@@ -67,6 +67,11 @@ def _never(cell: Any) -> bool:
     return False
 
 
+def whole(membrane: FloatArray, spikes: NDArray[Any]) -> FloatArray:
+    """A membrane that is sent as it is, at each step."""
+    return membrane
+
+
 def _nothing(cell: Any) -> dict[str, Any]:
     return {}
 
@@ -103,8 +108,12 @@ class CellKind:
     ``feedback(cell)``: the optional parts by which spikes act back on it, by name.
     ``thresholds(cell)``: (H, D), ascending; ``raised(cell, membrane)``: by how much they are all
     higher in each step of membranes (B, L, H).
-    ``sends_membrane``: its membrane can be sent as it is; ``differences(cell)``: whether its spikes
-    are sent as differences from one step to the next. ``families``: see :class:`Family`.
+    ``sends(membrane, spikes)``: what a graded projection carries of them, shaped alike; None: it
+    can have none. ``events``: those are values of its spikes, 0 without one, and may be late;
+    ``differences(cell)``: whether its spikes are sent as differences from one step to the next.
+    ``receptors``: the names of those that it has besides the input and those of branches; the loop
+    is then given the sums at all of them, u (B, L, (1 + R) H), the input and its bias first, and
+    adds the others' constants. ``families``: see :class:`Family`.
     """
 
     name: str
@@ -124,7 +133,9 @@ class CellKind:
     feedback: Callable[[Any], tuple[str, ...]] = _no_parts
     thresholds: Callable[[Any], FloatArray] = _theta
     raised: Callable[[Any, FloatArray], FloatArray] = _still
-    sends_membrane: bool = False
+    sends: Callable[[FloatArray, NDArray[Any]], FloatArray] | None = None
+    events: bool = False
+    receptors: tuple[str, ...] = ()
     differences: Callable[[Any], bool] = _never
 
     def distance(self, cell: Any, membrane: FloatArray) -> FloatArray:

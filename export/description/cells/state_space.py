@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.description.cells import parts
-from export.description.cells.kind import CellKind, Family, FloatArray, leak_gain
+from export.description.cells.kind import CellKind, Family, FloatArray, leak_gain, whole
 from pynn_models.cells import Branches, StateSpaceCell, propagator
 
 _ARRAYS = ("tau", "omega", "c_re", "c_im", "d", "theta", "bias")
@@ -168,6 +168,6 @@ STATE_SPACE = CellKind(
     linear=_linear,
     modes=parts.words,
     after_spike=parts.after_spike,
-    sends_membrane=True,
+    sends=whole,
     differences=lambda cell: cell.differences,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from export.lowering.cells import lif, native, stock
+from export.lowering.cells import egru, lif, native, stock
 from export.lowering.cells.kinds import (
     NEGATIVE,
     Lowered,
@@ -33,4 +33,5 @@ CELLS: dict[str, Callable[[Layer, Stream, Setting], Lowered]] = {
     "native": native.lower,
     "stock": stock.lower,
     "lif": lif.lower,
+    "egru": egru.lower,
 }

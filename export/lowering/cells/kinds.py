@@ -7,11 +7,11 @@ is ``layer0_negative``. Integer spikes are one population's, which sends them as
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from export.description.network import FloatArray, Source
 from export.lowering.stream import Stream
-from pynn_models.cells import LeakyCell, StateSpaceCell
+from pynn_models.cells import EgruCell, LeakyCell, StateSpaceCell
 from snn_ssm.config import ModelConfig
 
 NEGATIVE = "_negative"  # ends the name of the population of a ternary layer's spikes -1
@@ -21,12 +21,14 @@ NEGATIVE = "_negative"  # ends the name of the population of a ternary layer's s
 class Lowered:
     """A layer's populations, a cell by name, and ``before``: what each of them receives.
 
+    ``others``: likewise at receptors of the cells' own, by their names.
     ``margin`` (H,): how far the cells' thresholds are above the trained ones, in their units.
     """
 
     before: Stream
-    cells: Mapping[str, StateSpaceCell | LeakyCell]
+    cells: Mapping[str, StateSpaceCell | LeakyCell | EgruCell]
     margin: FloatArray
+    others: Mapping[str, Stream] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ def of_spikes(
         },
         bias,
         dict.fromkeys(names, levels) if levels > 1 else {},
+        frozenset(names if layer.model.sends_values else ()),
     )
 
 

@@ -21,7 +21,10 @@ class TrainedCell:
     ``ModelConfig`` and a generator; loaded when a model is built. ``shapes(prefix, model)``: its
     arrays in a checkpoint.
     ``level(arrays, layer, model, u, steps)``: where its neurons spike, for an input u so bounded.
-    ``fixed``: values that the other keys of a model must have with these cells.
+    ``fixed``: values that the other keys of a model must have with these cells. ``values``: a spike
+    carries a number, its membrane. ``matrices``: its own ones by the last part of their names, and
+    whether they multiply the layer's output of the step before (else its input); ``state_macs``:
+    the multiplications of a neuron's state in a step, beside those of matrices and modes.
     """
 
     name: str
@@ -29,6 +32,9 @@ class TrainedCell:
     shapes: Callable[[str, ModelConfig], Shapes]
     level: Callable[[Arrays, int, ModelConfig, Bounded, int], Level]
     fixed: Mapping[str, object] = field(default_factory=dict)
+    values: bool = False
+    matrices: Mapping[str, bool] = field(default_factory=dict)
+    state_macs: int = 1
 
 
 def one_decay(prefix: str, model: ModelConfig) -> Shapes:
