@@ -50,14 +50,12 @@ def bounds(network: Network) -> dict[str, Bound]:
 
     where a peak is the most spikes of a step, and kick what a soft reset adds at most.
     For modes that do not leak, after one sample: ``steps`` in place of ``1 / (1 - |abar_n|)``.
-    Of event-based gated units |u| is that of the receptor with the most, and |y| <= 1.
+    Of event-based gated units u is what arrives at the input alone, and |y| <= 1.
     Infinite for real-valued input, whose range is not known.
     """
     found: dict[str, Bound] = {}
     for population in network.populations:
         u = np.abs(population.cell.bias) + _arriving(network, population, INPUT_RECEPTOR, found)
-        for receptor in population.kind.receptors:
-            u = np.maximum(u, _arriving(network, population, receptor, found))
         if population.branches is not None:
             for p in range(population.branches.count):
                 u = u + _branch(network, population, population.branches, p, found)
@@ -90,10 +88,18 @@ def _arriving(
         if projection.source == source.name:
             total = total + source.kind.reach(source, weights.T)
         else:
-            levels = network.population(projection.source).levels
-            peak = found[projection.source].y if projection.graded else levels
-            total = total + weights.sum(axis=0) * peak
+            total = total + weights.sum(axis=0) * _peak(network, projection, found)
     return total
+
+
+def _peak(network: Network, projection: Projection, found: Mapping[str, Bound]) -> float:
+    """The most that a source sends in a step: spikes, or a membrane."""
+    source = network.population(projection.source)
+    if not projection.graded:
+        return source.levels
+    if source.kind.events:  # whose bound is that of any input, so that it may be in a loop
+        return _membrane(network, source, 0.0)
+    return found[source.name].y
 
 
 def _membrane(network: Network, population: Population, largest: float) -> float:

@@ -29,5 +29,5 @@ def arithmetic_of(network: Network) -> Arithmetic:
     raise SpinnakerUnsupportedError(
         f"population {network.layers[0].name!r}: its neurons are {network.cells} cells, for "
         "which there is no plan of SpiNNaker's ranges here. Use the backend software or nest, "
-        f"or train with model.cells = one of {', '.join(ARITHMETIC)}."
+        "or train with model.cells = \"native\", \"stock\" or \"lif\"."
     )

@@ -90,8 +90,8 @@ def to_nir(network: Network) -> Any:
 
 def _check(network: Network) -> None:
     for population in network.populations:
-        rule = CELLS[population.kind.name]
-        fault = rule.fault(population.cell)
+        kind = population.kind.name
+        fault = CELLS[kind].fault(population.cell) if kind in CELLS else f"its kind, {kind}"
         if fault:
             raise InterchangeError(
                 f"population {population.name!r}: NIR has no node for {fault}. Train without it, "

@@ -55,6 +55,12 @@ def check_lowers(model: ModelConfig, cells: str | None, messages: str | None = N
 
 
 def _check_cells(model: ModelConfig, cells: str | None) -> None:
+    if cells is not None and cells != model.cells and "egru" in (cells, model.cells):
+        raise LoweringError(
+            f"blocks.0.ssm: the model has {model.cells} cells, which {cells} cells cannot be: "
+            "those of egru gate their own state and send it. Leave out --cells, or train with "
+            f"model.cells = \"{cells}\"."
+        )
     if cells == "stock" and model.cells != "stock":
         raise LoweringError(
             f"blocks.0.ssm: the model has {model.cells} cells, which IF_curr_exp cannot be. Leave "

@@ -53,6 +53,11 @@ def plot_kernels(network: Network, layer: str, neurons: int = 8, ax: Axes | None
     """
     population = find_layer(network, layer)
     cell = linear_part(population)
+    if cell.n_modes == 0 and not cell.d.any():
+        raise ReportError(
+            f"the layer {layer!r} has no kernel: nothing of its {network.cells} cells is linear. "
+            "Draw its membranes instead."
+        )
     if neurons < 1 or network.steps < 2:
         raise ReportError(
             f"{neurons} neurons of {layer!r} over {network.steps} steps to draw; expected 1 to "

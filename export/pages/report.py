@@ -67,7 +67,7 @@ def write_report(
         answers(Answers(network, samples, labels, predictions, lengths)),
         sections.spikes(network, samples[sample], recording, sample, verification),
         sections.membranes(network, recording, membranes, verification, layer, neuron, sample),
-        sections.modes(network, layer),
+        *sections.modes(network, layer),
         board_section(network, samples, verification),
         Section(
             "Where this comes from",

@@ -99,10 +99,12 @@ def membranes(
     return Section("Membranes and margins", tables=tables, drawings=drawings)
 
 
-def modes(network: Network, layer: str) -> Section:
-    """Time constants, rotations and kernels."""
+def modes(network: Network, layer: str) -> list[Section]:
+    """Time constants, rotations and kernels; none of neurons without modes."""
     modes = sum(linear_part(p).tau.size for p in network.layers)
-    return Section("Modes", drawings=[
+    if modes == 0:
+        return []
+    return [Section("Modes", drawings=[
         Drawing(
             single(partial(plot_modes, network), 3.8),
             "Time constant and rotation of every mode, each a leaky, rotating state of a neuron. "
@@ -117,4 +119,4 @@ def modes(network: Network, layer: str) -> Section:
             "feedthrough d).",
             f"Impulse responses of up to 8 neurons of {layer} over {network.steps} steps.",
         ),
-    ])  # fmt: skip
+    ])]  # fmt: skip

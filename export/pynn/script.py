@@ -44,7 +44,12 @@ def script_files(network: Network, path: Path) -> dict[str, bytes]:
         raise ScriptError(
             f"a network of {network.cells} cells, which PyNN lacks; expected stock or lif cells, "
             "of which alone a plain script can be. Train with model.cells = \"stock\" or \"lif\", "
-            "or write a job (snn-ssm job), which brings the cells along."
+            "or "
+            + (
+                "write a job (snn-ssm job), which brings the cells along."
+                if network.cells == "native"
+                else "use the backend software or nest."
+            )
         )
     if network.source.kind.currents:
         raise ScriptError(str(no_currents(network.source)))

@@ -45,9 +45,10 @@ def backend_for(name: str, network: Network) -> Backend:
     for backend in found:
         if backend.takes(network):
             return backend
+    known = dict.fromkeys(b.cells for b in found)
     raise BackendError(
         f"{found[0].module} has no {network.cells} cells yet; expected a network of "
-        f"{' or '.join(b.cells for b in found)} cells. Train with model.cells = "
+        f"{' or '.join(known)} cells. Train with model.cells = "
         f"{found[0].cells!r}, or use the backend nest."
     )
 

@@ -43,6 +43,12 @@ class Spinnaker2Plan:
 def check(network: Network) -> None:
     """Raise :class:`Spinnaker2Error` for a network of gates, of currents, of membranes sent or of
     lags, and for neurons on which spikes act back otherwise than by the reset of LIF cells."""
+    if network.cells not in NEURONS:
+        raise Spinnaker2Error(
+            f"a network of {network.cells} cells, which no neuron for SpiNNaker 2 here is; "
+            f"expected {', '.join(NEURONS)}. Use the backend software or nest, or train with one "
+            "of these as model.cells."
+        )
     held = network.with_feedback()
     if held is not None:
         raise Spinnaker2Error(

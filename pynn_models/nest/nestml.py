@@ -54,6 +54,11 @@ def nestml_model(cell: StateSpaceCell, name: str = "state_space") -> str:
             f"the NESTML model's name is {name!r}; expected small letters, digits and _, a letter "
             "first, as it becomes the name of a file, of a C++ class and of a model in NEST."
         )
+    if not isinstance(cell, StateSpaceCell):
+        raise NestmlError(
+            f"a {type(cell).__name__}; expected a StateSpaceCell, of which alone models are "
+            "written here. Use the neuron of pynn_models.nest for it."
+        )
     if cell.branches is not None and cell.branches.kind != "glu":
         raise NestmlError(
             f"branches of kind {cell.branches.kind!r}; NESTML has no graded events, by which "

@@ -63,6 +63,11 @@ def _check_graded(projection: Any) -> None:
                 "spikes: synapse_type=RawStaticSynapse(delay=...)."
             )
     wanted = isinstance(projection.synapse_type, DifferenceSynapse)
+    if wanted and isinstance(post_type, Egru):
+        raise ProjectionError(
+            f"{where}: post is a population of Egru cells, which add up no differences; expected "
+            "StateSpace cells. Send counts: make the cells of pre with differences=0."
+        )
     if projection.pre.celltype.sends_differences != wanted:
         sent = "membranes" if wanted else "differences"
         raise ProjectionError(

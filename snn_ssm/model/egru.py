@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snn_ssm.config import ModelConfig
+from snn_ssm.model import modes
 from snn_ssm.model.layers import Layer
 from snn_ssm.model.lif import OfSteps
 from snn_ssm.model.spiking import derivative
@@ -77,7 +78,7 @@ class _Loop(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         v, z, r, q, g, weight, theta = ctx.saved_tensors
-        size, fired = v.shape[-1], v > theta
+        grad, size, fired = grad.contiguous(), v.shape[-1], v > theta  # else strided by step
         slope = ctx.surrogate(v - theta)
         of_h = 1 - theta * slope if ctx.through else torch.ones_like(v)
         of_y = fired + v * slope
@@ -149,10 +150,12 @@ class EgruLayer(Layer):
     Its membrane is v, its output y, which is what mixing takes. ``weight`` W and
     ``recurrent_weight`` R (3 H, H), ``bias`` b (3 H,): rows of z, r, g; ``recurrent_bias`` c (H,);
     ``theta = sigmoid(threshold_logit)`` (H,), between 0 and 1, starts from a beta distribution of
-    mean 0.3. The surrogate derivative of s is 0.7 times the configured one: ``triangle`` of
-    ``surrogate_slope`` 1, ``0.7 max(0, 1 - |v - theta|)``, is the published one. The steps follow
-    one another, in the model's precision. ``through_time``, ``gradient_steps`` and
-    ``through_reset`` are set by training (:func:`snn_ssm.training.methods.cut_time`).
+    mean 0.3. Without input the state first decays by ``exp(-Delta)`` a step, Delta log-uniform in
+    dt_min to dt_max, as of the other cells (b of z; the source starts from 0). The surrogate
+    derivative of s is 0.7 times the configured one: ``triangle`` of ``surrogate_slope`` 1, ``0.7
+    max(0, 1 - |v - theta|)``, is the published one. The steps follow one another, in the model's
+    precision. ``through_time``, ``gradient_steps`` and ``through_reset`` are set by training
+    (:func:`snn_ssm.training.methods.cut_time`).
     Source: Subramoney et al., ICLR 2023, arXiv 2206.06178, with the biases of its published code.
     """
 
@@ -165,7 +168,9 @@ class EgruLayer(Layer):
             for block in rows.detach().chunk(3):
                 scaled = rows is self.weight
                 (nn.init.xavier_uniform_ if scaled else nn.init.orthogonal_)(block)
-        self.bias = nn.Parameter(torch.zeros(3 * h))
+        rate = modes.init_log_dt(h, config.dt_min, config.dt_max, generator).float().exp()
+        kept = torch.logit(torch.exp(-rate))  # (H,): z = exp(-rate)
+        self.bias = nn.Parameter(torch.cat([kept, torch.zeros(2 * h)]))
         self.recurrent_bias = nn.Parameter(torch.zeros(h))
         first = _SPREAD * _FIRST_THRESHOLD / (1 - _FIRST_THRESHOLD)
         drawn = torch.distributions.Beta(first, _SPREAD).sample((h,)).clamp(0.01, 0.99)

@@ -110,7 +110,7 @@ def test_two_projections_of_two_receptors_and_not_of_one():
 def test_cells_by_name():
     assert tuple(families()) == ("native", "stock", "lif", "egru")
     assert refused(cells="izhikevich") == (
-        "cells 'izhikevich' are unknown; use one of native, stock, lif."
+        "cells 'izhikevich' are unknown; use one of native, stock, lif, egru."
     )
 
 
@@ -151,7 +151,7 @@ def test_what_needs_state_space_cells_says_so():
     assert population.spikes and population.size == 3 and population.branches is None
     message = refusal(lambda: population.state_space)
     assert message == (
-        "population 'layer': its neurons are leaky integrate-and-fire; expected state-space cells, "
+        "population 'layer': its neurons are of the kind 'leaky'; expected state-space cells, "
         "which this needs. Train with model.cells = \"native\"."
     )
     assert Population("layer", cell(3), 1).state_space.n_modes == 1

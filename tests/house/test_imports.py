@@ -28,6 +28,7 @@ TORCH_FREE = {
 # Loaded through pynn_models.nest or .spinnaker when one of their names is first used.
 IMPORTS_A_SIMULATOR = {
     "pynn_models/brian2/projection.py",
+    "pynn_models/nest/egru.py",
     "pynn_models/nest/neuron.py",
     "pynn_models/nest/population.py",
     "pynn_models/nest/projection.py",

@@ -78,6 +78,12 @@ def _model(rng, tie):
     return model
 
 
+def _event_gated(model):
+    """Those of the keys that event-based gated units have."""
+    kept = ("channels", "depth", "norm", "prenorm", "weight_bits", "pooling", "delay_per")
+    return {"cells": "egru"} | {key: model[key] for key in kept if key in model}
+
+
 def _part(rng, model):
     """The keys of integer spikes, of a reset or of a history: what a plain neuron may have too."""
     part = str(rng.choice(["integer", "reset", "history"]))
@@ -224,6 +230,9 @@ def draw(seed, chip=False):
     rng = np.random.default_rng((seed, 7, 1) if chip else (seed, 7))
     tie = str(rng.choice(TIES)) if rng.random() < 0.25 and not chip else ""
     model = _model(rng, tie)
+    gated = not chip and not tie and np.random.default_rng((seed, 9)).random() < 0.15
+    if gated:
+        model = _event_gated(model)
     if chip:
         model = _for_chip(rng, model)
         source, encoding, magnitude = _input(rng, "native", tie, ("bits", "token", "spikes"))
@@ -232,6 +241,8 @@ def draw(seed, chip=False):
     steps, delay = int(rng.integers(10, 50)), int(rng.integers(1, 4))
     changes = model | source
     p = 0
+    if gated and magnitude:  # saturated gates tell signs only, and rounding turns those of sums
+        changes["input_scale"] = 1 / magnitude
     if tie == "leaky":
         p = int(rng.integers(2, min(2 ** source["input_bits"], 2000)))
         changes["input_scale"] = 1 / p
@@ -241,7 +252,7 @@ def draw(seed, chip=False):
     checkpoint = checkpoint_of(seed, steps, **changes)
     arrays = {name: np.array(array) for name, array in checkpoint.arrays.items()}
     config = checkpoint.config
-    scaled = tie not in ("leaky", "integer") and rng.random() < 0.5 and not chip
+    scaled = tie not in ("leaky", "integer") and rng.random() < 0.5 and not chip and not gated
     unequal = scaled and not tie and bool(rng.random() < 0.3)
     if unequal:
         _scale_sources(rng, arrays, config.model)

@@ -41,7 +41,7 @@ class Count:
 
 def in_nest(network):
     """Whether NEST's cells take the network's input."""
-    return network.cells == "native" or network.source.encoding != "current"
+    return network.cells in ("native", "egru") or network.source.encoding != "current"
 
 
 def trained(case):

@@ -166,7 +166,13 @@ class Layer:
         self.cells = model.model.cells
         self.most = model.model.spike_levels if model.model.activation == "integer" else 1
         h = model.model.channels
-        if self.cells == "lif":
+        if self.cells == "egru":
+            self.w, self.b, self.own, self.c = (
+                model.get(f"blocks.{i}.ssm.{leaf}")
+                for leaf in ("weight", "bias", "recurrent_weight", "recurrent_bias")
+            )
+            self.h = self.out = np.zeros((batch, h), REAL)
+        elif self.cells == "lif":
             self.beta = np.exp(-np.exp(model.get(f"blocks.{i}.ssm.a")))
             self.v = np.zeros((batch, h), REAL)
         else:
@@ -180,7 +186,9 @@ class Layer:
         self.before = [np.zeros((batch, h), bool)] * self.a.shape[1]
 
     def step(self, u):
-        """Membrane (B, H) and spikes: -1, 0 or 1, or 0 to D."""
+        """Membrane (B, H) and spikes: -1, 0 or 1, or 0 to D; of events their values."""
+        if self.cells == "egru":
+            return self.gated(u)
         if self.cells == "lif":
             y = self.beta * self.v + u
         else:
@@ -211,6 +219,18 @@ class Layer:
         return y, s
 
 
+    def gated(self, x):
+        """Of an event-based gated unit, from its equations."""
+        u_z, u_r, u_g = np.split(x @ self.w.T + self.b, 3, axis=1)
+        o_z, o_r, o_g = np.split(self.out @ self.own.T, 3, axis=1)
+        with np.errstate(over="ignore"):  # 1 / (1 + inf) is 0
+            z, r = 1 / (1 + np.exp(-(u_z + o_z))), 1 / (1 + np.exp(-(u_r + o_r)))
+        v = z * self.h + (1 - z) * np.tanh(u_g + r * (o_g + self.c))
+        self.out = np.where(v > self.level, v, 0)
+        self.h = v - np.where(v > self.level, self.level, 0)
+        return v, self.out
+
+
 def simulate(checkpoint, samples, levels):
     """The network on ``samples`` (B, C, L); ``levels``: theta and level, (H,), of each layer."""
     model, m = Model(checkpoint), checkpoint.config.model
@@ -219,7 +239,8 @@ def simulate(checkpoint, samples, levels):
     encoded = model.encode(samples)
     ternary = m.activation == "ternary-constant"
     shape = (m.depth, batch, steps, m.channels)
-    membranes, spikes = np.empty(shape, REAL), np.empty(shape, int)
+    membranes = np.empty(shape, REAL)
+    spikes = np.empty(shape, REAL if m.cells == "egru" else int)
     pre, post = m.prenorm and m.cells != "stock", not m.prenorm and m.cells != "stock"
     for k in range(steps):
         h = encoded[:, k]
@@ -234,6 +255,8 @@ def simulate(checkpoint, samples, levels):
     found, ties, closest = {}, 0, np.inf
     for i, layer in enumerate(layers):
         found[f"layer{i}"] = np.maximum(spikes[i], 0)
+        if m.cells == "egru":
+            found[f"layer{i}"] = (spikes[i] > 0).astype(int)
         signs = [1, -1] if ternary else [1]
         if ternary:
             found[f"layer{i}_negative"] = spikes[i] < 0

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from export.description.network import INPUT_RECEPTOR, gate_receptor, value_receptor
-from pynn_models.cells import LeakyCell
+from pynn_models.cells import EgruCell, LeakyCell
 
 
 class StateSpaceNeuron:
@@ -112,6 +112,32 @@ class LeakyNeuron:
         return v, v > self.theta
 
 
+class GatedUnit:
+    """One event-based gated unit."""
+
+    def __init__(self, cell, h, dt):
+        self.theta = float(cell.theta[h])
+        self.biases = {
+            INPUT_RECEPTOR: float(cell.bias[h]), "update": float(cell.update_bias[h]),
+            "reset": float(cell.reset_bias[h]), "recurrent": float(cell.recurrent_bias[h]),
+        }
+        self.reset()
+
+    def reset(self):
+        self.h = 0.0
+
+    def step(self, arriving):
+        """As of :class:`StateSpaceNeuron`; the membrane is that before the reset."""
+        u, z, r, q = (arriving.get(name, 0.0) + bias for name, bias in self.biases.items())
+        z, r = 1.0 / (1.0 + math.exp(-z)), 1.0 / (1.0 + math.exp(-r))
+        v = z * self.h + (1.0 - z) * math.tanh(u + r * q)
+        self.h = v - self.theta if v > self.theta else v
+        return v, v > self.theta
+
+
+NEURONS = {LeakyCell: LeakyNeuron, EgruCell: GatedUnit}
+
+
 class Sums:
     """What the differences that reached each receptor of each neuron have come to."""
 
@@ -121,12 +147,16 @@ class Sums:
     def with_them(self, name, h, arriving):
         """Receptor -> number, with the sums of differences that arrived until now."""
         found = {r: v for r, v in arriving.items() if isinstance(r, str)}
-        for receptor, value in [(r[0], v) for r, v in arriving.items() if not isinstance(r, str)]:
+        of = {what: [(r[0], v) for r, v in arriving.items() if r[1:] == (what,)]
+              for what in ("differences", "graded")}
+        for receptor, value in of["differences"]:
             key = name, h, receptor
             self.held[key] = self.held.get(key, 0.0) + value
         for (where, neuron, receptor), value in self.held.items():
             if (where, neuron) == (name, h):
                 found[receptor] = found.get(receptor, 0.0) + value
+        for receptor, value in of["graded"]:
+            found[receptor] = found.get(receptor, 0.0) + value
         return found
 
     def forget(self, name, h):
@@ -178,9 +208,7 @@ def simulate(network, samples):
     total = max(p.latency for p in network.populations) + count
     neurons = {
         p.name: [
-            (LeakyNeuron if isinstance(p.cell, LeakyCell) else StateSpaceNeuron)(
-                p.cell, h, network.timestep
-            )
+            NEURONS.get(type(p.cell), StateSpaceNeuron)(p.cell, h, network.timestep)
             for h in range(p.size)
         ]
         for p in network.populations
@@ -202,6 +230,7 @@ def simulate(network, samples):
                 if values[i] and step + delay < total:
                     line = arriving[projection.target][step + delay][j]
                     key = projection.receptor
+                    key = (key, "graded") if projection.graded else key
                     key = (key, "differences") if name in differing else key
                     line[key] = line.get(key, 0.0) + weight * values[i]
 
@@ -222,7 +251,10 @@ def simulate(network, samples):
             fired = spikes[name][step]
             if name in differing and k % period > 0:
                 fired = fired - spikes[name][step - 1]
-            emit(name, step, fired.tolist(), membranes[name][step])
+            graded = membranes[name][step]
+            if isinstance(population.cell, EgruCell):
+                graded = graded * spikes[name][step]
+            emit(name, step, fired.tolist(), graded)
     return spikes, membranes
 
 

@@ -83,7 +83,7 @@ def test_what_is_drawn_is_everything_that_lowers():
                     "gsu_weights", "gsu_norm", "n_ssm", "membrane_norm", "spike_levels", "reset",
                     "refractory", "history", "messages")
     }
-    assert seen["cells"] == {"native", "stock", "lif"}
+    assert seen["cells"] == {"native", "stock", "lif", "egru"}
     assert seen["mixing"] == {"linear", "glu", "gsu"}
     assert seen["activation"] == {"heaviside", "ternary-constant", "integer"}
     assert seen["messages"] == {"counts", "differences"}
