@@ -60,6 +60,11 @@ Cells other than ``native`` have fewer arrays. ``stock``: of ``ssm`` only ``a`` 
 bias.
 ``lif``: of ``ssm`` only ``a`` (H,), of ``v[k] = beta v[k-1] (1 - s[k-1]) + u[k]``,
 ``s = 1 if v > 1 else 0``, with ``beta = exp(-exp(a))``.
+``egru``: of ``ssm`` ``weight`` W and ``recurrent_weight`` R (3 H, H), (to, from), and ``bias`` b
+(3 H,): rows of z, then r, then g; ``recurrent_bias`` c and ``threshold_logit`` (H,). With the
+layer's input x, ``theta = 1 / (1 + exp(-threshold_logit))`` and the output y of the step before:
+``z, r = sigmoid(W x + R y + b)``, ``g = tanh(W x + b + r (R y + c))``, ``v = z h + (1 - z) g``,
+``y = v if v > theta else 0``, ``h = v - theta if v > theta else v``; what is mixed is y.
 
 The arrays are those that training changes: what ``weight_bits`` and ``quantise_decays`` round is
 stored **before rounding**, and whoever uses it rounds it, in float64 and half to even:

@@ -42,7 +42,7 @@ _MODEL = {
     "channels": "neurons a layer, H",
     "depth": "layers",
     "heads": "heads of a transformer",
-    "cells": "native; stock: PyNN's IF_curr_exp suffices; lif: leaky integrate-and-fire",
+    "cells": "native; stock: PyNN's IF_curr_exp; lif: leaky, reset; egru: gated units, NEST only",
     "modes": "modes a channel, N; a complex one stands for a conjugate pair",
     "n_ssm": "sets of modes that the channels share; 0: one set a channel",
     "mode_init": ", ".join(keys.MODE_INITS),
