@@ -54,7 +54,10 @@ KINDS: dict[str, dict[str, Any]] = {
     },
     "leaky, reset, recurrent": MODELS["leaky, reset, recurrent"],
     "leaky, reset, recurrent, 1 layer": {**MODELS["leaky, reset, recurrent"], "depth": 1},
+    "event-gated (EGRU)": {"cells": "egru", "recurrent": False},
+    "event-gated (EGRU), 1 layer": {"cells": "egru", "recurrent": False, "depth": 1},
 }  # fmt: skip
+MORE = ("#7f4f24", "#b08968")  # colours, for as many kinds
 
 
 def configuration(task: str, model: dict[str, Any], steps: int, epochs: int) -> Config:
@@ -108,7 +111,10 @@ def answered(task: str, bits: int, count: int, seed: int) -> Samples:
 
 
 def taus(network: SequenceModel) -> list[float]:
-    """Each neuron's slowest time constant, in bits: the quartiles, and the largest."""
+    """Each neuron's slowest time constant, in bits: the quartiles, and the largest; none of gated
+    units, whose input says how long they remember."""
+    if network.config.cells == "egru":
+        return []
     found = []
     for block in network.blocks:
         abar = block.ssm.neurons().abar.detach().abs().double().clamp(max=1 - 1e-9)
@@ -158,7 +164,7 @@ def draw(results: dict[str, Any], out: Path) -> None:
     longer = results.pop("longer")
     figure = Figure(figsize=(2 + 4 * (1 + len(longer)), 3.6), layout="constrained")
     panels = figure.subplots(1, 1 + len(longer), squeeze=False)[0]
-    colours = dict(zip(KINDS, (*COLOURS, INK), strict=True))
+    colours = dict(zip(KINDS, (*COLOURS, INK, *MORE), strict=True))
     for name, points in results["n-parity"].items():
         lengths, accuracies = zip(*points, strict=True)
         panels[0].plot(

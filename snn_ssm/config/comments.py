@@ -96,7 +96,7 @@ _TRAINING = {
     "gradient_noise": "standard deviation of what is added to gradients, at the first step",
     "through_time": "cells with a reset: gradients go from a step to the one before; false: SLTT",
     "gradient_steps": "the same: steps of a batch that have a gradient; 0: all (SLTT-K)",
-    "through_reset": "native cells with a reset: the gradient of a spike goes through its reset",
+    "through_reset": "native cells with a reset, egru: a spike's gradient goes through its reset",
     "prefixes": "P: the first 1/P, 2/P, ... of a sample are to be answered, too; 0: none",
     "rate_target": "spikes a neuron and step that cost nothing",
 }

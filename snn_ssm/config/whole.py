@@ -31,7 +31,7 @@ class Config:
         require(not (early and self.training.prefixes), "training.prefixes",
                  self.training.prefixes, "0 with a model that answers at each step, of pairs, or "
                  "that sees a sample at once")
-        if self.model.reset == "none":
+        if self.model.reset == "none" and self.model.cells != "egru":
             require(self.training.through_reset, "training.through_reset", False,
                      "true with model.reset = \"none\"; the reset of lif cells is a constant")
         if not self.model.resets and not self.model.recurrent:

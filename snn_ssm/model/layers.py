@@ -87,6 +87,8 @@ class Layer(nn.Module):
 
     through_reset = False
     """Whether the gradient of a spike goes through its reset: none has it that is a constant."""
+    surrogate, slope = "", 1.0
+    """Of a layer whose own events have a gradient; of others the block's spikes have it."""
 
     def neurons(self) -> Neurons:
         """The layer's neurons for a loop over the steps, in which their spikes act back.

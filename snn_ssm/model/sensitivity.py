@@ -45,6 +45,7 @@ def sensitivity(
     with torch.no_grad():
         for block, y in zip(blocks, attacked(p).membranes, strict=True):
             block.surrogate, block.slope = "shifted-gaussian", 1 / max(float(y.std()), 1e-6)
+            block.ssm.surrogate, block.ssm.slope = block.surrogate, block.slope
     p.requires_grad_()
     found = margins(attacked(p).logits, torch.from_numpy(labels))
     (gradient,) = torch.autograd.grad(found.sum(), p)

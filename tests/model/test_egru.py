@@ -11,12 +11,19 @@ from support.egru_networks import egru_checkpoint  # noqa: E402
 from support.random_networks import samples_of  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
-from snn_ssm.config import ConfigError, ModelConfig, TrainingConfig  # noqa: E402
+from snn_ssm.config import (  # noqa: E402
+    Config,
+    ConfigError,
+    ModelConfig,
+    TaskConfig,
+    TrainingConfig,
+)
 from snn_ssm.kinds.cells.egru import threshold  # noqa: E402
 from snn_ssm.model.egru import EgruLayer  # noqa: E402
 from snn_ssm.model.modes import ModeError  # noqa: E402
 from snn_ssm.model.network import build_network  # noqa: E402
 from snn_ssm.model.restore import load_network  # noqa: E402
+from snn_ssm.model.sensitivity import sensitivity  # noqa: E402
 from snn_ssm.model.spiking import triangle  # noqa: E402
 from snn_ssm.results.metrics import connections, mode_macs  # noqa: E402
 from snn_ssm.training.methods import cut_time  # noqa: E402
@@ -203,3 +210,18 @@ def test_it_has_no_modes_to_loop_over():
 
 def test_it_resets():
     assert config().resets and not replace(config(), cells="native").resets
+    cut = TrainingConfig(through_reset=False, through_time=False)
+    assert not Config(TaskConfig("smnist", 4), config(classes=10), cut).training.through_reset
+
+
+def test_an_attack_has_a_surrogate_of_its_own_in_the_loop_too():
+    """The trained one of a slope of 1e6 has no gradient through events."""
+    checkpoint = egru_checkpoint(5, surrogate_slope=1e6)
+    network = load_network(checkpoint)
+    samples, labels = samples_of(checkpoint), np.array([0, 1, 2])
+    found = sensitivity(network, samples, labels).gradient
+    layer = network.blocks[0].ssm
+    assert layer.slope == 1e6 and layer.surrogate == "fast-sigmoid"
+    layer.surrogate, layer.slope = "triangle", 1.0
+    again = sensitivity(network, samples, labels).gradient
+    assert np.array_equal(found, again) and found.any()
