@@ -54,10 +54,8 @@ KINDS: dict[str, dict[str, Any]] = {
     },
     "leaky, reset, recurrent": MODELS["leaky, reset, recurrent"],
     "leaky, reset, recurrent, 1 layer": {**MODELS["leaky, reset, recurrent"], "depth": 1},
-    "event-gated (EGRU)": {"cells": "egru", "recurrent": False},
     "event-gated (EGRU), 1 layer": {"cells": "egru", "recurrent": False, "depth": 1},
 }  # fmt: skip
-MORE = ("#7f4f24", "#b08968")  # colours, for as many kinds
 
 
 def configuration(task: str, model: dict[str, Any], steps: int, epochs: int) -> Config:
@@ -164,7 +162,7 @@ def draw(results: dict[str, Any], out: Path) -> None:
     longer = results.pop("longer")
     figure = Figure(figsize=(2 + 4 * (1 + len(longer)), 3.6), layout="constrained")
     panels = figure.subplots(1, 1 + len(longer), squeeze=False)[0]
-    colours = dict(zip(KINDS, (*COLOURS, INK, *MORE), strict=True))
+    colours = dict(zip(KINDS, (*COLOURS, INK, "#7f4f24"), strict=True))
     for name, points in results["n-parity"].items():
         lengths, accuracies = zip(*points, strict=True)
         panels[0].plot(

@@ -58,19 +58,21 @@ class _Loop(torch.autograd.Function):
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, theta: Tensor, surrogate: Surrogate,
         through: bool, instant: bool,
     ) -> Tensor:  # fmt: skip
-        size = x.shape[-1] // 3
-        v = x.new_empty(*x.shape[:2], size)
-        z, r, q, g = (torch.empty_like(v) for _ in range(4))
-        h, y = torch.zeros_like(v[0]), torch.zeros_like(v[0])  # (B, H)
+        gates, candidate = x.split([2 * theta.shape[0], theta.shape[0]], -1)
+        # What update and reset gate and the recurrent input begin with; one product adds the rest.
+        begun = torch.cat([gates, bias.expand_as(candidate)], -1)
+        h = y = torch.zeros_like(candidate[0])  # (B, H)
+        found = []
         for k in range(len(x)):
-            own = functional.linear(y, weight)  # (B, 3 H)
-            both = torch.sigmoid(x[k, :, : 2 * size] + own[:, : 2 * size])
-            z[k], r[k] = both[:, :size], both[:, size:]
-            torch.add(own[:, 2 * size :], bias, out=q[k])
-            torch.tanh(x[k, :, 2 * size :] + r[k] * q[k], out=g[k])
-            torch.add(z[k] * h, (1 - z[k]) * g[k], out=v[k])
-            fired = v[k] > theta
-            y, h = v[k] * fired, v[k] - theta * fired
+            own = torch.addmm(begun[k], y, weight.T)  # (B, 3 H)
+            z, r = torch.sigmoid(own[:, : gates.shape[-1]]).chunk(2, -1)
+            q = own[:, gates.shape[-1] :]
+            g = torch.addcmul(candidate[k], r, q).tanh_()
+            v = torch.lerp(g, h, z)  # z h + (1 - z) g
+            fired = v > theta
+            y, h = v * fired, v - theta * fired
+            found.append((v, z, r, q, g))
+        v, z, r, q, g = (torch.stack(parts) for parts in zip(*found, strict=True))
         ctx.save_for_backward(v, z, r, q, g, weight, theta)
         ctx.surrogate, ctx.through, ctx.instant = surrogate, through, instant
         return v
@@ -78,31 +80,35 @@ class _Loop(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         v, z, r, q, g, weight, theta = ctx.saved_tensors
-        grad, size, fired = grad.contiguous(), v.shape[-1], v > theta  # else strided by step
+        grad, fired = grad.contiguous(), v > theta  # contiguous: else strided by step
         slope = ctx.surrogate(v - theta)
         of_h = 1 - theta * slope if ctx.through else torch.ones_like(v)
         of_y = fired + v * slope
-        before = functional.pad((v - theta * fired)[:-1], (0, 0, 0, 0, 1, 0))  # h[k-1]
-        of_z, of_g, of_r = (before - g) * z * (1 - z), (1 - z) * (1 - g * g), q * r * (1 - r)
-        grads = v.new_empty(*v.shape[:2], 3 * size)  # of z, r and q, before their functions
-        candidate = torch.empty_like(v)  # of g likewise
-        theta_h = (theta * slope if ctx.through else 0) - fired.to(v.dtype)
-        theta_y, grad_theta = -v * slope, torch.zeros_like(theta)
+        before = _later(v - theta * fired)  # h[k-1]
+        of_g = (1 - z) * (1 - g * g)
+        # Of z, r and q before their functions: dv times these, (L, B, 3, H).
+        factors = torch.stack([(before - g) * z * (1 - z), of_g * q * r * (1 - r), of_g * r], 2)
+        products = torch.empty_like(factors)
+        of_v, carried_h, carried_y = (torch.empty_like(v) for _ in range(3))
         dh = dy = torch.zeros_like(v[0])
         for k in range(len(v) - 1, -1, -1):
-            dv = torch.addcmul(torch.addcmul(grad[k], dh, of_h[k]), dy, of_y[k])
-            grad_theta += (dh * theta_h[k] + dy * theta_y[k]).sum(0)
-            torch.mul(dv, of_z[k], out=grads[k, :, :size])
-            torch.mul(dv, of_g[k], out=candidate[k])
-            torch.mul(candidate[k], of_r[k], out=grads[k, :, size : 2 * size])
-            torch.mul(candidate[k], r[k], out=grads[k, :, 2 * size :])
+            carried_h[k], carried_y[k] = dh, dy
+            dv = torch.addcmul(torch.addcmul(grad[k], dh, of_h[k]), dy, of_y[k], out=of_v[k])
+            torch.mul(dv[:, None], factors[k], out=products[k])
             if not ctx.instant:
-                dy, dh = grads[k] @ weight, dv * z[k]
-        sent = functional.pad((v * fired)[:-1], (0, 0, 0, 0, 1, 0))  # y[k-1]
-        grad_weight = grads.flatten(0, 1).T @ sent.flatten(0, 1)
-        grad_bias = grads[..., 2 * size :].sum((0, 1))
-        grad_x = torch.cat([grads[..., : 2 * size], candidate], -1)
-        return grad_x, grad_weight, grad_bias, grad_theta, None, None, None
+                dy, dh = products[k].flatten(1) @ weight, dv * z[k]
+        of_theta = carried_h * ((theta * slope if ctx.through else 0) - fired.to(v.dtype))
+        of_theta -= carried_y * v * slope
+        grads = products.flatten(2)  # (L, B, 3 H)
+        grad_weight = grads.flatten(0, 1).T @ _later(v * fired).flatten(0, 1)  # of y[k-1]
+        grad_x = torch.cat([grads[..., : 2 * v.shape[-1]], of_v * of_g], -1)
+        grad_bias = products[:, :, 2].sum((0, 1))
+        return grad_x, grad_weight, grad_bias, of_theta.sum((0, 1)), None, None, None
+
+
+def _later(x: Tensor) -> Tensor:
+    """(L, B, H) of the step before; 0 at the first."""
+    return functional.pad(x[:-1], (0, 0, 0, 0, 1, 0))
 
 
 class EgruState(NamedTuple):
