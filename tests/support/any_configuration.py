@@ -230,7 +230,8 @@ def draw(seed, chip=False):
     rng = np.random.default_rng((seed, 7, 1) if chip else (seed, 7))
     tie = str(rng.choice(TIES)) if rng.random() < 0.25 and not chip else ""
     model = _model(rng, tie)
-    gated = not chip and not tie and np.random.default_rng((seed, 9)).random() < 0.15
+    plain = not {"history", "reset", "spike_levels"} & set(model)  # of the others there are few
+    gated = plain and not (chip or tie) and np.random.default_rng((seed, 9)).random() < 0.2
     if gated:
         model = _event_gated(model)
     if chip:
