@@ -36,5 +36,5 @@ def test_an_unknown_name_and_one_that_is_taken():
 
 def test_a_cell_of_a_class_that_is_not_registered():
     with pytest.raises(RegistryError, match="a Kind is no cell that is known here; expected one of "
-                       "StateSpaceCell, LeakyCell. Register its kind"):
+                       "StateSpaceCell, LeakyCell, EgruCell. Register its kind"):
         kind_of(Kind("cell"))
