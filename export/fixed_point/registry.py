@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from export.description.cells import families
 from export.description.network import Network
 from export.fixed_point.gated import GATED
 from export.fixed_point.lif import LIF
@@ -29,5 +30,5 @@ def arithmetic_of(network: Network) -> Arithmetic:
     raise SpinnakerUnsupportedError(
         f"population {network.layers[0].name!r}: its neurons are {network.cells} cells, for "
         "which there is no plan of SpiNNaker's ranges here. Use the backend software or nest, "
-        "or train with model.cells = \"native\", \"stock\" or \"lif\"."
+        f"or train with model.cells = one of {', '.join(n for n in ARITHMETIC if n in families())}."
     )

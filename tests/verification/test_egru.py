@@ -96,7 +96,7 @@ REFUSALS = [
     (lambda: script_files(NETWORK, Path("net.py")), ScriptError,
      "a network of egru cells, which PyNN lacks; .* or use the backend software or nest"),
     (lambda: integers.run(NETWORK, SAMPLES), SpinnakerUnsupportedError,
-     "'layer0': its neurons are egru cells, .* model.cells = \"native\", \"stock\" or \"lif\""),
+     "'layer0': its neurons are egru cells, .* model.cells = one of native, stock, lif"),
     (lambda: preflight(NETWORK, SAMPLES), SpinnakerUnsupportedError, "its neurons are egru cells"),
     (lambda: plan_network(NETWORK), Spinnaker2Error,
      "a network of egru cells, which no neuron for SpiNNaker 2 here is; expected native, stock"),
