@@ -37,7 +37,8 @@ def train(args: argparse.Namespace) -> int:
     metrics = training.train(
         config,
         load_samples(args.data, "train", config.task),
-        load_samples(args.data, "test", config.task),
+        # Choosing settings on folds of the training samples, nobody is to see the test's figures.
+        None if config.task.valid_fold else load_samples(args.data, "test", config.task),
         args.out or Path("runs") / task.name,
         device=args.device,
         resume=args.resume,
@@ -50,8 +51,9 @@ def train(args: argparse.Namespace) -> int:
     )
     if is_first():
         kind = OUTPUTS[config.model.output]
-        found = {key.removeprefix("test_"): value for key, value in metrics.items()}
-        print(f"test {kind.headline(found)}, {metrics['parameters']} parameters")
+        split = "valid" if config.task.valid_fold else "test"
+        found = {key.removeprefix(f"{split}_"): value for key, value in metrics.items()}
+        print(f"{split} {kind.headline(found)}, {metrics['parameters']} parameters")
     return 0
 
 

@@ -17,7 +17,9 @@ _TASK = {
     "steps": "length of a sample in steps",
     "permutation": "step k reads element permutation[k]; empty: the natural order",
     "train_samples": "the first so many training samples; 0: all",
-    "valid_samples": "training samples held out to validate with; 0: none, or the data's own",
+    "valid_samples": "training samples held out to validate with, in whole groups where there are "
+    "any; 0: none, or the data's own",
+    "valid_fold": "I/K: hold out part I of K instead, and leave the test samples unread",
     "classes": "names of classes, labels or values; empty: the task's own, or numbers",
     "sample_rate": "of the recordings, in Hz; 0: not known",
     "encode": "own recordings of real values as integers or spikes: " + ", ".join(keys.ENCODE),

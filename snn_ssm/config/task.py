@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 from snn_ssm.config.checks import LARGEST, LONGEST, one_of, require
@@ -18,7 +19,9 @@ class TaskConfig:
     ``permutation`` is empty for the natural order; otherwise step k of a sample is element
     ``permutation[k]`` of the natural order. ``train_samples``: the first so many training samples
     in the task's fixed order; 0: all. ``valid_samples``: so many of these are held out to validate
-    with; 0: none, or the data's own. ``stride``: read every so many steps of that order only;
+    with; 0: none, or the data's own. ``valid_fold = "I/K"``: in their place part I of K, for
+    cross-validation, in which the test samples are not read. Both hold out whole groups, such as
+    patients, where the data have any. ``stride``: read every so many steps of that order only;
     ``steps`` are those that are read. ``classes``: the names of classes, labels or values; empty:
     the task's own, or numbers. ``sample_rate``: of the recordings, in Hz; 0: not known.
 
@@ -35,6 +38,7 @@ class TaskConfig:
     permutation: tuple[int, ...] = ()
     train_samples: int = 0
     valid_samples: int = 0
+    valid_fold: str = ""
     stride: int = 1
     classes: tuple[str, ...] = ()
     sample_rate: float = 0.0
@@ -55,6 +59,14 @@ class TaskConfig:
                  "0 (all) or a positive number")
         require(self.valid_samples >= 0, "task.valid_samples", self.valid_samples,
                  "0 (none) or a positive number")
+        fold = re.fullmatch(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,8})", self.valid_fold)
+        require(
+            not self.valid_fold or (fold is not None and int(fold[1]) <= int(fold[2]) >= 2),
+            "task.valid_fold", self.valid_fold,
+            "empty (none), or I/K with 1 <= I <= K, K >= 2, such as 1/4",
+        )
+        require(not (self.valid_fold and self.valid_samples), "task.valid_fold", self.valid_fold,
+                 f"it alone, or task.valid_samples = {self.valid_samples} alone")
         require(0 < self.stride <= LONGEST, "task.stride", self.stride, "a positive integer")
         for i, name in enumerate(self.classes):
             require(name != "" and name.isprintable(), f"task.classes[{i}]", name,

@@ -13,10 +13,10 @@ from snn_ssm.tasks.base import (
     Samples,
     Task,
     data_directory,
-    held_out,
     order,
 )
 from snn_ssm.tasks.bits import N_DMS, N_PARITY
+from snn_ssm.tasks.holding import held_out, holds_out, setting
 from snn_ssm.tasks.image import IMAGE
 from snn_ssm.tasks.listops import LISTOPS
 from snn_ssm.tasks.mitbih import MITBIH, MITBIH_INTERVALS
@@ -45,20 +45,22 @@ def load_samples(data: Path | None, split: str, task: TaskConfig) -> Samples:
     ``data`` None: ``$SNN_SSM_DATA``. ``split``: ``train``, ``test`` or ``valid``. Own samples are a
     file, or a directory with a ``train`` and a ``test``, each as :mod:`snn_ssm.tasks.own` reads
     them; their steps are not permuted. A file has no splits: it is all of each. With
-    ``task.valid_samples`` so many training samples are held out and are ``valid``; without, only
-    own samples have a ``valid``. Raises :class:`DataError`.
+    ``task.valid_samples`` or ``task.valid_fold`` some training samples are held out and are
+    ``valid`` (:mod:`snn_ssm.tasks.holding`); without, only own samples have a ``valid``. Raises
+    :class:`DataError`.
     """
     path = data_directory(data)
     if path.is_file():
         return own_file(path, task)
     mine = own.splits(path)
-    if task.valid_samples and "valid" in mine:
+    if holds_out(task) and "valid" in mine:
         raise DataError(
-            f"{path} has samples to validate with, {mine['valid'].name}, and task.valid_samples is "
-            f"{task.valid_samples}. Leave one of them out."
+            f"{path} has samples to validate with, {mine['valid'].name}, and {setting(task)}. "
+            "Leave one of them out."
         )
-    if split == "valid" and task.valid_samples:
-        return held_out(load_samples(data, "train", replace(task, valid_samples=0)), task, True)
+    if split == "valid" and holds_out(task):
+        whole = replace(task, valid_samples=0, valid_fold="")
+        return held_out(load_samples(data, "train", whole), task, True)
     if not mine:
         samples = get_task(task.name).load(path, split, task)
     elif split not in mine:
@@ -69,13 +71,13 @@ def load_samples(data: Path | None, split: str, task: TaskConfig) -> Samples:
     else:
         samples = own.load(mine[split], f"{path.name}/{mine[split].name}", task)
         samples = samples.take(order(len(samples), split, task))
-    return held_out(samples, task, False) if split == "train" and task.valid_samples else samples
+    return held_out(samples, task, False) if split == "train" and holds_out(task) else samples
 
 
 def has_valid(data: Path | None, task: TaskConfig) -> bool:
     """Whether there are samples to validate with."""
     path = data_directory(data)
-    return task.valid_samples > 0 or (not path.is_file() and "valid" in own.splits(path))
+    return holds_out(task) or (not path.is_file() and "valid" in own.splits(path))
 
 
 def own_file(path: Path, task: TaskConfig) -> Samples:

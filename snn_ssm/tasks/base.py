@@ -20,7 +20,6 @@ from snn_ssm.reading import memory, read_regular
 
 DATA_VARIABLE = "SNN_SSM_DATA"
 _ORDER_SEED = 2
-_VALID_SEED = 3
 _LABELS = 2**16  # classes of a model, at most
 
 
@@ -36,10 +35,11 @@ class Samples:
     (B, K) of labels that hold, 0 or 1; of values (B, K), or (B, L, K) at each step, float64.
     ``lengths`` (B,) int64: the steps of each sample that count, 1 to L, the others fill it up;
     None: all of all. ``names``: of the classes, labels or values, where the data have them;
-    ``sample_rate``: in Hz, 0 where the data do not say. ``source`` names the data where they are
-    not those that published results are of.
-    Tensors and lists become arrays; raises :class:`DataError` for what cannot, and for lengths that
-    are none.
+    ``sample_rate``: in Hz, 0 where the data do not say. ``groups`` (B,), integers or texts: what
+    samples have in common that are held out together, such as a patient; None: nothing. ``source``
+    names the data where they are not those that published results are of.
+    Tensors and lists become arrays; raises :class:`DataError` for what cannot, and for lengths or
+    groups that are none.
     """
 
     inputs: NDArray[np.generic]
@@ -48,11 +48,12 @@ class Samples:
     lengths: NDArray[np.int64] | None = None
     names: tuple[str, ...] = ()
     sample_rate: float = 0.0
+    groups: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("inputs", "labels", "lengths"):
+        for name in ("inputs", "labels", "lengths", "groups"):
             value = getattr(self, name)
-            if value is None and name == "lengths":
+            if value is None and name in ("lengths", "groups"):
                 continue
             try:
                 object.__setattr__(self, name, np.asarray(value))
@@ -63,6 +64,8 @@ class Samples:
                 ) from error
         if self.lengths is not None:
             object.__setattr__(self, "lengths", whole_lengths(self.lengths, self.inputs))
+        if self.groups is not None:
+            check_groups(self.groups, len(self.inputs))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -75,8 +78,10 @@ class Samples:
     def take(self, index: slice | NDArray[np.int64]) -> Samples:
         """The samples of these numbers."""
         lengths = None if self.lengths is None else self.lengths[index]
+        groups = None if self.groups is None else self.groups[index]
         return replace(
-            self, inputs=self.inputs[index], labels=self.labels[index], lengths=lengths
+            self, inputs=self.inputs[index], labels=self.labels[index], lengths=lengths,
+            groups=groups,
         )
 
     def head(self, count: int | None) -> Samples:
@@ -115,6 +120,15 @@ def whole_lengths(
             "inputs have. Correct it, or leave out that sample."
         )
     return None if (found == steps).all() else found
+
+
+def check_groups(groups: NDArray[Any], samples: int) -> None:
+    """Raise :class:`DataError` where groups are not an integer or a text a sample."""
+    if groups.shape != (samples,) or groups.dtype.kind not in "iuU":
+        raise DataError(
+            f"groups are of {groups.dtype} and shape {groups.shape}; expected an integer or a text "
+            f"a sample, ({samples},). Correct them, or leave them out."
+        )
 
 
 def read_file(path: Path, limit: int | None = None) -> bytes:
@@ -210,35 +224,19 @@ def order(count: int, split: str, task: TaskConfig, *, mixed: bool = False) -> N
     return shuffled[: wanted or None]
 
 
-def held_out(samples: Samples, task: TaskConfig, valid: bool) -> Samples:
-    """Of the training samples those held out to validate with, or the others, in their order.
-
-    The last ``task.valid_samples`` of a shuffled order that is always the same. Raises
-    :class:`DataError` where none would be left to train on.
-    """
-    count = len(samples)
-    if task.valid_samples >= count:
-        raise DataError(
-            f"task.valid_samples is {task.valid_samples}, but {task.name!r} has {count} training "
-            "samples. Lower it, so that some are left to train on."
-        )
-    shuffled = np.random.default_rng(_VALID_SEED).permutation(count)
-    at = count - task.valid_samples
-    return samples.take(np.sort(shuffled[at:] if valid else shuffled[:at]))
-
-
 def arranged(
     inputs: NDArray[np.generic],
     labels: NDArray[Any],
     task: TaskConfig,
     classes: int,
     source: str = "",
+    groups: NDArray[Any] | None = None,
 ) -> Samples:
     """Samples as the configuration asks for them: steps in the order of ``task.permutation``,
     every ``task.stride``-th of them.
 
-    ``inputs`` (B, C, L), ``labels`` (B,). Raises :class:`DataError` where L is not ``task.steps``
-    or a label is none of ``classes``.
+    ``inputs`` (B, C, L), ``labels`` (B,), ``groups`` (B,) or None. Raises :class:`DataError` where
+    L is not ``task.steps`` or a label is none of ``classes``.
     """
     _check_classes(labels, classes, f"task {task.name!r}")
     found = inputs.shape[-1]
@@ -251,7 +249,7 @@ def arranged(
     if task.permutation:
         inputs = inputs[..., np.array(task.permutation)]
     inputs = np.ascontiguousarray(inputs[..., :: task.stride])
-    return Samples(inputs, labels.astype(np.int64), source)
+    return Samples(inputs, labels.astype(np.int64), source, groups=groups)
 
 
 def locate(data: Path, folder: str, name: str) -> Path | None:

@@ -208,7 +208,10 @@ class MitBih:
         )
 
     def load(self, data: Path, split: str, task: TaskConfig) -> Samples:
-        """Levels (B, channels, steps) uint8 and classes (B,), the patients mixed."""
+        """Levels (B, channels, steps) uint8 and classes (B,), the patients mixed.
+
+        A record is a group.
+        """
         path = _source(data)
         names = RECORDS[split]
         if path.name == OFFICIAL:
@@ -220,7 +223,10 @@ class MitBih:
         )
         index = order(sum(map(len, labels)), split, task, mixed=True)
         inputs = np.concatenate(windows)[index]  # (B, channels, L)
-        return arranged(inputs, np.concatenate(labels)[index], task, len(CLASSES))
+        groups = np.repeat(names, list(map(len, labels)))[index]
+        return arranged(
+            inputs, np.concatenate(labels)[index], task, len(CLASSES), groups=groups
+        )
 
     def download(self, data: Path) -> None:
         """Nothing where the files are there; this version fetches none."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from snn_ssm.checkpoint import Checkpoint
-from snn_ssm.config import ModelConfig
+from snn_ssm.config import Config, ModelConfig
 from snn_ssm.kinds.outputs import OUTPUTS, OutputKind
 from snn_ssm.kinds.outputs.answered import answered, no_counts
 from snn_ssm.model.pooling import kept
@@ -130,23 +130,36 @@ def scores_of(split: str, found: Evaluation) -> dict[str, Any]:
     return {f"{split}_{key}": v for key, v in found.metrics.items() if key != "classes"}
 
 
-def report(checkpoint: Checkpoint, samples: Samples, found: Evaluation) -> dict[str, Any]:
-    """An evaluation in numbers: how good the answers are, of each class or value too, and what
+def answers_of(
+    config: Config, samples: Samples, found: Evaluation, split: str
+) -> dict[str, Any]:
+    """How good the answers on a split's samples are, of each class or value, too.
+
+    Keys such as ``test_accuracy`` and ``valid_accuracy``, ``classes`` (of the test) and
+    ``valid_classes``.
+    """
+    names = class_names(config.task, config.model.classes)
+    rows = OUTPUTS[config.model.output].metrics(found.counts, names)["classes"]
+    return {
+        **scores_of(split, found),
+        f"{split}_samples": len(samples),
+        "classes" if split == "test" else f"{split}_classes": rows,
+    }
+
+
+def report(
+    checkpoint: Checkpoint, samples: Samples, found: Evaluation, split: str = "test"
+) -> dict[str, Any]:
+    """An evaluation in numbers: how good the answers are (:func:`answers_of`), and what
     :mod:`snn_ssm.results.metrics` says of the costs."""
     config = checkpoint.config
-    kind = OUTPUTS[config.model.output]
-    names = class_names(config.task, config.model.classes)
-    metrics = kind.metrics(found.counts, names)
-    rows = metrics.pop("classes")
     return {
-        **{f"test_{name}": value for name, value in metrics.items()},
-        "test_samples": len(samples),
+        **answers_of(config, samples, found, split),
         "output": config.model.output,
         "data": samples.source,
         "steps": found.activity.steps,
         **measure(checkpoint, found.activity),
         "warnings": layer_warnings(found.activity, config.model),
-        "classes": rows,
     }
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ from snn_ssm.training.batches import NORM_SAMPLES, Batch, check_shares, load, sp
 from snn_ssm.training.compilation import compiled
 from snn_ssm.training.distributed import World, join, share_norms
 from snn_ssm.training.epochs import is_best, row_of, score_of, tell
-from snn_ssm.training.evaluation import evaluate, report, scores_of, settle_norms
+from snn_ssm.training.evaluation import answers_of, evaluate, report, settle_norms
 from snn_ssm.training.interruption import Interruption
 from snn_ssm.training.losses import loss_sum, prefix_loss, right
 from snn_ssm.training.methods import add_noise, cut_time, narrow, prune, restride, sparsity_at
@@ -277,33 +278,38 @@ class Run:
         with torch.random.fork_rng(devices=devices):  # dropout here must not shift what follows
             settle_norms(self.network, (self.share(samples, index).inputs for index in parts))
 
-    def finish_epoch(self, samples: Samples, test: Samples, valid: Samples | None) -> None:
-        """Settle the norms, evaluate, log, and move on to the next epoch.
+    def finish_epoch(self, samples: Samples, others: Mapping[str, Samples]) -> None:
+        """Settle the norms, evaluate on the other splits, log, and move on to the next epoch.
 
-        The model is kept that is the last, or the best on ``valid``; ``test`` decides nothing.
+        The model is kept that is the last, or the best on ``valid``; ``test`` decides nothing. The
+        costs are measured on the last of the splits.
         """
         progress, training = self.progress, self.config.training
         done = progress.epoch + 1
         self.settle(samples)
         batch = training.batch_size
-        checked = None if valid is None else evaluate(self.network, valid, batch, self.world)
-        found = evaluate(self.network, test, batch, self.world)
+        found = {
+            split: evaluate(self.network, other, batch, self.world)
+            for split, other in others.items()
+        }
         accuracy = self.train_accuracy()
-        progress.epochs.append(row_of(progress, accuracy, found, checked))
+        progress.epochs.append(row_of(progress, accuracy, found))
         if self.world.rank == 0:
-            tell(self.config, progress, accuracy, found, checked)
+            tell(self.config, progress, accuracy, found)
         checkpoint = to_checkpoint(self.network, self.config)
         best = progress.best
         keep = True
-        if training.select == "valid" and checked is not None:
-            score = score_of(self.config, checked)
+        if training.select == "valid":
+            score = score_of(self.config, found["valid"])
             keep = is_best(best, score)
             best = (done, score) if keep else best
         measured = progress.measured
         if keep:
-            measured = {"train_samples": len(samples), **report(checkpoint, test, found)}
-            if valid is not None and checked is not None:
-                measured |= {"valid_samples": len(valid), **scores_of("valid", checked)}
+            measured = {"train_samples": len(samples)}
+            for split, other in others.items():
+                measured |= answers_of(self.config, other, found[split], split)
+            last = list(others)[-1]
+            measured |= report(checkpoint, others[last], found[last], last)
         self.progress = Progress(
             done,
             seconds=progress.seconds,
@@ -342,7 +348,7 @@ class Run:
 def train(
     config: Config,
     train_samples: Samples,
-    test_samples: Samples,
+    test_samples: Samples | None,
     out: Path,
     *,
     device: str = "cpu",
@@ -356,11 +362,12 @@ def train(
     ``init``: a checkpoint to start from; a resumed run goes on from its own state instead, and
     starts where it was killed before it had one. The test samples are only reported on, never
     selected by: the checkpoint is that of the last epoch, or with ``training.select = "valid"`` of
-    the best one on ``valid_samples``. Started by ``torchrun``, every process trains on its share of
-    each batch and the first one writes. Raises ``FileError`` where ``out`` exists and ``resume`` is
-    not set, ``StartError`` where the model of ``init`` is another, ``DataError`` for samples that
-    the model is not made for, ``CompilationError`` where the step cannot be compiled,
-    :class:`TrainingError` where the loss diverges or the run cannot be resumed,
+    the best one on ``valid_samples``. With ``test_samples`` None these alone are reported on.
+    Started by ``torchrun``, every process trains on its share of each batch and the first one
+    writes. Raises ``FileError`` where ``out`` exists and ``resume`` is not set, ``StartError``
+    where the model of ``init`` is another, ``DataError`` for samples that the model is not made
+    for, ``CompilationError`` where the step cannot be compiled, :class:`TrainingError` where there
+    is nothing to test or validate with, where the loss diverges or the run cannot be resumed,
     ``KeyboardInterrupt`` on SIGINT or SIGTERM once the state is saved.
     """
     world = join(device)
@@ -371,8 +378,14 @@ def train(
             "training.select is 'valid', and there are no samples to validate with. Add a "
             "valid.npz, hold some out with --set task.valid_samples=N, or select the last epoch."
         )
-    splits = {"train": train_samples, "test": test_samples, "valid": valid_samples}
+    if test_samples is None and valid_samples is None:
+        raise TrainingError(
+            "there are neither samples to test on nor any to validate with; expected one of them, "
+            "to say how good the model is. Give test_samples or valid_samples."
+        )
+    splits = {"train": train_samples, "valid": valid_samples, "test": test_samples}
     given = {split: samples for split, samples in splits.items() if samples is not None}
+    others = {split: samples for split, samples in given.items() if split != "train"}
     uses = {"train": "train on", "test": "test on", "valid": "validate with"}
     for name, samples in given.items():
         check_samples(samples, config.model, f"those to {uses[name]}")
@@ -383,7 +396,7 @@ def train(
         run.start(init, data)
     while run.progress.epoch < config.training.epochs:
         run.epoch(train_samples)
-        run.finish_epoch(train_samples, test_samples, valid_samples)
+        run.finish_epoch(train_samples, others)
     metrics = dict(world.first(run.metrics() if world.rank == 0 else None))
     for warning in metrics.get("warnings", ()):
         LOG.warning("warning: %s", warning)

@@ -5,7 +5,8 @@
 ``labels``: (B,) of classes, integers or text; (B, L), or (steps,) of ragged samples, of a class a
 step, -1 where there is none; (B, K) of labels that hold. ``targets``: (B,), (B, K), or at each step
 (B, K, L), ragged (steps,) or (steps, K). ``names``: what classes, labels or values are called;
-``sample_rate``: steps a second. In place of inputs ``events``, of :mod:`snn_ssm.tasks.own.events`.
+``sample_rate``: steps a second; ``groups`` (B,), integers or text: what is held out together, such
+as a patient. In place of inputs ``events``, of :mod:`snn_ssm.tasks.own.events`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from snn_ssm.tasks.own.events import binned, from_fields
 from snn_ssm.tasks.own.recordings import Recordings, by_channel, check_recordings, filled_up
 
 EVENTS = "events"
-_OPTIONAL = ("labels", "targets", "lengths", "offsets", "names", "sample_rate")
+_OPTIONAL = ("labels", "targets", "lengths", "offsets", "names", "sample_rate", "groups")
 
 
 def read_arrays(path: Path, task: TaskConfig) -> Recordings:
@@ -35,7 +36,7 @@ def read_arrays(path: Path, task: TaskConfig) -> Recordings:
         return _of_events(path, task)
     expected = {
         "inputs": "(B, C, L) and labels (B,), or targets, and where they are needed lengths, "
-        "offsets, names, sample_rate",
+        "offsets, names, sample_rate, groups",
     }
     stored = read_npz(path, "samples", expected, strict=True, optional=_OPTIONAL)
     both = [name for name in ("labels", "targets") if name in stored]
@@ -45,16 +46,17 @@ def read_arrays(path: Path, task: TaskConfig) -> Recordings:
             "out the other."
         )
     answers = _answers(path, both[0], stored[both[0]]) if both else None
-    names, rate = _names(path, stored), _rate(path, stored)
+    names, rate, groups = _names(path, stored), _rate(path, stored), stored.get("groups")
     if "offsets" in stored:
         if "lengths" in stored:
             raise DataError(
                 f"{path} holds offsets and lengths; expected one of them, where samples end. Leave "
                 "out lengths."
             )
-        return check_recordings(_ragged(path, stored, answers, names, rate))
-    found = Recordings(path, stored["inputs"], stored.get("lengths"), answers, names, rate)
-    return check_recordings(found)
+        found = _ragged(path, stored, answers, names, rate)
+    else:
+        found = Recordings(path, stored["inputs"], stored.get("lengths"), answers, names, rate)
+    return check_recordings(replace(found, groups=groups))
 
 
 def members(path: Path) -> set[str]:
@@ -69,12 +71,14 @@ def members(path: Path) -> set[str]:
 def _of_events(path: Path, task: TaskConfig) -> Recordings:
     expected = {EVENTS: "(E,) of t, x, y, p", "offsets": "(B + 1,)"}
     stored = read_npz(
-        path, "events", expected, strict=True, optional=("labels", "names"), fields=True
+        path, "events", expected, strict=True, optional=("labels", "names", "groups"), fields=True
     )
     answers = _answers(path, "labels", stored["labels"]) if "labels" in stored else None
     samples = from_fields(path, stored[EVENTS], stored["offsets"])
-    found = replace(binned(samples, task, path), answers=answers, names=_names(path, stored))
-    return check_recordings(found)
+    return check_recordings(replace(
+        binned(samples, task, path), answers=answers, names=_names(path, stored),
+        groups=stored.get("groups"),
+    ))
 
 
 def _answers(path: Path, name: str, values: NDArray[Any]) -> NDArray[Any]:

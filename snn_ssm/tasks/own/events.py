@@ -12,7 +12,7 @@ Files, by the ends of their names:
   are t in µs, the largest first; an event of y = 240 moves all that follow by 2^13 µs (N-MNIST);
 - ``.aedat4``, a file a sample (:mod:`snn_ssm.tasks.own.aedat`);
 - ``.h5``: ``spikes/times`` (s) and ``spikes/units``, lists of a sample each, and ``labels``; the
-  names in ``extra/keys`` (SHD, SSC). Its units are one row.
+  names in ``extra/keys`` (SHD, SSC), the groups in ``extra/speaker`` (SHD). Its units are one row.
 """
 
 from __future__ import annotations
@@ -185,8 +185,18 @@ def read_address_events(path: Path) -> Events:
     return to_events(str(path), t[kept], x[kept], y[kept], p[kept])
 
 
-def read_spike_lists(path: Path) -> tuple[list[Events], NDArray[Any] | None, tuple[str, ...]]:
-    """Samples, labels and class names of a ``.h5`` file; raises :class:`DataError`."""
+@dataclass(frozen=True)
+class SpikeLists:
+    """Samples, and their labels (B,), class names and speakers (B,), as far as a file has them."""
+
+    samples: list[Events]
+    labels: NDArray[Any] | None
+    names: tuple[str, ...]
+    speakers: NDArray[Any] | None
+
+
+def read_spike_lists(path: Path) -> SpikeLists:
+    """What a ``.h5`` file holds; raises :class:`DataError`."""
     try:
         import h5py
     except ImportError as error:
@@ -199,7 +209,9 @@ def read_spike_lists(path: Path) -> tuple[list[Events], NDArray[Any] | None, tup
             times = [np.asarray(row, np.float64) for row in file["spikes/times"][:]]
             units = [np.asarray(row) for row in file["spikes/units"][:]]
             labels = np.asarray(file["labels"][:]) if "labels" in file else None
-            keys = file["extra/keys"][:] if "extra" in file and "keys" in file["extra"] else []
+            extra = file.get("extra", {})
+            keys = extra["keys"][:] if "keys" in extra else []
+            speakers = np.asarray(extra["speaker"][:]) if "speaker" in extra else None
             names = tuple(_text(key) for key in keys)
     except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise DataError(
@@ -221,7 +233,7 @@ def read_spike_lists(path: Path) -> tuple[list[Events], NDArray[Any] | None, tup
             )
         zero = np.zeros(len(unit), np.int64)
         found.append(to_events(str(path), np.rint(seconds * 1e6), unit, zero, zero))
-    return found, labels, names
+    return SpikeLists(found, labels, names, speakers)
 
 
 def _text(key: Any) -> str:

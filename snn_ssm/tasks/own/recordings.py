@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_ssm.config import TaskConfig
-from snn_ssm.tasks.base import DataError, Samples, require_room, whole_lengths
+from snn_ssm.tasks.base import DataError, Samples, check_groups, require_room, whole_lengths
 from snn_ssm.tasks.checks import MOST_CLASSES
 
 
@@ -21,7 +21,8 @@ class Recordings:
 
     ``answers``: labels, integers or text, or targets, real, of the shapes of :class:`Samples`.
     ``names``: of classes, labels or values; ``sample_rate``: in Hz, 0 where it is not known;
-    ``where``: the file or folder, for messages; ``sensor``: width and height, of events.
+    ``where``: the file or folder, for messages; ``sensor``: width and height, of events;
+    ``groups`` (B,): as :class:`Samples` has them.
     """
 
     where: Path
@@ -31,6 +32,7 @@ class Recordings:
     names: tuple[str, ...] = ()
     sample_rate: float = 0.0
     sensor: tuple[int, ...] = ()
+    groups: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -102,6 +104,8 @@ def check_recordings(found: Recordings) -> Recordings:
         _check_answers(path, answers)
     try:
         lengths = None if found.lengths is None else whole_lengths(found.lengths, inputs)
+        if found.groups is not None:
+            check_groups(found.groups, len(inputs))
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     return replace(found, inputs=_native(inputs), lengths=lengths)
@@ -175,7 +179,7 @@ def to_samples(found: Recordings, classes: Sequence[str], source: str) -> Sample
         labels = answers.astype(np.int64)
     return Samples(
         found.inputs, labels, source, found.lengths, tuple(classes) or found.names,
-        found.sample_rate,
+        found.sample_rate, found.groups,
     )
 
 

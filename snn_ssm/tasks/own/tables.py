@@ -2,8 +2,10 @@
 
 Columns of a known name say what a row is of: ``sample`` (which sample, any text; without it the
 file is one recording), ``label`` (the class: the same in all rows of a sample, or one a step) or
-``target``, ``target_NAME`` (values, likewise). All other columns are channels, in their order, of
-numbers. A folder holds a file a recording, or folders of such files, whose names are the classes.
+``target``, ``target_NAME`` (values, likewise); ``group``: what samples are held out together by,
+any text, the same in all rows of one. All other columns are channels, in their order, of numbers. A
+folder holds a file a recording, or folders of such files, whose names are the classes; folders
+within these are groups.
 """
 
 from __future__ import annotations
@@ -22,29 +24,16 @@ from snn_ssm.config import TaskConfig
 from snn_ssm.tasks.base import DataError, read_file
 from snn_ssm.tasks.own.aedat import read_aedat
 from snn_ssm.tasks.own.events import Events, binned, read_address_events, read_spike_lists
-from snn_ssm.tasks.own.recordings import Recordings, by_channel, check_recordings, filled_up
+from snn_ssm.tasks.own.pieces import GROUP, Piece, groups_of, joined, numbers_of
+from snn_ssm.tasks.own.recordings import Recordings, check_recordings
 from snn_ssm.tasks.own.sound import read_sound
 
 SAMPLE, LABEL, TARGET = "sample", "label", "target"
 
 
-@dataclass(frozen=True)
-class Piece:
-    """One sample: ``inputs`` (n, C), and its ``answers``, one (1, ...) or one a step (n, ...).
-
-    ``channels``, ``names``: of the inputs and of values; ``rate``: in Hz, 0 where it is not known.
-    """
-
-    inputs: NDArray[Any]
-    answers: NDArray[Any] | None = None
-    channels: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-    rate: float = 0.0
-
-
 def read_table(path: Path, task: TaskConfig) -> Recordings:
     """The samples of one table; raises :class:`DataError`."""
-    return _joined(path, _pieces(path))
+    return joined(path, _pieces(path))
 
 
 def _pieces(path: Path) -> list[Piece]:
@@ -53,7 +42,7 @@ def _pieces(path: Path) -> list[Piece]:
         raise DataError(f"{path} has no rows; expected a row a step. Make the file again.")
     channels = [
         name for name in columns
-        if name not in (SAMPLE, LABEL, TARGET) and not name.startswith(f"{TARGET}_")
+        if name not in (SAMPLE, LABEL, TARGET, GROUP) and not name.startswith(f"{TARGET}_")
     ]
     if not channels:
         raise DataError(
@@ -76,15 +65,35 @@ def _pieces(path: Path) -> list[Piece]:
     names = tuple(name.removeprefix(f"{TARGET}_") for name in values if name != TARGET)
     rows = _rows(columns.get(SAMPLE), len(inputs))
     return [
-        Piece(inputs[row], None if answers is None else answers[row], tuple(channels), names)
+        Piece(
+            inputs[row], None if answers is None else answers[row], tuple(channels), names,
+            group=_group(path, columns.get(GROUP), row),
+        )
         for row in rows
     ]
 
 
+def _group(path: Path, groups: Sequence[Any] | None, rows: NDArray[np.int64]) -> str | None:
+    """The one group that the rows of a sample have; raises :class:`DataError`."""
+    if groups is None:
+        return None
+    found = {str(groups[row]) for row in rows}
+    if len(found) > 1 or not all(found):
+        listed = " and ".join(repr(name) for name in sorted(found)[:2])
+        raise DataError(
+            f"{path}: column {GROUP!r} is {listed} in the sample of row {rows[0] + 1}; expected "
+            "one name, the same in all rows of a sample. Correct it, or leave the column out."
+        )
+    return found.pop()
+
+
 def read_spikes(path: Path, task: TaskConfig) -> Recordings:
     """The samples of lists of spikes, as :mod:`snn_ssm.tasks.own.events` has them."""
-    samples, labels, names = read_spike_lists(path)
-    return check_recordings(replace(binned(samples, task, path), answers=labels, names=names))
+    found = read_spike_lists(path)
+    return check_recordings(replace(
+        binned(found.samples, task, path), answers=found.labels, names=found.names,
+        groups=found.speakers,
+    ))
 
 
 def _rows(sample: Sequence[Any] | None, count: int) -> list[NDArray[np.int64]]:
@@ -179,46 +188,70 @@ _RECORDINGS: Mapping[str, Callable[[Path], list[Piece]]] = {
 
 def read_folder(folder: Path, task: TaskConfig) -> Recordings:
     """A file a recording, or a folder a class of such files; raises :class:`DataError`."""
-    places = [(p.parent, p) for p in sorted(folder.glob("*/*")) if p.suffix in _EVENTS]
-    if places:
-        return _of_events(folder, places, task)
     entries = sorted(folder.iterdir())
     classes = [entry for entry in entries if entry.is_dir()]
     files = [entry for entry in entries if not entry.is_dir()]
+    placed = [Placed(place.name, *each) for place in classes for each in _grouped(place)]
+    if any(each.path.suffix in _EVENTS for each in placed):
+        return _of_events(folder, placed, task)
     if classes and files:
         raise DataError(
             f"{folder} holds the file {files[0].name} beside the folder {classes[0].name}; "
             "expected a file a recording, or a folder a class. Move one of them."
         )
     if not classes:
-        return _joined(folder, [piece for path in files for piece in _recording(path)])
-    pieces = []
-    for place in classes:
-        for path in sorted(place.iterdir()):
-            for piece in _recording(path):
-                if piece.answers is not None:
-                    raise DataError(
-                        f"{path} has a column {LABEL} or {TARGET}, and its folder names a class; "
-                        "expected one of them. Leave the column out, or move the file."
-                    )
-                label = np.array([place.name])
-                pieces.append(Piece(piece.inputs, label, piece.channels, (), piece.rate))
-    return _joined(folder, pieces)
+        return joined(folder, [piece for path in files for piece in _recording(path)])
+    return joined(folder, [
+        _placed(piece, each) for each in placed for piece in _recording(each.path)
+    ])
 
 
-def _of_events(
-    folder: Path, places: Sequence[tuple[Path, Path]], task: TaskConfig
-) -> Recordings:
+@dataclass(frozen=True)
+class Placed:
+    """A file in the folder of a class, and in that of a group within it, or None."""
+
+    label: str
+    group: str | None
+    path: Path
+
+
+def _grouped(place: Path) -> list[tuple[str | None, Path]]:
+    """The files of a class's folder, each with the name of the folder within that it is in."""
+    found: list[tuple[str | None, Path]] = []
+    for entry in sorted(place.iterdir()):
+        inside = sorted(entry.iterdir()) if entry.is_dir() else []
+        found += [(entry.name, path) for path in inside] if entry.is_dir() else [(None, entry)]
+    return found
+
+
+def _placed(piece: Piece, at: Placed) -> Piece:
+    """A piece with the label and the group of its folders; raises :class:`DataError`."""
+    given = {f"column {LABEL} or {TARGET}": (piece.answers is not None, "a class"),
+             f"column {GROUP}": (piece.group is not None and at.group is not None, "a group")}
+    for column, (both, what) in given.items():
+        if both:
+            raise DataError(
+                f"{at.path} has a {column}, and its folder names {what}; expected one of them. "
+                "Leave the column out, or move the file."
+            )
+    return replace(
+        piece, answers=np.array([at.label]), names=(),
+        group=piece.group if at.group is None else at.group,
+    )
+
+
+def _of_events(folder: Path, placed: Sequence[Placed], task: TaskConfig) -> Recordings:
     """A folder a class of files of events."""
-    others = [p for p in folder.glob("*/*") if p.suffix not in _EVENTS]
+    others = [each.path for each in placed if each.path.suffix not in _EVENTS]
     if others:
         raise DataError(
             f"{others[0]} stands among files of events; expected names that end in "
             f"{', '.join(_EVENTS)} only. Move it away."
         )
-    found = binned([_EVENTS[path.suffix](path) for _, path in places], task, folder)
-    answers = np.array([place.name for place, _ in places])
-    return check_recordings(replace(found, answers=_classes(answers, folder)))
+    found = binned([_EVENTS[each.path.suffix](each.path) for each in placed], task, folder)
+    answers = np.array([each.label for each in placed])
+    groups = groups_of([each.group for each in placed], folder)
+    return check_recordings(replace(found, answers=numbers_of(answers, folder), groups=groups))
 
 
 def _recording(path: Path) -> list[Piece]:
@@ -229,57 +262,3 @@ def _recording(path: Path) -> list[Piece]:
             f"{', '.join(_RECORDINGS)}. Convert it, or move it away."
         )
     return read(path)
-
-
-def _joined(where: Path, pieces: Sequence[Piece]) -> Recordings:
-    """All pieces as recordings; raises :class:`DataError` for those that do not go together."""
-    for what in ("channels", "names", "rate"):
-        found = {getattr(piece, what) for piece in pieces}
-        if len(found) > 1:
-            listed = " and ".join(sorted(str(value) for value in found)[:2])
-            raise DataError(
-                f"the recordings of {where} differ in {what}: {listed}. Make them alike."
-            )
-    known = [piece.answers is not None for piece in pieces]
-    if any(known) and not all(known):
-        raise DataError(
-            f"recording {known.index(False)} of {where} has no label or target, and others have. "
-            "Add it, or leave them all out."
-        )
-    inputs, lengths = filled_up([piece.inputs for piece in pieces], where)
-    answers, names = None, pieces[0].names
-    if all(known):
-        answers, names = _answers([piece.answers for piece in pieces], where, names)
-    rate = pieces[0].rate
-    return check_recordings(Recordings(where, by_channel(inputs), lengths, answers, names, rate))
-
-
-def _answers(
-    answers: Sequence[Any], where: Path, names: tuple[str, ...]
-) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """One answer a sample where none changes within one, else one a step; and their names."""
-    constant = all((each == each[:1]).all() for each in answers)
-    if constant:
-        found = np.stack([each[0] for each in answers])
-        if found.dtype.kind == "f":
-            return found.reshape(len(found), -1), names
-    else:
-        filled, _ = filled_up(answers, where)
-        if filled.dtype.kind == "f":
-            return by_channel(filled), names
-        found = filled
-    return _classes(found, where), names
-
-
-def _classes(labels: NDArray[Any], where: Path) -> NDArray[Any]:
-    """Labels of text as integers where all are written as such; -1 where a step has none."""
-    texts = [text for text in np.unique(labels).tolist() if text]
-    if not all(text.isascii() and text.isdigit() and len(text) < 9 for text in texts):
-        return labels
-    numbers = np.where(labels == "", "-1", labels).astype(np.int64)
-    if numbers.ndim == 1 and (numbers < 0).any():
-        raise DataError(
-            f"recording {int(numbers.argmin())} of {where} has an empty label. Fill it in, or "
-            "leave that recording out."
-        )
-    return numbers

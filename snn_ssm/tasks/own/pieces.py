@@ -1,0 +1,101 @@
+"""Samples read one by one, of a folder or a table, as one array of recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_ssm.tasks.base import DataError
+from snn_ssm.tasks.own.recordings import Recordings, by_channel, check_recordings, filled_up
+
+GROUP = "group"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One sample: ``inputs`` (n, C), and its ``answers``, one (1, ...) or one a step (n, ...).
+
+    ``channels``, ``names``: of the inputs and of values; ``rate``: in Hz, 0 where it is not known;
+    ``group``: None where the data have none.
+    """
+
+    inputs: NDArray[Any]
+    answers: NDArray[Any] | None = None
+    channels: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    rate: float = 0.0
+    group: str | None = None
+
+
+def joined(where: Path, pieces: Sequence[Piece]) -> Recordings:
+    """All pieces as recordings; raises :class:`DataError` for those that do not go together."""
+    for what in ("channels", "names", "rate"):
+        found = {getattr(piece, what) for piece in pieces}
+        if len(found) > 1:
+            listed = " and ".join(sorted(str(value) for value in found)[:2])
+            raise DataError(
+                f"the recordings of {where} differ in {what}: {listed}. Make them alike."
+            )
+    known = [piece.answers is not None for piece in pieces]
+    if any(known) and not all(known):
+        raise DataError(
+            f"recording {known.index(False)} of {where} has no label or target, and others have. "
+            "Add it, or leave them all out."
+        )
+    inputs, lengths = filled_up([piece.inputs for piece in pieces], where)
+    answers, names = None, pieces[0].names
+    if all(known):
+        answers, names = _answers([piece.answers for piece in pieces], where, names)
+    return check_recordings(Recordings(
+        where, by_channel(inputs), lengths, answers, names, pieces[0].rate,
+        groups=groups_of([piece.group for piece in pieces], where),
+    ))
+
+
+def groups_of(found: Sequence[str | None], where: Path) -> NDArray[np.str_] | None:
+    """The groups of recordings; raises :class:`DataError` where only some have one."""
+    missing = found.index(None) if None in found else -1
+    if missing < 0:
+        return np.array(found)
+    if any(group is not None for group in found):
+        raise DataError(
+            f"recording {missing} of {where} has no group, and others have. Add a column {GROUP}, "
+            "or move it into a folder of the group, or leave them all out."
+        )
+    return None
+
+
+def _answers(
+    answers: Sequence[Any], where: Path, names: tuple[str, ...]
+) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """One answer a sample where none changes within one, else one a step; and their names."""
+    constant = all((each == each[:1]).all() for each in answers)
+    if constant:
+        found = np.stack([each[0] for each in answers])
+        if found.dtype.kind == "f":
+            return found.reshape(len(found), -1), names
+    else:
+        filled, _ = filled_up(answers, where)
+        if filled.dtype.kind == "f":
+            return by_channel(filled), names
+        found = filled
+    return numbers_of(found, where), names
+
+
+def numbers_of(labels: NDArray[Any], where: Path) -> NDArray[Any]:
+    """Labels of text as integers where all are written as such; -1 where a step has none."""
+    texts = [text for text in np.unique(labels).tolist() if text]
+    if not all(text.isascii() and text.isdigit() and len(text) < 9 for text in texts):
+        return labels
+    numbers = np.where(labels == "", "-1", labels).astype(np.int64)
+    if numbers.ndim == 1 and (numbers < 0).any():
+        raise DataError(
+            f"recording {int(numbers.argmin())} of {where} has an empty label. Fill it in, or "
+            "leave that recording out."
+        )
+    return numbers
