@@ -304,3 +304,22 @@ def test_stream_answers_as_predict_at_each_step(made, capsys, monkeypatch):
             assert float(said) == pytest.approx(float(row["height"]), rel=1e-12)
         else:
             assert NAMES[int(said)] == row["answer"]
+
+
+def test_a_fold_of_people_is_held_out_and_the_test_is_not_read(tmp_path, capsys):
+    people = np.repeat(["ann", "bob", "cem"], 8)
+    np.savez(tmp_path / "train.npz", inputs=INPUTS, lengths=LENGTHS, labels=LABELS, groups=people)
+    arguments = ["train", "own", "--data", tmp_path, *SMALL]
+    fold = ["--set", "task.valid_fold=2/3", "--out", tmp_path / "run"]
+    assert run(*arguments, *fold) == 0
+    assert capsys.readouterr().out.startswith("valid accuracy ")
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert (metrics["train_samples"], metrics["valid_samples"]) == (16, 8)
+    assert not any(key.startswith("test") for key in metrics)
+    assert config.load(tmp_path / "run" / "config.toml").task.valid_fold == "2/3"
+    said = refusal(capsys, *arguments, "--set", "task.valid_fold=1/4")
+    assert "'own' has 3 groups of training samples; expected 4 at least" in said
+    both = ["--set", "task.valid_fold=1/3", "--set", "task.valid_samples=2"]
+    assert "expected it alone, or task.valid_samples = 2 alone" in refusal(
+        capsys, *arguments, *both
+    )

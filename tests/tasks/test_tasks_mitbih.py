@@ -231,6 +231,23 @@ def test_patients_are_mixed_always_in_the_same_order(packed, official, made):
         MITBIH.load(packed, "train", TaskConfig("mitbih", STEPS, train_samples=89))
 
 
+@pytest.mark.parametrize("task", ["mitbih", "mitbih-intervals"])
+def test_patients_are_held_out_whole(packed, made, task):
+    def held(split, fold):
+        found = load_samples(packed, split, TaskConfig(task, STEPS, valid_fold=fold))
+        of = {row.tobytes(): name for name in RECORDS["train"]
+              for row in beats(made[name], STEPS)[0][:, 0]}
+        assert [of[row.tobytes()] for row in found.inputs[:, 0]] == found.groups.tolist()
+        return found
+
+    folds = [f"{i}/4" for i in range(1, 5)]
+    names = [set(held("valid", fold).groups) for fold in folds]
+    assert sorted(name for each in names for name in each) == sorted(RECORDS["train"])
+    rest = held("train", "1/4")
+    assert set(rest.groups) == set(RECORDS["train"]) - names[0]
+    assert set(load_samples(packed, "test", CONFIG).groups) == set(RECORDS["test"])
+
+
 def test_no_recordings_at_all(tmp_path):
     with pytest.raises(DataError) as caught:
         MITBIH.load(tmp_path, "test", CONFIG)

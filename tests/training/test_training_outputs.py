@@ -242,6 +242,31 @@ def test_a_run_that_chooses_and_is_killed_goes_on_to_the_same_model(tmp_path, mo
     assert stored["selected_epoch"] == 2
 
 
+def test_without_a_test_those_that_validate_are_reported_on(tmp_path):
+    valid = TEST.take(slice(20))
+    metrics = train(config_of(epochs=2), TRAIN, None, tmp_path / "run", valid_samples=valid)
+    assert not any(key.startswith("test") for row in [metrics, *metrics["epochs"]] for key in row)
+    assert "classes" not in metrics and set(metrics["data_sha256"]) == {"train", "valid"}
+    assert metrics["valid_accuracy"] == metrics["epochs"][-1]["valid_accuracy"]
+    found = evaluate(load_network(tmp_path / "run"), valid)
+    assert found.accuracy == metrics["valid_accuracy"] and metrics["valid_samples"] == 20
+    assert metrics["spike_rates"] == metrics["epochs"][-1]["valid_rates"] == found.activity.rates
+    # The same training as with a test, of which the validation's figures are the same.
+    both = train(config_of(epochs=2), TRAIN, TEST, tmp_path / "both", valid_samples=valid)
+    assert both["valid_classes"] == metrics["valid_classes"] != both["classes"]
+    rows = metrics["valid_classes"]
+    assert [sum(valid.labels == k) for k in range(len(rows))] == [row["count"] for row in rows]
+    assert {"sensitivity", "predictivity", "f1"} <= set(rows[0])
+    assert metrics["valid_macro_f1"] == both["valid_macro_f1"]
+    assert both["model_sha256"] == metrics["model_sha256"]
+
+
+def test_nothing_to_report_on(tmp_path):
+    with pytest.raises(TrainingError, match="neither samples to test on nor any to validate with"):
+        train(config_of(), TRAIN, None, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_nothing_to_choose_with(tmp_path):
     config = config_of(select="valid")
     with pytest.raises(TrainingError, match="no samples to validate with. Add a valid.npz"):
