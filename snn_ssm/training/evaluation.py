@@ -136,7 +136,8 @@ def answers_of(
     """How good the answers on a split's samples are, of each class or value, too.
 
     Keys such as ``test_accuracy`` and ``valid_accuracy``, ``classes`` (of the test) and
-    ``valid_classes``.
+    ``valid_classes``; of a fold ``valid_counts``, which add up to those of all folds
+    (:mod:`snn_ssm.results.folds`).
     """
     names = class_names(config.task, config.model.classes)
     rows = OUTPUTS[config.model.output].metrics(found.counts, names)["classes"]
@@ -144,6 +145,7 @@ def answers_of(
         **scores_of(split, found),
         f"{split}_samples": len(samples),
         "classes" if split == "test" else f"{split}_classes": rows,
+        **({"valid_counts": found.counts.tolist()} if config.task.valid_fold else {}),
     }
 
 
