@@ -16,14 +16,17 @@ A sample is the ``task.steps`` levels that end 0.4 s after the annotated beat; 3
 two or more earlier beats, whose distances tell a premature one. The signal is taken to have stood
 still before its start (level 128), the level after its end.
 
-``mitbih-intervals`` has a second channel, for it is hard to learn from a few dozen patients that a
-beat comes early. It needs to be told where beats are, as a detector does that runs before it; here
-the annotations tell. From beat i's step to the next one's it is, d_i the distance of beat i from
-the one before in samples, and n <= 8 the distances that there are before it:
+``mitbih-intervals`` has two more channels, for it is hard to learn from a few dozen patients that a
+beat comes early. They need to be told where beats are, as a detector does that runs before; here
+the annotations tell. From beat i's step to the next one's they are, d_i the distance of beat i from
+the one before in samples, and n the distances that there are before it, up to 8 and up to 128:
 
-    ratio = clip(floor(384 d_i / (mean of d_{i-n} ... d_{i-1})) - 256, 0, 255)    (128: as before)
+    ratio = clip(floor(256 d_i / (mean of d_{i-n} ... d_{i-1})) - 128, 0, 255)
 
-and 128 up to the second beat of a recording; beats of all classes count.
+that is 0 for half the mean and less, 128 for the mean, 255 for one and a half; 128 up to the second
+beat of a recording. Beats of all classes count. A run of premature beats is soon the mean of its
+own 8, but not of 128: of the beats N and S of DS1 the ratio to 1, 8, 32, 64, 128 or 256 before puts
+77, 83, 90, 94, 97 and 98 % of pairs in order (area under the curve).
 
 Two sources are read, the first that is there, from the data directory or its folder ``mitbih``:
 
@@ -78,8 +81,8 @@ AFTER = 48  # steps of 1/120 s
 _WINDOW = 128  # steps of the baseline
 _UNITS_A_LEVEL = 16
 _CENTRE = 128
-_GAIN, _OFFSET = 384, 256  # of the second channel: a beat that comes as those before it is 128
-_INTERVALS = 8
+_GAIN, _OFFSET = 256, 128  # of ratios: a beat that comes as those before it is 128
+INTERVALS = (8, 128)  # distances in the mean, a channel each
 
 
 def levels(signal: NDArray[np.int16]) -> NDArray[np.uint8]:
@@ -92,14 +95,17 @@ def levels(signal: NDArray[np.int16]) -> NDArray[np.uint8]:
     return np.clip(_CENTRE + (x - baseline) // _UNITS_A_LEVEL, 0, 255).astype(np.uint8)
 
 
-def ratios(recording: Recording, steps: int) -> NDArray[np.uint8]:
-    """How early beats come, held to the next one: (steps,), by the equation above."""
+def ratios(recording: Recording, steps: int, intervals: int) -> NDArray[np.uint8]:
+    """How early beats come, held to the next one: (steps,), by the equation above.
+
+    ``intervals``: the most distances in the mean.
+    """
     is_beat = np.isin(recording.symbols, [ord(symbol) for symbol in BEATS])
     times = np.sort(recording.times[is_beat])
     distances = np.diff(times)  # d of beat 1, 2, ...
     found = np.full(len(times) + 1, _CENTRE)  # place 0: the time before the first beat
     for i in range(1, len(distances)):
-        before = distances[max(i - _INTERVALS, 0) : i]
+        before = distances[max(i - intervals, 0) : i]
         if before.sum() > 0:
             ratio = _GAIN * distances[i] * len(before) // before.sum()
             found[i + 2] = min(max(ratio - _OFFSET, 0), 255)
@@ -112,14 +118,15 @@ def beats(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """The windows of a recording's beats, (B, channels, steps), and their classes (B,).
 
-    ``intervals``: with the second channel.
+    ``intervals``: with the channels of ratios.
     """
     labels = np.full(len(recording.symbols), -1)
     for label, symbols in enumerate(SYMBOLS):
         labels[np.isin(recording.symbols, [ord(symbol) for symbol in symbols])] = label
     level = levels(recording.signal)[None]  # (channels, T // 3)
     if intervals:
-        level = np.concatenate([level, ratios(recording, level.shape[1])[None]])
+        early = [ratios(recording, level.shape[1], count) for count in INTERVALS]
+        level = np.stack([level[0], *early])
     ends = recording.times[labels >= 0] // DECIMATION + AFTER
     require_room((len(ends), steps), 8, "windows of that length")
     index = ends[:, None] + np.arange(1 - steps, 1)  # (B, L)
@@ -190,7 +197,7 @@ class MitBih:
             return Config(
                 task=TaskConfig(self.name, 180),
                 model=ModelConfig(
-                    inputs=2, classes=len(CLASSES), input_scale=1 / 256, channels=32, depth=2,
+                    inputs=1 + len(INTERVALS), classes=len(CLASSES), input_scale=1 / 256, channels=32, depth=2,
                     dt_min=0.004, dt_max=0.4, dropout=0.2, surrogate="arctan", surrogate_slope=2.0,
                 ),
                 training=TrainingConfig(

@@ -14,6 +14,7 @@ from snn_ssm.tasks import DataError, load_samples
 from snn_ssm.tasks.mitbih import (
     AFTER,
     CLASSES,
+    INTERVALS,
     MITBIH,
     MITBIH_INTERVALS,
     PACKED,
@@ -116,46 +117,57 @@ def test_a_recording_without_beats_has_no_windows():
     assert windows.shape == (0, 1, STEPS) and len(labels) == 0
 
 
-# The second channel
+# The channels of ratios
 
 
-def ratio_of(times, k):
-    """The second channel at step k by its equation, in whole numbers of Python."""
+def ratio_of(times, k, intervals):
+    """A ratio at step k by its equation, in whole numbers of Python."""
     before = [int(time) for time in times if time // 3 <= k]
     distances = [b - a for a, b in itertools.pairwise(before)]
-    usual = distances[:-1][-8:]
+    usual = distances[:-1][-intervals:]
     if not usual or sum(usual) == 0:
         return 128
-    ratio = Fraction(384 * distances[-1] * len(usual), sum(usual)).__floor__()
-    return min(max(ratio - 256, 0), 255)
+    ratio = Fraction(256 * distances[-1] * len(usual), sum(usual)).__floor__()
+    return min(max(ratio - 128, 0), 255)
 
 
-@given(st.lists(st.integers(0, 500), max_size=15), st.integers(0, 399))
-def test_ratios_are_those_of_the_equation_and_need_nothing_later(distances, k):
+@given(st.lists(st.integers(0, 500), max_size=15), st.integers(0, 399), st.integers(1, 12))
+def test_ratios_are_those_of_the_equation_and_need_nothing_later(distances, k, intervals):
     times = 3 + np.cumsum([0, *distances])
     symbols = np.resize(np.frombuffer(b"NAQV/", np.uint8), len(times))
-    found = ratios(Recording(noise(1200), times, symbols), 400)
+    found = ratios(Recording(noise(1200), times, symbols), 400, intervals)
     assert found.shape == (400,) and found.dtype == np.uint8
-    assert found[k] == ratio_of(times, k)
+    assert found[k] == ratio_of(times, k, intervals)
 
 
 def test_what_is_no_beat_makes_no_interval():
     times = np.array([30, 330, 400, 630])
     signs = Recording(noise(1200), times, np.frombuffer(b"NN+N", np.uint8))
-    assert (ratios(signs, 400) == 128).all()
+    assert (ratios(signs, 400, 8) == 128).all()
     early = Recording(noise(1200), times, np.frombuffer(b"NNAN", np.uint8))
-    found = ratios(early, 400)
-    # 384 * 70 / 300 - 256 is below 0; then 384 * 230 * 2 / (300 + 70) - 256.
-    assert found[[132, 133, 209, 210, 399]].tolist() == [128, 0, 0, 221, 221]
+    found = ratios(early, 400, 8)
+    # 256 * 70 / 300 - 128 is below 0; then 256 * 230 * 2 / (300 + 70) - 128.
+    assert found[[132, 133, 209, 210, 399]].tolist() == [128, 0, 0, 190, 190]
+    assert ratios(early, 400, 1)[399] == 255  # 230 after 70
 
 
 def test_windows_with_intervals_are_those_without_and_their_ratios():
     recording = Recording(noise(1500), np.array([300, 600, 750]), np.frombuffer(b"NNA", np.uint8))
     windows, labels = beats(recording, STEPS, intervals=True)
-    assert windows.shape == (3, 2, STEPS) and labels.tolist() == [0, 0, 1]
+    assert windows.shape == (3, 3, STEPS) and labels.tolist() == [0, 0, 1]
     assert (windows[:, :1] == beats(recording, STEPS)[0]).all()
-    assert (windows[2, 1] == ratios(recording, 500)[750 // 3 + AFTER + 1 - STEPS :][:STEPS]).all()
+    start = 750 // 3 + AFTER + 1 - STEPS
+    for channel, count in enumerate(INTERVALS, 1):
+        expected = ratios(recording, 500, count)[start:][:STEPS]
+        assert (windows[2, channel] == expected).all()
     assert windows[2, 1, -1] == 0 and windows[1, 1, -1] == 128
+
+
+def test_a_run_of_early_beats_is_early_by_the_longer_mean_alone():
+    times = np.cumsum([300] * 20 + [200] * 10)
+    symbols = np.frombuffer(b"N" * 20 + b"A" * 10, np.uint8)
+    windows, _ = beats(Recording(noise(9000), times, symbols), STEPS, intervals=True)
+    assert windows[-1, 1, -1] == 128 and windows[-1, 2, -1] < 80
 
 
 # The split
@@ -311,6 +323,6 @@ def test_a_packed_file_that_is_none(tmp_path):
 def test_intervals_are_a_task_of_their_own(packed):
     part = load_samples(packed, "train", TaskConfig("mitbih-intervals", STEPS))
     other = load_samples(packed, "train", CONFIG)
-    assert part.inputs.shape == (88, 2, STEPS) and MITBIH_INTERVALS.config().model.inputs == 2
+    assert part.inputs.shape == (88, 3, STEPS) and MITBIH_INTERVALS.config().model.inputs == 3
     assert (part.inputs[:, :1] == other.inputs).all() and (part.labels == other.labels).all()
     assert len(np.unique(part.inputs[:, 1])) > 1
