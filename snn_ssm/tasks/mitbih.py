@@ -198,8 +198,9 @@ class MitBih:
             return Config(
                 task=TaskConfig(self.name, 180),
                 model=ModelConfig(
-                    inputs=1 + len(INTERVALS), classes=len(CLASSES), input_scale=1 / 256, channels=32, depth=2,
-                    dt_min=0.004, dt_max=0.4, dropout=0.2, surrogate="arctan", surrogate_slope=2.0,
+                    inputs=1 + len(INTERVALS), classes=len(CLASSES), input_scale=1 / 256,
+                    channels=32, depth=2, dt_min=0.004, dt_max=0.4, dropout=0.2,
+                    surrogate="arctan", surrogate_slope=2.0,
                     pooling="filter", pooling_tau=float(AFTER),
                 ),
                 training=TrainingConfig(
