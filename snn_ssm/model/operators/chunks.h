@@ -103,15 +103,15 @@ template <class S>
 INLINE void advance(S* next, const S* x, const S* s, const S* d, const Sizes& z, bool conjugate) {
     const i64 n = z.modes;
     if (z.planes == 1) {
-        for (i64 i = 0; i < n; i++) next[i] = d[i] * x[i] + s[i];
+        for_vectors<S>(n, [&](i64 i, auto get) { get(next + i) = get(d + i) * get(x + i) + get(s + i); });
         return;
     }
     const S sign = conjugate ? -1 : 1;
-    for (i64 i = 0; i < n; i++) {
-        const S re = x[i], im = x[n + i], di = sign * d[n + i];
-        next[i] = d[i] * re - di * im + s[i];
-        next[n + i] = d[i] * im + di * re + s[n + i];
-    }
+    for_vectors<S>(n, [&](i64 i, auto get) {
+        const auto re = get(x + i), im = get(x + n + i), dr = get(d + i), di = sign * get(d + n + i);
+        get(next + i) = dr * re - di * im + get(s + i);
+        get(next + n + i) = dr * im + di * re + get(s + n + i);
+    });
 }
 
 template <class S> void pack(S* to, const S* from, i64 samples, const Sizes& z) {
@@ -122,16 +122,32 @@ template <class S> void pack(S* to, const S* from, i64 samples, const Sizes& z) 
     }
 }
 
-template <class S> void unpack(S* to, const S* from, i64 samples, const Sizes& z) {
-    for (i64 b = 0; b < samples; b++)
-        memcpy(to + b * z.length, from + b * z.count * z.steps, z.length * sizeof(S));
-}
+// Where ROWS rows of chunks, the first one r, belong in `samples` samples, and for how many steps.
+template <class S> struct Places {
+    S* to[ROWS];
+    i64 room[ROWS];
+    Places(S* samples, i64 r, i64 rows, const Sizes& z) {
+        for (i64 i = 0; i < ROWS; i++) {
+            const i64 b = (r + i) / z.count, c = (r + i) % z.count;
+            to[i] = samples + b * z.length + c * z.steps;
+            room[i] = r + i < rows ? z.length - c * z.steps : 0;
+        }
+    }
+    template <int N> INLINE void store(const V<S> (&acc)[ROWS][N], i64 j) const {
+        for (int r = 0; r < ROWS; r++)
+            for (int c = 0; c < N; c++) {
+                const i64 at_ = j + c * WIDTH<S>;
+                if (at_ + WIDTH<S> <= room[r]) at(to[r] + at_) = acc[r][c];
+                else for (i64 i = at_; i < room[r]; i++) to[r][i] = acc[r][c][i - at_];
+            }
+    }
+};
 
 template <class S>
 void chunks_forward(i64 first, i64 last, const Sizes& z, const S* u, const S* k, const S* enter,
                     const S* leave, const S* decay, S* y, S* states) {
     const i64 T = z.steps, C = z.count, M = z.state, most = std::min(z.samples(), z.batch);
-    Buffer<S> in(most * C, T), out(most * C, T), added(most * C, M), x(most * C, M), wide(1, 2 * T);
+    Buffer<S> in(most * C, T), added(most * C, M), x(most * C, M), wide(1, 2 * T);
     for (i64 h = first; h < last; h++) {
         const S *e = enter + h * T * M, *f = leave + h * M * T, *d = decay + h * M;
         memcpy(wide + T, k + h * T, T * sizeof(S));  // wide[T + j] = K[j], zeros before
@@ -145,15 +161,18 @@ void chunks_forward(i64 first, i64 last, const Sizes& z, const S* u, const S* k,
                     if (c) advance<S>(to, to - M, added + (s * C + c - 1) * M, d, z, false);
                     else std::fill(to, to + M, S(0));
                 }
-            for (i64 r = 0; r < rows; r += ROWS)
+            const i64 place = (h * z.batch + b) * z.length;
+            for (i64 r = 0; r < rows; r += ROWS) {
+                const Places<S> places(y + place, r, rows, z);
+                fetch(u + place + (rows + r) * T, ROWS * T);
                 by_columns<S>(T, [&](i64 j, auto count) {
                     constexpr int N = decltype(count)::value;
                     V<S> acc[ROWS][N] = {};
                     multiply<S>(acc, x + r * M, M, 1, f + j, T, 0, M);
                     multiply<S>(acc, in + r * T, T, 1, wide + T + j, -1, 0, j + N * WIDTH<S>);
-                    store<S>(acc, out + r * T + j, T);
+                    places.store(acc, j);
                 });
-            unpack<S>(y + (h * z.batch + b) * z.length, out, samples, z);
+            }
             memcpy(states + (h * z.batch + b) * C * M, x, rows * M * sizeof(S));
         }
     }
@@ -167,7 +186,7 @@ void chunks_backward(i64 first, i64 last, const Sizes& z, const S* grad, const S
                      const S* decay, S* gu, S* gk, S* genter, S* gleave_t, S* gdecay) {
     constexpr i64 BLOCK = 64;  // rows of two factors that the first cache holds
     const i64 T = z.steps, C = z.count, M = z.state, most = std::min(z.samples(), z.batch);
-    Buffer<S> in(most * C, T), dy(most * C, T), out(most * C, T), x(most * C, M), g(most * C, M);
+    Buffer<S> in(most * C, T), dy(most * C, T), x(most * C, M), g(most * C, M);
     Buffer<S> from(most * C, M), wide(1, 2 * T + 2 * WIDTH<S>), gram(T, T), ge(T, M), gf(T, M);
     for (i64 h = first; h < last; h++) {
         const S *e = enter_t + h * M * T, *f = leave_t + h * T * M, *d = decay + h * M;
@@ -190,17 +209,19 @@ void chunks_backward(i64 first, i64 last, const Sizes& z, const S* grad, const S
                     if (c + 1 < C) advance<S>(to, to + M, from + (s * C + c + 1) * M, d, z, true);
                     else std::fill(to, to + M, S(0));
                 }
-            if (gu) {
-                for (i64 r = 0; r < rows; r += ROWS)
+            if (gu)
+                for (i64 r = 0; r < rows; r += ROWS) {
+                    const Places<S> places(gu + place, r, rows, z);
+                    fetch(u + place + (rows + r) * T, ROWS * T);
+                    fetch(grad + place + (rows + r) * T, ROWS * T);
                     by_columns<S>(T, [&](i64 j, auto count) {
                         constexpr int N = decltype(count)::value;
                         V<S> acc[ROWS][N] = {};
                         multiply<S>(acc, g + r * M, M, 1, e + j, T, 0, M);
                         multiply<S>(acc, dy + r * T, T, 1, wide + T - 1 + j, -1, j, T);
-                        store<S>(acc, out + r * T + j, T);
+                        places.store(acc, j);
                     });
-                unpack<S>(gu + place, out, samples, z);
-            }
+                }
             for (i64 r = 0; r < rows; r += BLOCK) {
                 const i64 depth = std::min(BLOCK, rows - r);
                 const S *left = in + r * T, *right = dy + r * T;
@@ -220,13 +241,14 @@ void chunks_backward(i64 first, i64 last, const Sizes& z, const S* grad, const S
             for (i64 r = 0; r < rows; r++) {
                 const S *a = g + r * M, *c = x + r * M;
                 if (z.planes == 1) {
-                    for (i64 i = 0; i < n; i++) gd[i] += a[i] * c[i];
+                    for_vectors<S>(n, [&](i64 i, auto get) { get(gd + i) += get(a + i) * get(c + i); });
                     continue;
                 }
-                for (i64 i = 0; i < n; i++) {
-                    gd[i] += a[i] * c[i] + a[n + i] * c[n + i];
-                    gd[n + i] += a[n + i] * c[i] - a[i] * c[n + i];
-                }
+                for_vectors<S>(n, [&](i64 i, auto get) {
+                    const auto ar = get(a + i), ai = get(a + n + i), cr = get(c + i), ci = get(c + n + i);
+                    get(gd + i) += ar * cr + ai * ci;
+                    get(gd + n + i) += ai * cr - ar * ci;
+                });
             }
         }
         S* sums = gk + h * T;

@@ -7,32 +7,38 @@
 template <class S>
 void mix(i64 first, i64 last, i64 to, i64 from, i64 size, bool transposed, const S* weight,
          const S* x, const S* bias, S* y) {
-    constexpr i64 PANEL = 64;  // columns whose 64 rows the first cache holds
-    Buffer<S> w(to, from), panel(from, PANEL), out(ROWS, PANEL);
+    constexpr i64 WIDE = 2 * WIDTH<S>, PANEL = 1024 / sizeof(S);  // a kilobyte of each row at once
+    Buffer<S> w(to, from), panel(PANEL / WIDE * from, WIDE), out(ROWS, WIDE);
     for (i64 o = 0; o < to; o++)
         for (i64 i = 0; i < from; i++)
             w[o * from + i] = transposed ? weight[i * to + o] : weight[o * from + i];
     for (i64 t = first; t < last; t += PANEL) {
         const i64 n = std::min(PANEL, last - t);
-        for (i64 i = 0; i < from; i++) memcpy(panel + i * PANEL, x + i * size + t, n * sizeof(S));
+        // Columns in blocks of WIDE, a block's rows together: the first cache holds one and W.
+        for (i64 i = 0; i < from; i++) {
+            const S* in = x + i * size + t;
+            for (i64 j = 0; j < n; j += WIDE) {
+                S* block = panel + (j * from + i * WIDE);
+                if (j + WIDE <= n) at(block) = at(in + j), at(block + WIDTH<S>) = at(in + j + WIDTH<S>);
+                else std::copy(in + j, in + n, block);
+            }
+        }
         for (i64 o = 0; o < to; o += ROWS) {
             const i64 rows = std::min<i64>(ROWS, to - o);
-            S* put = y + o * size + t;
-            by_columns<S>(PANEL, [&](i64 j, auto count) {
-                constexpr int N = decltype(count)::value;
-                V<S> acc[ROWS][N];
+            for (i64 j = 0; j < n; j += WIDE) {
+                V<S> acc[ROWS][2];
                 for (int r = 0; r < ROWS; r++)
-                    for (int c = 0; c < N; c++) acc[r][c] = V<S>{} + (bias && r < rows ? bias[o + r] : 0);
-                multiply<S>(acc, w + o * from, from, 1, panel + j, PANEL, 0, from);
-                if (rows == ROWS && j + N * WIDTH<S> <= n) {
-                    store<S>(acc, put + j, size);
+                    for (int c = 0; c < 2; c++) acc[r][c] = V<S>{} + (bias && r < rows ? bias[o + r] : 0);
+                multiply<S>(acc, w + o * from, from, 1, panel + j * from, WIDE, 0, from);
+                S* put = y + o * size + t + j;
+                if (rows == ROWS && j + WIDE <= n) {
+                    store<S>(acc, put, size);
                 } else {
-                    store<S>(acc, out, N * WIDTH<S>);
+                    store<S>(acc, out, WIDE);
                     for (i64 r = 0; r < rows; r++)
-                        for (i64 i = 0; i < std::min<i64>(N * WIDTH<S>, n - j); i++)
-                            put[r * size + j + i] = out[r * N * WIDTH<S> + i];
+                        std::copy(out + r * WIDE, out + r * WIDE + std::min(WIDE, n - j), put + r * size);
                 }
-            });
+            }
         }
     }
 }

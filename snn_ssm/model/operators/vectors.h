@@ -31,6 +31,20 @@ template <class S> using V = typename Vector<S>::type;
 template <class S> INLINE V<S>& at(S* p) { return *(V<S>*)p; }
 template <class S> INLINE const V<S>& at(const S* p) { return *(const V<S>*)p; }
 
+struct Wide {
+    template <class S> INLINE auto& operator()(S* p) const { return at(p); }
+};
+struct Single {
+    template <class S> INLINE S& operator()(S* p) const { return *p; }
+};
+
+// f(i, get) for i < size, where get(p) is the vector at p, or the number, of those left at the end.
+template <class S, class F> INLINE void for_vectors(i64 size, F f) {
+    i64 i = 0;
+    for (; i + WIDTH<S> <= size; i += WIDTH<S>) f(i, Wide());
+    for (; i < size; i++) f(i, Single());
+}
+
 INLINE i64 up(i64 n, i64 step) { return (n + step - 1) / step * step; }
 
 // Numbers that start as zeros, at the start of a cache line. Rows of a left factor are read in blocks
@@ -48,6 +62,11 @@ template <class S> class Buffer {
     S* operator+(i64 n) { return start + n; }
     void clear() { std::fill(values.begin(), values.end(), S(0)); }
 };
+
+// Have the second cache read n numbers that are needed soon; beyond an array's end nothing happens.
+template <class S> INLINE void fetch(const S* from, i64 n) {
+    for (i64 i = 0; i < n; i += 64 / sizeof(S)) __builtin_prefetch(from + i, 0, 2);
+}
 
 // acc[r][c] += sum_k a[r ar + k ak] b[k bk + c W], r < ROWS, c < N vectors, k0 <= k < k1.
 template <class S, int N>
