@@ -131,6 +131,16 @@ class Block(nn.Module):
         steps = self.gradient_steps
         return lif.OfSteps.apply(y, steps), lif.OfSteps.apply(s, steps)
 
+    def run(self, h: Tensor, scanned: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        """The residual stream to go on with, membrane and output of stream h, (B, H, L) each.
+
+        ``scanned`` as :meth:`respond`.
+        """
+        if scanned or self.looped or self.stock or not self.prenorm:
+            return (h, *self.respond(self.before(h), scanned))
+        y, h = self.ssm.normed(h, self.norm)
+        return (h, *self.fire(y))
+
     def recurrence(self, level: Tensor | None = None) -> Recurrence:
         """The layer a step at a time; ``level`` as :meth:`activate`."""
         return self.ssm.recurrence(level, self._raises())

@@ -23,6 +23,7 @@ from torch.nn import functional
 from snn_ssm.model import operators
 from snn_ssm.model.kernel import powers
 from snn_ssm.model.layout import by_channel, by_sample
+from snn_ssm.model.norms import ChannelBatchNorm
 from snn_ssm.model.operators import convolution
 
 STEPS = 64  # T
@@ -76,6 +77,20 @@ def convolve(u: Tensor, abar: Tensor, g: Tensor, d: Tensor) -> Tensor:
     return _ChunkedConvolution.apply(
         u, k.to(u.dtype), enter.to(u.dtype), leave.to(u.dtype), decay[:, None]
     )
+
+
+def convolve_normed(
+    h: Tensor, norm: ChannelBatchNorm, abar: Tensor, g: Tensor, d: Tensor
+) -> tuple[Tensor, Tensor]:
+    """``convolve(norm(h), abar, g, d)`` in training, and h to go on with; compiled.
+
+    One pass over h, whose normed values are never in memory, and one back, which adds the gradient
+    of the h that is returned to that of the norm.
+    """
+    values = convolution.Norm(norm.weight, norm.bias, norm.eps)
+    y, same, mean, var = convolution.convolve_normed(by_channel(h), values, abar, g, d)
+    norm.follow(mean, var, h.shape[0] * h.shape[2])
+    return by_sample(y), by_sample(same)
 
 
 def _parts(x: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from snn_ssm.config import ModelConfig
-from snn_ssm.model import chunks, kernel, modes
+from snn_ssm.model import chunks, kernel, modes, norms
 from snn_ssm.model.quantise import quantise_poles
 from snn_ssm.model.reset import Neurons
 
@@ -72,6 +72,12 @@ class DiscreteModes(NamedTuple):
             return kernel.convolve_bidirectional(u, ks[0], ks[1], d)
         return kernel.convolve(u, ks[0], d)
 
+    def convolve_normed(self, h: Tensor, norm: nn.Module) -> tuple[Tensor, Tensor]:
+        """:meth:`convolve` of ``norm(h)``, and h to go on with: :meth:`Layer.normed`."""
+        if not (len(self.g) == 1 and chunks.worth_it(h, self.abar) and norms.in_one_pass(h, norm)):
+            return self.convolve(norm(h)), h
+        return chunks.convolve_normed(h, norm, self.abar, self.g[0], self.d)
+
     def recurrence(self) -> ModeRecurrence:
         """The layer as a recurrence; raises ``ModeError`` for a bidirectional one."""
         if len(self.g) == 2:
@@ -89,6 +95,10 @@ class Layer(nn.Module):
     """Whether the gradient of a spike goes through its reset: none has it that is a constant."""
     surrogate, slope = "", 1.0
     """Of a layer whose own events have a gradient; of others the block's spikes have it."""
+
+    def normed(self, h: Tensor, norm: nn.Module) -> tuple[Tensor, Tensor]:
+        """The membrane of ``norm(h)``, and the h to go on with, whose gradients may be one."""
+        return self(norm(h)), h
 
     def neurons(self) -> Neurons:
         """The layer's neurons for a loop over the steps, in which their spikes act back.
@@ -126,6 +136,9 @@ class ModeLayer(Layer):
     def forward(self, u: Tensor) -> Tensor:
         """The membrane of ``u`` by convolution, (B, H, L) -> (B, H, L)."""
         return self.discrete().convolve(u)
+
+    def normed(self, h: Tensor, norm: nn.Module) -> tuple[Tensor, Tensor]:
+        return self.discrete().convolve_normed(h, norm)
 
     def recurrence(
         self, level: Tensor | None = None, history: Tensor | None = None

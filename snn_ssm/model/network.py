@@ -38,8 +38,7 @@ class Network(SequenceModel):
         h = self.encode(p)  # (B, H, L)
         membranes, outputs = [], []
         for block in self.blocks:
-            u = block.before(h)  # (B, H, L)
-            y, s = block.respond(u, scanned)
+            h, y, s = block.run(h, scanned)
             h = block.after(h, y, s)
             membranes.append(y)
             outputs.append(s)

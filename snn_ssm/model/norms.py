@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -24,27 +24,29 @@ class _BatchNorm(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
+        ctx.eps = eps
         if operators.usable(x):
             y, mean, var = elementwise.norm_forward(x, weight, bias, eps)
-            ctx.save_for_backward(x, weight, mean, torch.rsqrt(var + eps))
+            ctx.save_for_backward(x, weight, mean, var)
             ctx.mark_non_differentiable(mean, var)
             return y, mean, var
         mean = x.mean(1)  # (H,)
         centred = x - mean[:, None]  # (H, M)
         var = torch.linalg.vector_norm(centred, dim=1).square() / x.shape[1]  # (H,)
-        rate = torch.rsqrt(var + eps)
-        ctx.save_for_backward(x, weight, mean, rate)
+        ctx.save_for_backward(x, weight, mean, var)
         ctx.mark_non_differentiable(mean, var)
-        return centred.mul_((weight * rate)[:, None]).add_(bias[:, None]), mean, var
+        scale = weight * torch.rsqrt(var + eps)
+        return centred.mul_(scale[:, None]).add_(bias[:, None]), mean, var
 
     @staticmethod
     def backward(  # type: ignore[override]
         ctx: Any, grad: Tensor, *_: Tensor
     ) -> tuple[Tensor | None, ...]:
-        x, weight, mean, rate = ctx.saved_tensors
+        x, weight, mean, var = ctx.saved_tensors
         if operators.usable(x):
             grad = grad.contiguous()
-            return *elementwise.norm_backward(grad, x, weight, mean, rate), None
+            return *elementwise.norm_backward(grad, x, weight, mean, var, ctx.eps), None
+        rate = torch.rsqrt(var + ctx.eps)
         z = (x - mean[:, None]).mul_(rate[:, None])  # (H, M)
         grad_bias, grad_weight = grad.sum(1), (grad * z).sum(1)
         z.mul_(-grad_weight[:, None] / x.shape[1]).sub_(grad_bias[:, None] / x.shape[1])
@@ -57,8 +59,10 @@ class ChannelBatchNorm(nn.BatchNorm1d):
     PyTorch's own folds the mean into the shift, ``x scale + (b - mean scale)``: of a channel that
     is its mean at every step it leaves a rounding error, by whose sign a neuron would spike.
     Here it leaves b. In training over the whole row of a channel, as it lies in memory, where
-    PyTorch's own takes (B, H, L) by samples.
+    PyTorch's own takes (B, H, L) by samples. ``alone``: what it sees is the whole batch.
     """
+
+    alone = True
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
@@ -85,6 +89,16 @@ class ChannelBatchNorm(nn.BatchNorm1d):
         factor = average if self.momentum is None else self.momentum
         self.running_mean += factor * (mean - self.running_mean)
         self.running_var += factor * (var * (count / max(1, count - 1)) - self.running_var)
+
+
+def in_one_pass(x: Tensor, norm: nn.Module) -> TypeGuard[ChannelBatchNorm]:
+    """Whether an operator may norm ``x`` by the statistics of this batch and do something else."""
+    return (
+        isinstance(norm, ChannelBatchNorm)
+        and norm.training
+        and norm.alone
+        and operators.usable(x)
+    )
 
 
 class ChannelLayerNorm(nn.LayerNorm):

@@ -152,6 +152,7 @@ class SharedBatchNorm(ChannelBatchNorm):
     every process. Evaluation as ``ChannelBatchNorm``, whose parameters and buffers it has.
     """
 
+    alone = False
     world: World
 
     def forward(self, x: Tensor) -> Tensor:

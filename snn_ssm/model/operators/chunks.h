@@ -3,8 +3,9 @@
 // u, y (H, B, L); chunks of T steps, C to a sample. A state is M numbers: N real parts, of complex
 // modes N imaginary ones, and zeros up to whole vectors. k (H, T): the kernel; enter (H, T, M): E;
 // leave (H, M, T): F, of complex modes (Re F, -Im F); decay (H, M): D; states (H, B, C, M): X. T is of
-// whole vectors.
+// whole vectors. With a norm's weight (H,), else null, u is normed as it is read, by mean and var (H,).
 #pragma once
+#include "norm.h"
 #include "vectors.h"
 
 struct Sizes {
@@ -114,10 +115,12 @@ INLINE void advance(S* next, const S* x, const S* s, const S* d, const Sizes& z,
     });
 }
 
-template <class S> void pack(S* to, const S* from, i64 samples, const Sizes& z) {
+template <class S>
+void pack(S* to, const S* from, i64 samples, const Sizes& z, const Normed<S>* norm = nullptr) {
     const i64 whole = z.count * z.steps;
     for (i64 b = 0; b < samples; b++) {
-        memcpy(to + b * whole, from + b * z.length, z.length * sizeof(S));
+        if (norm) norm->apply(to + b * whole, from + b * z.length, z.length);
+        else memcpy(to + b * whole, from + b * z.length, z.length * sizeof(S));
         std::fill(to + b * whole + z.length, to + (b + 1) * whole, S(0));
     }
 }
@@ -144,16 +147,25 @@ template <class S> struct Places {
 };
 
 template <class S>
-void chunks_forward(i64 first, i64 last, const Sizes& z, const S* u, const S* k, const S* enter,
-                    const S* leave, const S* decay, S* y, S* states) {
+Normed<S> normed(i64 h, const S* weight, const S* bias, const S* mean, const S* var, double eps) {
+    return weight ? Normed<S>(mean[h], var[h], weight[h], bias[h], eps) : Normed<S>();
+}
+
+template <class S>
+void chunks_forward(i64 first, i64 last, const Sizes& z, const S* u, const S* weight, const S* bias,
+                    double eps, const S* k, const S* enter, const S* leave, const S* decay, S* y,
+                    S* states, S* mean, S* var) {
     const i64 T = z.steps, C = z.count, M = z.state, most = std::min(z.samples(), z.batch);
     Buffer<S> in(most * C, T), added(most * C, M), x(most * C, M), wide(1, 2 * T);
     for (i64 h = first; h < last; h++) {
         const S *e = enter + h * T * M, *f = leave + h * M * T, *d = decay + h * M;
         memcpy(wide + T, k + h * T, T * sizeof(S));  // wide[T + j] = K[j], zeros before
+        if (weight) moments<S>(z.batch * z.length, u + h * z.batch * z.length, mean[h], var[h]);
+        const auto norm = normed<S>(h, weight, bias, mean, var, eps);
         for (i64 b = 0; b < z.batch; b += most) {
             const i64 samples = std::min(most, z.batch - b), rows = samples * C;
-            pack<S>(in, u + (h * z.batch + b) * z.length, samples, z);
+            const i64 place = (h * z.batch + b) * z.length;
+            pack<S>(in, u + place, samples, z, weight ? &norm : nullptr);
             product<S>(rows, M, T, in, T, 1, e, M, added, M, false);
             for (i64 c = 0; c < C; c++)
                 for (i64 s = 0; s < samples; s++) {
@@ -161,7 +173,6 @@ void chunks_forward(i64 first, i64 last, const Sizes& z, const S* u, const S* k,
                     if (c) advance<S>(to, to - M, added + (s * C + c - 1) * M, d, z, false);
                     else std::fill(to, to + M, S(0));
                 }
-            const i64 place = (h * z.batch + b) * z.length;
             for (i64 r = 0; r < rows; r += ROWS) {
                 const Places<S> places(y + place, r, rows, z);
                 fetch(u + place + (rows + r) * T, ROWS * T);
@@ -179,11 +190,14 @@ void chunks_forward(i64 first, i64 last, const Sizes& z, const S* u, const S* k,
 }
 
 // enter_t (H, M, T) and leave_t (H, T, M): E and F transposed. Makes the gradients of u (unless gu is
-// null), k, enter, decay, and of F transposed.
+// null), k, enter, decay, and of F transposed; with a norm of its weight and bias too, and that of u
+// has `more` (or null) added, the gradient of who else reads u.
 template <class S>
 void chunks_backward(i64 first, i64 last, const Sizes& z, const S* grad, const S* u,
-                     const S* states, const S* k, const S* enter_t, const S* leave_t,
-                     const S* decay, S* gu, S* gk, S* genter, S* gleave_t, S* gdecay) {
+                     const S* weight, const S* bias, double eps, const S* mean, const S* var,
+                     const S* more, const S* states, const S* k, const S* enter_t,
+                     const S* leave_t, const S* decay, S* gu, S* gweight, S* gbias, S* gk,
+                     S* genter, S* gleave_t, S* gdecay) {
     constexpr i64 BLOCK = 64;  // rows of two factors that the first cache holds
     const i64 T = z.steps, C = z.count, M = z.state, most = std::min(z.samples(), z.batch);
     Buffer<S> in(most * C, T), dy(most * C, T), x(most * C, M), g(most * C, M);
@@ -196,10 +210,11 @@ void chunks_backward(i64 first, i64 last, const Sizes& z, const S* grad, const S
         gf.clear();
         S* gd = gdecay + h * M;
         std::fill(gd, gd + M, S(0));
+        const auto norm = normed<S>(h, weight, bias, mean, var, eps);
         for (i64 b = 0; b < z.batch; b += most) {
             const i64 samples = std::min(most, z.batch - b), rows = samples * C;
             const i64 place = (h * z.batch + b) * z.length;
-            pack<S>(in, u + place, samples, z);
+            pack<S>(in, u + place, samples, z, weight ? &norm : nullptr);
             pack<S>(dy, grad + place, samples, z);
             memcpy(x, states + (h * z.batch + b) * C * M, rows * M * sizeof(S));
             product<S>(rows, M, T, dy, T, 1, f, M, from, M, false);
@@ -250,6 +265,11 @@ void chunks_backward(i64 first, i64 last, const Sizes& z, const S* grad, const S
                     get(gd + n + i) += ai * cr - ar * ci;
                 });
             }
+        }
+        if (weight) {
+            const i64 row = h * z.batch * z.length;
+            norm_gradients<S>(z.batch * z.length, gu + row, u + row, norm, more ? more + row : more,
+                              gu + row, gweight[h], gbias[h]);
         }
         S* sums = gk + h * T;
         std::fill(sums, sums + T, S(0));

@@ -20,13 +20,13 @@ def norm_forward(
 
 
 def norm_backward(
-    grad: Tensor, x: Tensor, weight: Tensor, mean: Tensor, rate: Tensor
+    grad: Tensor, x: Tensor, weight: Tensor, mean: Tensor, var: Tensor, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of x (H, M), weight and bias (H,)."""
     grad_x, grad_weight, grad_bias = (torch.empty_like(like) for like in (x, weight, weight))
     call(
-        "norm_backward", x, len(x), x.shape[1], grad, x, weight, mean, rate, grad_x, grad_weight,
-        grad_bias,
+        "norm_backward", x, len(x), x.shape[1], eps, grad, x, weight, mean, var, grad_x,
+        grad_weight, grad_bias,
     )  # fmt: skip
     return grad_x, grad_weight, grad_bias
 

@@ -22,26 +22,30 @@
                                        double* gg, double* gd) {                                    \
         tables_backward<S>(first, last, *z, abar, g, gk, genter, gleave_t, gdecay, gabar, gg, gd);  \
     }                                                                                               \
-    EXPORT void chunks_forward_##NAME(i64 first, i64 last, const Sizes* z, const S* u, const S* k,  \
+    EXPORT void chunks_forward_##NAME(i64 first, i64 last, const Sizes* z, const S* u,              \
+                                      const S* weight, const S* bias, double eps, const S* k,       \
                                       const S* enter, const S* leave, const S* decay, S* y,         \
-                                      S* states) {                                                  \
-        chunks_forward<S>(first, last, *z, u, k, enter, leave, decay, y, states);                   \
+                                      S* states, S* mean, S* var) {                                 \
+        chunks_forward<S>(first, last, *z, u, weight, bias, eps, k, enter, leave, decay, y, states, \
+                          mean, var);                                                               \
     }                                                                                               \
-    EXPORT void chunks_backward_##NAME(i64 first, i64 last, const Sizes* z, const S* grad,          \
-                                       const S* u, const S* states, const S* k, const S* enter_t,   \
-                                       const S* leave_t, const S* decay, S* gu, S* gk, S* genter,   \
-                                       S* gleave_t, S* gdecay) {                                    \
-        chunks_backward<S>(first, last, *z, grad, u, states, k, enter_t, leave_t, decay, gu, gk,    \
-                           genter, gleave_t, gdecay);                                               \
+    EXPORT void chunks_backward_##NAME(                                                             \
+        i64 first, i64 last, const Sizes* z, const S* grad, const S* u, const S* weight,            \
+        const S* bias, double eps, const S* mean, const S* var, const S* more, const S* states,     \
+        const S* k, const S* enter_t, const S* leave_t, const S* decay, S* gu, S* gweight,          \
+        S* gbias, S* gk, S* genter, S* gleave_t, S* gdecay) {                                       \
+        chunks_backward<S>(first, last, *z, grad, u, weight, bias, eps, mean, var, more, states, k, \
+                           enter_t, leave_t, decay, gu, gweight, gbias, gk, genter, gleave_t,       \
+                           gdecay);                                                                 \
     }                                                                                               \
     EXPORT void norm_forward_##NAME(i64 first, i64 last, i64 size, double eps, const S* x,          \
                                     const S* weight, const S* bias, S* y, S* mean, S* var) {        \
         norm_forward<S>(first, last, size, x, weight, bias, eps, y, mean, var);                     \
     }                                                                                               \
-    EXPORT void norm_backward_##NAME(i64 first, i64 last, i64 size, const S* grad, const S* x,      \
-                                     const S* weight, const S* mean, const S* rate, S* gx,          \
-                                     S* gweight, S* gbias) {                                        \
-        norm_backward<S>(first, last, size, grad, x, weight, mean, rate, gx, gweight, gbias);       \
+    EXPORT void norm_backward_##NAME(i64 first, i64 last, i64 size, double eps, const S* grad,      \
+                                     const S* x, const S* weight, const S* mean, const S* var,      \
+                                     S* gx, S* gweight, S* gbias) {                                 \
+        norm_backward<S>(first, last, size, eps, grad, x, weight, mean, var, gx, gweight, gbias);   \
     }                                                                                               \
     EXPORT void step_backward_##NAME(i64 first, i64 last, i64 kind, double slope, const S* grad,    \
                                      const S* y, S* gy) {                                           \
