@@ -221,5 +221,10 @@ class Block(nn.Module):
 
         ``before`` (B, H, delays): of a layer whose mixing is delayed, s of the steps before these.
         """
-        h = h + self.dropout(self.mixing(y, s, before) if self.delays else self.mixing(y, s))
+        if self.delays:
+            h = h + self.dropout(self.mixing(y, s, before))
+        elif hasattr(self.mixing, "onto") and not (self.training and self.dropout.p):
+            h = self.mixing.onto(h, y, s)
+        else:
+            h = h + self.dropout(self.mixing(y, s))
         return h if self.prenorm or self.stock else self.norm(h)

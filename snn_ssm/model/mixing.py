@@ -20,7 +20,7 @@ from snn_ssm.model import operators
 from snn_ssm.model.delays import Delays, delayed
 from snn_ssm.model.layout import from_rows, rows
 from snn_ssm.model.loading import load
-from snn_ssm.model.norms import make_norm
+from snn_ssm.model.norms import in_one_pass, make_norm
 from snn_ssm.model.operators import elementwise
 from snn_ssm.model.quantise import quantise_weights
 from snn_ssm.model.spiking import ternary
@@ -34,37 +34,68 @@ def _uniform(channels: int, *shape: int) -> Tensor:
 
 
 class _Product(torch.autograd.Function):
-    """``y = W x + b`` of rows x (H, M), compiled; backward ``dx = W^T dy``, ``dW = dy x^T``."""
+    """``y = W x + b + o`` of rows x (H, M), compiled; backward ``dx = W^T dy``, ``dW = dy x^T``."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, x: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(
+        ctx: Any, weight: Tensor, x: Tensor, bias: Tensor | None, onto: Tensor | None
+    ) -> Tensor:
         weight = weight.contiguous()
         ctx.save_for_backward(weight, x)
-        return elementwise.mix(weight, x, bias)
+        return elementwise.mix(weight, x, bias, onto)
 
     @staticmethod
     def backward(  # type: ignore[override]
         ctx: Any, grad: Tensor
-    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    ) -> tuple[Tensor | None, ...]:
         weight, x = ctx.saved_tensors
-        of_weight, of_x, of_bias = ctx.needs_input_grad
+        of_weight, of_x, of_bias, of_onto = ctx.needs_input_grad
         grad = grad.contiguous()
         return (
             torch.mm(grad, x.t()) if of_weight else None,
             elementwise.mix(weight, grad, None, transposed=True) if of_x else None,
             grad.sum(1) if of_bias else None,
+            grad if of_onto else None,
         )
 
 
-def multiply(weight: Tensor, x: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``o[b, :, t] = weight x[b, :, t] + bias``: (H', H), (B, H, L), (H',) -> (B, H', L).
+def multiply(
+    weight: Tensor, x: Tensor, bias: Tensor | None = None, onto: Tensor | None = None
+) -> Tensor:
+    """``o[b, :, t] = weight x[b, :, t] + bias + onto``: (H', H), (B, H, L), (H',) -> (B, H', L).
 
-    One product for all samples, whose channels lie side by side.
+    One product for all samples, whose channels lie side by side. ``onto`` (B, H', L).
     """
     if x.shape[-1] > 1 and operators.usable(x) and not torch.is_autocast_enabled("cpu"):
-        return from_rows(_Product.apply(weight, rows(x), bias), x)
+        below = None if onto is None else rows(onto)
+        return from_rows(_Product.apply(weight, rows(x), bias, below), x)
     o = from_rows(torch.mm(weight, rows(x)), x)
-    return o if bias is None else o + bias[:, None]
+    if bias is not None:
+        o = o + bias[:, None]
+    return o if onto is None else onto + o
+
+
+class _Gate(torch.autograd.Function):
+    """``h + GELU(norm(v g))`` of rows (H, M), compiled; returns mean and variance (H,), too."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, value: Tensor, gate: Tensor, weight: Tensor, bias: Tensor, eps: float, h: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        out, mean, var = elementwise.gate_forward(value, gate, weight, bias, eps, h)
+        ctx.save_for_backward(value, gate, weight, bias, mean, var)
+        ctx.eps = eps
+        ctx.mark_non_differentiable(mean, var)
+        return out, mean, var
+
+    @staticmethod
+    def backward(  # type: ignore[override]
+        ctx: Any, grad: Tensor, *_: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        grad = grad.contiguous()
+        value, gate, weight, bias, mean, var = ctx.saved_tensors
+        found = elementwise.gate_backward(grad, value, gate, weight, bias, ctx.eps, mean, var)
+        return *found, None, grad
 
 
 class LinearMixing(nn.Module):
@@ -90,6 +121,12 @@ class LinearMixing(nn.Module):
             return multiply(weight, s, self.bias)  # (B, H, L)
         o = delayed(weight, s, self.delays, before)
         return o if self.bias is None else o + self.bias[:, None]
+
+    def onto(self, h: Tensor, y: Tensor, s: Tensor) -> Tensor:
+        """``h + o`` in one pass."""
+        if self.delays is not None:
+            return h + self(y, s)
+        return multiply(quantise_weights(self.weight, self.bits), s, self.bias, h)
 
 
 class GluMixing(nn.Module):
@@ -138,9 +175,22 @@ class GsuMixing(nn.Module):
         return ternary(exact, threshold, self.surrogate, self.slope).to(weight.dtype)
 
     def forward(self, y: Tensor, s: Tensor) -> Tensor:
-        value = multiply(quantise_weights(self.weight, self.bits), s, self.bias)  # (B, H, L)
-        gate = multiply(self.gate_matrix(), y)  # (B, H, L)
+        value, gate = self._factors(y, s)
         return functional.gelu(self.norm(value * gate))
+
+    def onto(self, h: Tensor, y: Tensor, s: Tensor) -> Tensor:
+        """``h + o`` in one pass."""
+        if not in_one_pass(s, self.norm):
+            return h + self(y, s)
+        norm, (value, gate) = self.norm, map(rows, self._factors(y, s))
+        out, mean, var = _Gate.apply(value, gate, norm.weight, norm.bias, norm.eps, rows(h))
+        norm.follow(mean, var, value.shape[1])
+        return from_rows(out, h)
+
+    def _factors(self, y: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+        """``W s + b`` and ``T(G) y``, (B, H, L) each."""
+        value = multiply(quantise_weights(self.weight, self.bits), s, self.bias)
+        return value, multiply(self.gate_matrix(), y)
 
 
 def make_mixing(config: ModelConfig) -> nn.Module:

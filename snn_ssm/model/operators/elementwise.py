@@ -57,9 +57,37 @@ def ternary_backward(
     return grad_y, grad_delta
 
 
-def mix(weight: Tensor, x: Tensor, bias: Tensor | None, transposed: bool = False) -> Tensor:
-    """``W x + b``, or ``W^T x + b``: (H', H) or (H, H'), (H, M), (H',) -> (H', M)."""
+def gate_forward(
+    value: Tensor, gate: Tensor, weight: Tensor, bias: Tensor, eps: float, h: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """``h + GELU(norm(value gate))`` of rows (H, M), and the norm's mean and variance (H,)."""
+    out, mean, var = torch.empty_like(value), torch.empty_like(weight), torch.empty_like(weight)
+    call(
+        "gate_forward", value, len(value), value.shape[1], value, gate, weight, bias, eps, h, out,
+        mean, var,
+    )  # fmt: skip
+    return out, mean, var
+
+
+def gate_backward(
+    grad: Tensor, value: Tensor, gate: Tensor, weight: Tensor, bias: Tensor, eps: float,
+    mean: Tensor, var: Tensor,
+) -> tuple[Tensor, ...]:  # fmt: skip
+    """The gradients of value and gate (H, M), of weight and bias (H,)."""
+    found = [torch.empty_like(like) for like in (value, gate, weight, bias)]
+    call(
+        "gate_backward", value, len(value), value.shape[1], grad, value, gate, weight, bias, eps,
+        mean, var, *found,
+    )  # fmt: skip
+    return tuple(found)
+
+
+def mix(
+    weight: Tensor, x: Tensor, bias: Tensor | None, onto: Tensor | None = None,
+    transposed: bool = False,
+) -> Tensor:  # fmt: skip
+    """``W x + b + onto``, or with W^T: (H', H) or (H, H'), (H, M), (H',), (H', M) -> (H', M)."""
     to = weight.shape[1 if transposed else 0]
     y = x.new_empty(to, x.shape[1])
-    call("mix", x, x.shape[1], to, len(x), x.shape[1], transposed, weight, x, bias, y)
+    call("mix", x, x.shape[1], to, len(x), x.shape[1], transposed, weight, x, bias, onto, y)
     return y

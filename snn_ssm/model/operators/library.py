@@ -29,7 +29,9 @@ _TARGETS = {
     "AVX2": ("-mavx2", "-mfma"),
 }
 _SOURCES = {
-    "products": ("operators.cpp", "vectors.h", "chunks.h", "mix.h", "norm.h", "spikes.h"),
+    "products": (
+        "operators.cpp", "vectors.h", "chunks.h", "gate.h", "gelu.h", "mix.h", "norm.h", "spikes.h",
+    ),
     "loops": ("loops.cpp", "vectors.h", "spikes.h", "reset.h", "feedback.h"),
 }
 # Loops over steps decide spikes and must equal torch's to the bit: no fused multiply-add there.

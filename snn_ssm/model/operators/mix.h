@@ -2,11 +2,11 @@
 #pragma once
 #include "vectors.h"
 
-// y = W x (+ bias), columns first to last: W (to, from), x (from, M), bias (to,) or null, y (to, M).
-// With `transposed` W is (from, to).
+// y = W x (+ bias, + onto), columns first to last: W (to, from), x (from, M), bias (to,) or null, onto
+// (to, M) or null, y (to, M). With `transposed` W is (from, to).
 template <class S>
 void mix(i64 first, i64 last, i64 to, i64 from, i64 size, bool transposed, const S* weight,
-         const S* x, const S* bias, S* y) {
+         const S* x, const S* bias, const S* onto, S* y) {
     constexpr i64 WIDE = 2 * WIDTH<S>, PANEL = 1024 / sizeof(S);  // a kilobyte of each row at once
     Buffer<S> w(to, from), panel(PANEL / WIDE * from, WIDE), out(ROWS, WIDE);
     for (i64 o = 0; o < to; o++)
@@ -30,13 +30,19 @@ void mix(i64 first, i64 last, i64 to, i64 from, i64 size, bool transposed, const
                 for (int r = 0; r < ROWS; r++)
                     for (int c = 0; c < 2; c++) acc[r][c] = V<S>{} + (bias && r < rows ? bias[o + r] : 0);
                 multiply<S>(acc, w + o * from, from, 1, panel + j * from, WIDE, 0, from);
-                S* put = y + o * size + t + j;
+                const i64 place = o * size + t + j;
                 if (rows == ROWS && j + WIDE <= n) {
-                    store<S>(acc, put, size);
+                    if (onto)
+                        for (int r = 0; r < ROWS; r++)
+                            for (int c = 0; c < 2; c++)
+                                acc[r][c] += at(onto + place + r * size + c * WIDTH<S>);
+                    store<S>(acc, y + place, size);
                 } else {
                     store<S>(acc, out, WIDE);
                     for (i64 r = 0; r < rows; r++)
-                        std::copy(out + r * WIDE, out + r * WIDE + std::min(WIDE, n - j), put + r * size);
+                        for (i64 i = 0; i < std::min(WIDE, n - j); i++)
+                            y[place + r * size + i] =
+                                out[r * WIDE + i] + (onto ? onto[place + r * size + i] : 0);
                 }
             }
         }

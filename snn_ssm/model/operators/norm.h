@@ -8,8 +8,9 @@ template <class S> struct Normed {
     Normed() {}
     Normed(S m, S var, S weight, S bias, double eps)
         : mean(m), scale(weight / std::sqrt(var + eps)), shift(bias), rate(1 / std::sqrt(var + eps)) {}
+    template <class X> INLINE X operator()(X x) const { return (x - mean) * scale + shift; }
     void apply(S* to, const S* from, i64 n) const {
-        for (i64 i = 0; i < n; i++) to[i] = (from[i] - mean) * scale + shift;
+        for (i64 i = 0; i < n; i++) to[i] = (*this)(from[i]);
     }
 };
 

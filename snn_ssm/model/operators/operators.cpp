@@ -4,6 +4,7 @@
 #include "vectors.h"
 
 #include "chunks.h"
+#include "gate.h"
 #include "mix.h"
 #include "norm.h"
 #include "spikes.h"
@@ -47,6 +48,18 @@
                                      S* gx, S* gweight, S* gbias) {                                 \
         norm_backward<S>(first, last, size, eps, grad, x, weight, mean, var, gx, gweight, gbias);   \
     }                                                                                               \
+    EXPORT void gate_forward_##NAME(i64 first, i64 last, i64 size, const S* value, const S* gate,   \
+                                    const S* weight, const S* bias, double eps, const S* h,         \
+                                    S* out, S* mean, S* var) {                                      \
+        gate_forward<S>(first, last, size, value, gate, weight, bias, eps, h, out, mean, var);      \
+    }                                                                                               \
+    EXPORT void gate_backward_##NAME(i64 first, i64 last, i64 size, const S* grad, const S* value,  \
+                                     const S* gate, const S* weight, const S* bias, double eps,     \
+                                     const S* mean, const S* var, S* gvalue, S* ggate,              \
+                                     S* gweight, S* gbias) {                                        \
+        gate_backward<S>(first, last, size, grad, value, gate, weight, bias, eps, mean, var,        \
+                         gvalue, ggate, gweight, gbias);                                            \
+    }                                                                                               \
     EXPORT void step_backward_##NAME(i64 first, i64 last, i64 kind, double slope, const S* grad,    \
                                      const S* y, S* gy) {                                           \
         step_backward<S>(first, last, kind, slope, grad, y, gy);                                    \
@@ -61,8 +74,8 @@
         ternary_backward<S>(first, last, size, kind, slope, grad, y, delta, gy, gdelta);            \
     }                                                                                               \
     EXPORT void mix_##NAME(i64 first, i64 last, i64 to, i64 from, i64 size, i64 transposed,         \
-                           const S* weight, const S* x, const S* bias, S* y) {                      \
-        mix<S>(first, last, to, from, size, transposed, weight, x, bias, y);                        \
+                           const S* weight, const S* x, const S* bias, const S* onto, S* y) {       \
+        mix<S>(first, last, to, from, size, transposed, weight, x, bias, onto, y);                  \
     }
 
 DEFINE(float, f32)

@@ -45,6 +45,19 @@ template <class S, class F> INLINE void for_vectors(i64 size, F f) {
     for (; i < size; i++) f(i, Single());
 }
 
+// to[i] = f(a[i], b[i]), i < size, of vectors; b null: zeros. `to` may be a or b.
+template <class S, class F> INLINE void map(i64 size, F f, S* to, const S* a, const S* b) {
+    constexpr i64 W = WIDTH<S>;
+    i64 i = 0;
+    for (; i + W <= size; i += W) at(to + i) = f(at(a + i), b ? at(b + i) : V<S>{});
+    if (i == size) return;
+    V<S> x = {}, y = {};
+    std::copy(a + i, a + size, (S*)&x);
+    if (b) std::copy(b + i, b + size, (S*)&y);
+    x = f(x, y);
+    std::copy((S*)&x, (S*)&x + (size - i), to + i);
+}
+
 INLINE i64 up(i64 n, i64 step) { return (n + step - 1) / step * step; }
 
 // Numbers that start as zeros, at the start of a cache line. Rows of a left factor are read in blocks
