@@ -223,7 +223,7 @@ class Block(nn.Module):
         """
         if self.delays:
             h = h + self.dropout(self.mixing(y, s, before))
-        elif hasattr(self.mixing, "onto") and not (self.training and self.dropout.p):
+        elif hasattr(self.mixing, "onto") and not (self.training and self.dropout.p > 0):
             h = self.mixing.onto(h, y, s)
         else:
             h = h + self.dropout(self.mixing(y, s))

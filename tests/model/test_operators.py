@@ -1,6 +1,8 @@
 """Compiled operators are the functions of plain torch, values and gradients, of any shape."""
 
 import logging
+import math
+from unittest import mock
 
 import pytest
 
@@ -12,15 +14,18 @@ from support.operators import HAS_COMPILER, TARGETS, go_by  # noqa: E402
 
 from snn_ssm.config import ModelConfig  # noqa: E402
 from snn_ssm.model import chunks, operators, spiking  # noqa: E402
+from snn_ssm.model.layers import DiscreteModes  # noqa: E402
 from snn_ssm.model.layout import by_sample  # noqa: E402
-from snn_ssm.model.mixing import multiply  # noqa: E402
+from snn_ssm.model.mixing import GsuMixing, multiply  # noqa: E402
 from snn_ssm.model.network import Network  # noqa: E402
-from snn_ssm.model.norms import ChannelBatchNorm  # noqa: E402
-from snn_ssm.model.operators import library  # noqa: E402
+from snn_ssm.model.norms import ChannelBatchNorm, in_one_pass  # noqa: E402
+from snn_ssm.model.operators import elementwise, library  # noqa: E402
 from snn_ssm.model.operators.elementwise import SURROGATES  # noqa: E402
 from snn_ssm.model.operators.library import call, target, usable  # noqa: E402
+from snn_ssm.training.distributed import SharedBatchNorm  # noqa: E402
 
 compiled = pytest.mark.skipif(not HAS_COMPILER, reason="g++ is not installed")
+GSU = {"mixing": "gsu", "activation": "ternary-constant", "gsu_norm": "batch"}
 PRECISIONS = {torch.float64: 1e-12, torch.float32: 2e-5}
 
 
@@ -109,12 +114,95 @@ def test_the_batch_norm(way, dtype, size):
 @given(sizes, st.integers(1, 40), st.booleans())
 def test_the_product_of_all_samples(way, dtype, size, to, biased):
     weight = normal(to, size[1], dtype=dtype, seed=1)
-    inputs = [activation(*size, dtype), weight, normal(to, dtype=dtype, seed=2)]
+    stream = activation(size[0], to, size[2], dtype, seed=3)
+    inputs = [activation(*size, dtype), weight, normal(to, dtype=dtype, seed=2), stream]
 
-    def product(x, w, b):
-        return multiply(w, x, b if biased else None) + 0 * b.sum()
+    def product(x, w, b, h):
+        alone = multiply(w, x, b if biased else None) + 0 * b.sum()
+        return torch.cat([alone, multiply(w, x, b if biased else None, h)])
 
     assert_same(way, product, inputs, PRECISIONS[dtype])
+
+
+def normed_by(norm, dtype):
+    """The function of a fresh norm's weight and bias, and what it has followed."""
+
+    def run(function, weight, bias):
+        norm._parameters["weight"], norm._parameters["bias"] = weight, bias
+        norm.reset_running_stats()
+        out = [x.flatten() for x in function()]
+        return torch.cat([*out, norm.running_mean, norm.running_var])
+
+    norm.to(dtype)
+    return run
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS)
+@fixed
+@given(sizes, st.integers(1, 20), st.booleans())
+def test_the_convolution_of_a_normed_stream(way, dtype, size, modes, is_complex):
+    """In one pass, and the gradient of the stream that goes on added in the pass back."""
+    batch, channels, length = size
+    if batch * length < 3:
+        return
+    kind = torch.complex128 if is_complex else torch.float64
+    poles = normal(channels, modes, dtype=kind, seed=1)
+    abar = 0.95 * poles / (1 + poles.abs())
+    g, d = normal(channels, modes, dtype=kind, seed=2), normal(channels, seed=3)
+    norm = ChannelBatchNorm(channels)
+    run = normed_by(norm, dtype)
+
+    def both(h, weight, bias, abar, g, d):
+        with mock.patch.object(chunks, "worth_it", return_value=True):
+            layer = DiscreteModes(abar, g[None], d)
+            return run(lambda: layer.convolve_normed(h, norm), weight, bias)
+
+    parameters = normal(channels, dtype=dtype, seed=4), normal(channels, dtype=dtype, seed=5)
+    inputs = (3 + 2 * activation(*size, dtype), *parameters, abar, g, d)
+    assert_same(way, both, inputs, 30 * PRECISIONS[dtype])
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS)
+@fixed
+@given(sizes)
+def test_the_gate_of_a_gsu(way, dtype, size):
+    batch, channels, length = size
+    if batch * length < 3:
+        return
+    config = ModelConfig(channels=channels, **GSU)
+    mixing = GsuMixing(config).to(dtype)
+    run = normed_by(mixing.norm, dtype)
+
+    def onto(h, y, s, weight, bias):
+        return run(lambda: [mixing.onto(h, y, s)], weight, bias)
+
+    streams = [activation(*size, dtype, seed=seed) for seed in (1, 2, 3)]
+    parameters = normal(channels, dtype=dtype, seed=4), normal(channels, dtype=dtype, seed=5)
+    assert_same(way, onto, (*streams, *parameters), 100 * PRECISIONS[dtype])
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS)
+def test_the_gelu_of_far_values(way, dtype):
+    """Both its tails, where the norm leaves values as they are; NaN stays."""
+    x = torch.linspace(-30, 30, 100_001, dtype=torch.float64)[None].to(dtype)
+    weight, bias = x.double().std(correction=0)[None].to(dtype), torch.zeros(1, dtype=dtype)
+    one, zero = torch.ones_like(x), torch.zeros_like(x)
+    found, mean, var = elementwise.gate_forward(x, one, weight, bias, 0.0, zero)
+    normed = ((x - mean) * (weight / var.sqrt())).double()
+    error = (found.double() - torch.nn.functional.gelu(normed)).abs()
+    epsilon = torch.finfo(dtype).eps
+    assert float((error / (1 + normed.abs())).max()) <= 4 * epsilon
+    x[0, 7] = math.nan
+    assert elementwise.gate_forward(x, one, weight, bias, 0.0, zero)[0].isnan().any()
+
+
+def test_a_norm_over_several_processes_is_not_of_this_batch_alone(way):
+    x, norm = torch.zeros(2, 3, 5), ChannelBatchNorm(3)
+    assert in_one_pass(x, norm)
+    assert not in_one_pass(x, SharedBatchNorm(3))
+    assert not in_one_pass(x, norm.eval())
+    way("plain")
+    assert not in_one_pass(x, norm.train())
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
@@ -131,9 +219,6 @@ def test_spikes_and_their_surrogates(way, dtype, surrogate, size, slope):
         way, lambda y, delta: spiking.ternary(y, delta, surrogate, slope), (y, delta),
         PRECISIONS[dtype],
     )  # fmt: skip
-
-
-GSU = {"mixing": "gsu", "activation": "ternary-constant", "gsu_norm": "batch"}
 
 
 @pytest.mark.parametrize("changes", [{}, {"mixing": "glu"}, GSU, {"cells": "lif"}], ids=str)
@@ -165,11 +250,22 @@ def test_a_networks_training_step_in_float64(way, changes, monkeypatch):
 def test_threads_share_the_work(way, threads):
     x, weight = activation(3, 13, 157, torch.float64), normal(5, 13)
     inputs = (x, normal(13, 4, dtype=torch.complex128) * 0.3, normal(13, 4).cfloat(), normal(13))
-    expected = [multiply(weight, x), *results(chunks.convolve, inputs)]
+    norm, mixing = ChannelBatchNorm(13).double(), GsuMixing(ModelConfig(channels=13, **GSU)).double()
+
+    def normed(x, abar, g, d):
+        return torch.cat(chunks.convolve_normed(x, norm, abar, g, d))
+
+    def everything():
+        return [
+            multiply(weight, x), *results(chunks.convolve, inputs), *results(normed, inputs),
+            *results(mixing.onto, (x, x, x)),
+        ]  # fmt: skip
+
+    expected = everything()
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        found = [multiply(weight, x), *results(chunks.convolve, inputs)]
+        found = everything()
     finally:
         torch.set_num_threads(before)
     for one, other in zip(found, expected, strict=True):
