@@ -250,7 +250,8 @@ def test_a_networks_training_step_in_float64(way, changes, monkeypatch):
 def test_threads_share_the_work(way, threads):
     x, weight = activation(3, 13, 157, torch.float64), normal(5, 13)
     inputs = (x, normal(13, 4, dtype=torch.complex128) * 0.3, normal(13, 4).cfloat(), normal(13))
-    norm, mixing = ChannelBatchNorm(13).double(), GsuMixing(ModelConfig(channels=13, **GSU)).double()
+    norm = ChannelBatchNorm(13).double()
+    mixing = GsuMixing(ModelConfig(channels=13, **GSU)).double()
 
     def normed(x, abar, g, d):
         return torch.cat(chunks.convolve_normed(x, norm, abar, g, d))
