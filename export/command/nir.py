@@ -16,6 +16,7 @@ _NETWORK = ("network.json", "arrays.safetensors", "confidence.json")  # what --f
 
 def export(args: argparse.Namespace) -> int:
     """``snn-ssm nir export``."""
+    from export.description.multiplicity import in_units
     from export.description.storage import load_network
     from export.interchange import save_nir
 
@@ -25,7 +26,8 @@ def export(args: argparse.Namespace) -> int:
             "--force."
         )
     writable(args.file)
-    save_nir(load_network(args.network), args.file)
+    network = load_network(args.network)
+    save_nir(in_units(network) if args.units else network, args.file)
     print(f"{args.file}: {args.file.stat().st_size} bytes")
     return 0
 
@@ -74,6 +76,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "network", type=Path, metavar="NETWORK", help="a directory that export wrote"
     )
     command.add_argument("file", type=Path, metavar="F.nir", help="the file to write")
+    command.add_argument(
+        "--units", action="store_true",
+        help="a population of integer spikes as one for each spike of a step, of binary spikes",
+    )
 
     command = add("import", import_, "a network from a NIR graph, of ours or of others")
     command.add_argument("file", type=Path, metavar="F.nir", help="a file that nir.write wrote")

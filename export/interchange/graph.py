@@ -93,9 +93,10 @@ def _check(network: Network) -> None:
         kind = population.kind.name
         fault = CELLS[kind].fault(population.cell) if kind in CELLS else f"its kind, {kind}"
         if fault:
+            units = "write it with --units (in_units), " if population.levels > 1 else ""
             raise InterchangeError(
                 f"population {population.name!r}: NIR has no node for {fault}. Train without it, "
-                "or hand on the network's own files, network.json and arrays.safetensors."
+                f"{units}or hand on the network's own files, network.json and arrays.safetensors."
             )
 
 

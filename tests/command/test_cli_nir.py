@@ -5,12 +5,15 @@ import json
 import nir
 import numpy as np
 import pytest
+from support.gated_networks import lowered
 from support.nir_senders import of_two_layers
 from support.random_networks import network_of
 
 from export import software
 from export.command.arguments import main
 from export.description.storage import digest, load_network, save_network
+from export.samples.multiplicity import counted
+from export.samples.readout import logits
 
 
 def run(*arguments):
@@ -32,6 +35,26 @@ def test_there_and_back(network, tmp_path, capsys):
     assert "layer0 -> layer1" in capsys.readouterr().out
     found = json.loads((tmp_path / "x.json").read_text())
     assert found["populations"] == ["layer0", "layer1", "readout"]
+
+
+def test_integer_spikes_go_as_binary_ones(tmp_path, capsys):
+    """Unrolled (IE-LIF): no neuron sends more than one spike, together they are the counts."""
+    _, whole, samples = lowered("integer")
+    save_network(whole, tmp_path / "network")
+    file, back = tmp_path / "x.nir", tmp_path / "back"
+    assert run("nir", "export", tmp_path / "network", file) == 2
+    assert "write it with --units" in capsys.readouterr().err and not file.exists()
+    assert run("nir", "export", tmp_path / "network", file, "--units") == 0
+    assert run("nir", "import", file, back) == 0
+    units = load_network(back)
+    expected, found = software.run(whole, samples), software.run(units, samples)
+    assert all(spikes.dtype == bool for spikes in found.spikes.values())
+    assert max(spikes.max() for spikes in expected.spikes.values()) > 1
+    together = counted(whole, found)
+    for name, spikes in expected.spikes.items():
+        assert np.array_equal(together.spikes[name], spikes)
+    answers = (logits(whole, samples, expected), logits(units, samples, found))
+    assert np.array_equal(*answers)
 
 
 def test_nothing_is_overwritten_unless_forced(network, tmp_path, capsys):

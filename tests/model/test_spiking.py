@@ -11,6 +11,7 @@ from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from scipy.special import expit  # noqa: E402
 from scipy.stats import norm  # noqa: E402
+from torch.func import functional_call  # noqa: E402
 
 from snn_ssm.config import SPIKES, SURROGATES, ModelConfig, TrainingConfig  # noqa: E402
 from snn_ssm.model.block import Block  # noqa: E402
@@ -293,3 +294,38 @@ def test_a_norm_on_the_membrane_is_a_batch_norm_that_is_trained_without_decay():
     groups = parameter_groups(block, TrainingConfig())
     plain = {id(p) for p in groups[1]["params"]}
     assert id(block.membrane_norm.weight) in plain and id(block.norm.weight) in plain
+
+
+def test_a_learned_step_of_quantisation_is_the_gain_of_the_membrane():
+    """``v = q s(y / q)`` is s of a membrane of gain 1/q, mixed by weights of q W; q (H,).
+
+    So the step that others learn (LSQ, Esser et al. 2020) is learned here, as the norm's weight:
+    the same values, and by the chain rule the published gradient of q, which is s - y/q where the
+    clamping leaves y/q, and s outside.
+    """
+    levels, block = 3, block_of(activation="integer", spike_levels=3, membrane_norm=True).double()
+    norm_, mixing = block.membrane_norm, block.mixing
+    with torch.no_grad():
+        norm_.weight.copy_(torch.tensor([1.0, 2.0, 4.0]))
+        norm_.bias.copy_(torch.tensor([-0.2, 1.0, 1.5]))
+    generator = torch.Generator().manual_seed(2)
+    y, weight = torch.randn(2, 4, 3, 50, generator=generator, dtype=torch.float64)
+    q = torch.tensor([0.5, 1.3, 2.0], dtype=torch.float64, requires_grad=True)
+
+    membrane = norm_(y).detach()
+    published = mixing(membrane, q[:, None] * integer(membrane / q[:, None], levels))
+
+    gained = {"weight": norm_.weight.detach() / q, "bias": norm_.bias.detach() / q}
+    own = functional_call(norm_, gained, y)
+    s = block.activate(own)
+    o = functional_call(mixing, {"weight": mixing.weight.detach() * q}, (own, s))
+    assert torch.equal(s.unique(), torch.arange(levels + 1.0, dtype=torch.float64))
+    torch.testing.assert_close(o, published, rtol=1e-12, atol=1e-12)
+
+    ratio = membrane / q.detach()[:, None]
+    inside = (ratio > -0.5) & (ratio < levels + 0.5)
+    of_v = torch.einsum("hj,bht->bjt", mixing.weight.detach(), weight)  # dL/dv
+    expected = (of_v * (s - ratio * inside)).sum((0, 2)).detach()
+    for out in (o, published):
+        (found,) = torch.autograd.grad((out * weight).sum(), q)
+        torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-11)
