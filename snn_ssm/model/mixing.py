@@ -175,17 +175,22 @@ class GsuMixing(nn.Module):
         return ternary(exact, threshold, self.surrogate, self.slope).to(weight.dtype)
 
     def forward(self, y: Tensor, s: Tensor) -> Tensor:
-        value, gate = self._factors(y, s)
-        return functional.gelu(self.norm(value * gate))
+        return self._gated(*self._factors(y, s))
 
     def onto(self, h: Tensor, y: Tensor, s: Tensor) -> Tensor:
         """``h + o`` in one pass."""
-        if not in_one_pass(s, self.norm):
-            return h + self(y, s)
-        norm, (value, gate) = self.norm, map(rows, self._factors(y, s))
-        out, mean, var = _Gate.apply(value, gate, norm.weight, norm.bias, norm.eps, rows(h))
-        norm.follow(mean, var, value.shape[1])
+        value, gate = self._factors(y, s)
+        norm = self.norm
+        alike = h.dtype == value.dtype == gate.dtype  # not where products are in bfloat16
+        if not (alike and in_one_pass(value, norm)):
+            return h + self._gated(value, gate)
+        of_norm = (norm.weight, norm.bias, norm.eps)
+        out, mean, var = _Gate.apply(rows(value), rows(gate), *of_norm, rows(h))
+        norm.follow(mean, var, h.shape[0] * h.shape[2])
         return from_rows(out, h)
+
+    def _gated(self, value: Tensor, gate: Tensor) -> Tensor:
+        return functional.gelu(self.norm(value * gate))
 
     def _factors(self, y: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
         """``W s + b`` and ``T(G) y``, (B, H, L) each."""

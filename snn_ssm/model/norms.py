@@ -97,6 +97,7 @@ def in_one_pass(x: Tensor, norm: nn.Module) -> TypeGuard[ChannelBatchNorm]:
         isinstance(norm, ChannelBatchNorm)
         and norm.training
         and norm.alone
+        and norm.weight.dtype == x.dtype
         and operators.usable(x)
     )
 

@@ -181,6 +181,14 @@ def test_the_gate_of_a_gsu(way, dtype, size):
     assert_same(way, onto, (*streams, *parameters), 100 * PRECISIONS[dtype])
 
 
+def test_products_in_bfloat16_are_gated_by_torch(way):
+    mixing = GsuMixing(ModelConfig(channels=3, **GSU))
+    h, y, s = (activation(2, 3, 5, torch.float32, seed=seed) for seed in (1, 2, 3))
+    with torch.autocast("cpu", torch.bfloat16):
+        found, expected = mixing.onto(h, y, s), h + mixing(y, s)
+    assert found.dtype == h.dtype and torch.equal(found, expected)
+
+
 @pytest.mark.parametrize("dtype", PRECISIONS)
 def test_the_gelu_of_far_values(way, dtype):
     """Both its tails, where the norm leaves values as they are; NaN stays."""
@@ -279,6 +287,8 @@ def test_only_plain_tensors_of_the_cpu_are_taken(way):
     assert not usable(x.half()) and not usable(x.to("meta"))
     with pytest.raises(ValueError, match="contiguous"):
         call("step_backward", x, 6, 0, 1.0, x.t(), x, x)
+    with pytest.raises(ValueError, match="float32 was given a tensor of torch.bfloat16"):
+        call("step_backward", x, 6, 0, 1.0, x.bfloat16(), x, x)
 
 
 def test_flush_to_zero_stays_off(way):

@@ -90,7 +90,7 @@ def call(name: str, like: Tensor, count: int, *arguments: Any, part: str = "prod
     NULL, integers and floats as int64 and double, structures by reference.
     """
     function = getattr(loaded(part), f"{name}_{_SUFFIXES[like.dtype]}")
-    passed = [_argument(argument) for argument in arguments]
+    passed = [_argument(argument, like.dtype) for argument in arguments]
     threads = max(1, min(torch.get_num_threads(), count))
     ends = [count * i // threads for i in range(threads + 1)]
     ranges = [(ctypes.c_int64(a), ctypes.c_int64(b)) for a, b in itertools.pairwise(ends)]
@@ -105,8 +105,10 @@ def constant(name: str, like: Tensor, part: str = "products") -> int:
     return int(getattr(loaded(part), f"{name}_{_SUFFIXES[like.dtype]}")())
 
 
-def _argument(value: Any) -> Any:
+def _argument(value: Any, dtype: torch.dtype) -> Any:
     if isinstance(value, Tensor):
+        if value.dtype not in (dtype, torch.float64):  # modes are float64 whatever the precision
+            raise ValueError(f"an operator of {dtype} was given a tensor of {value.dtype}")
         if not value.is_contiguous():
             raise ValueError("an operator's tensors must be contiguous")
         return ctypes.c_void_p(value.data_ptr())
