@@ -220,6 +220,7 @@ class Block(nn.Module):
         """The residual stream after the layer of membrane y and output s, (B, H, L).
 
         ``before`` (B, H, delays): of a layer whose mixing is delayed, s of the steps before these.
+        A mixing may have a method ``onto(h, y, s)``, which is ``h + mixing(y, s)`` in fewer passes.
         """
         if self.delays:
             h = h + self.dropout(self.mixing(y, s, before))

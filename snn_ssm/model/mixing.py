@@ -123,9 +123,7 @@ class LinearMixing(nn.Module):
         return o if self.bias is None else o + self.bias[:, None]
 
     def onto(self, h: Tensor, y: Tensor, s: Tensor) -> Tensor:
-        """``h + o`` in one pass."""
-        if self.delays is not None:
-            return h + self(y, s)
+        """``h + o`` in one pass, without delays."""
         return multiply(quantise_weights(self.weight, self.bits), s, self.bias, h)
 
 
