@@ -14,6 +14,7 @@ CHECKPOINTS = (
     "smnist-glu",
     "smnist-gsu",
     "smnist-gsu-early",
+    "smnist-gsu-sparse",
     "psmnist-gsu",
     "image-gsu",
     "text-gsu",
