@@ -76,6 +76,8 @@ def model(steps, channels, **keys):
     mixing, activation = keys.pop("mixing_and_activation", ("linear", "heaviside"))
     output, pair, pooling = keys.pop("output_and_pooling")
     quantised, method = keys.pop("quantised", (False, "zoh"))
+    if keys.get("mode_init") == "legt":  # of which there are few
+        keys["modes"] = min(keys["modes"], 8)
     return ModelConfig(
         dt_min=min(steps), dt_max=max(steps), channels=channels[0], n_ssm=channels[1],
         output=output, pair=pair, pooling=pooling, mixing=mixing, activation=activation,
