@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -60,3 +63,21 @@ def check_values(name: str, value: FloatArray) -> None:
         f"{int((~accepted).sum())} of {value.size} elements are refused. "
         f"To do: {_REMEDIES.get(name, DEFAULT_REMEDY)}."
     )
+
+
+def freeze_vectors(cell: Any) -> None:
+    """Make every field of a cell's dataclass a read-only (H,), as the first; H at least 1.
+
+    Raises `CellParameterError` for other shapes, and for values as :func:`check_values` does.
+    """
+    names = [field.name for field in fields(cell)]
+    for name in names:
+        value = frozen_copy(name, getattr(cell, name))
+        object.__setattr__(cell, name, value)
+        first = getattr(cell, names[0]).shape
+        if value.ndim != 1 or value.shape != first or len(value) == 0:
+            raise CellParameterError(
+                f"{type(cell).__name__}: {name} has shape {value.shape}, expected (H,) as "
+                f"{names[0]}, {first}, of at least one neuron."
+            )
+        check_values(name, value)

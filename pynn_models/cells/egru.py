@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from pynn_models.cells.branches import Branches
-from pynn_models.cells.checks import CellParameterError, FloatArray, check_values, frozen_copy
+from pynn_models.cells.checks import CellParameterError, FloatArray, freeze_vectors
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -47,15 +47,7 @@ class EgruCell:
     levels: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = frozen_copy(field.name, getattr(self, field.name))
-            object.__setattr__(self, field.name, value)
-            if value.ndim != 1 or value.shape != self.theta.shape or len(value) == 0:
-                raise CellParameterError(
-                    f"EgruCell: {field.name} has shape {value.shape}, expected (H,) as theta, "
-                    f"{self.theta.shape}, of at least one neuron."
-                )
-            check_values(field.name, value)
+        freeze_vectors(self)
         low = np.flatnonzero(~(self.theta > 0))
         if len(low):
             raise CellParameterError(

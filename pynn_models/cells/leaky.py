@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from pynn_models.cells.branches import Branches
-from pynn_models.cells.checks import CellParameterError, FloatArray, check_values, frozen_copy
+from pynn_models.cells.checks import CellParameterError, FloatArray, freeze_vectors
 from pynn_models.cells.reset import Reset
 from pynn_models.cells.state_space import StateSpaceCell
 
@@ -34,15 +34,7 @@ class LeakyCell:
     levels: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = frozen_copy(field.name, getattr(self, field.name))
-            object.__setattr__(self, field.name, value)
-            if value.ndim != 1 or value.shape != self.tau.shape or len(value) == 0:
-                raise CellParameterError(
-                    f"LeakyCell: {field.name} has shape {value.shape}, expected (H,) as tau, "
-                    f"{self.tau.shape}, of at least one neuron."
-                )
-            check_values(field.name, value)
+        freeze_vectors(self)
         if not (np.isfinite(self.tau).all() and np.isfinite(self.theta).all()):
             raise CellParameterError(
                 "LeakyCell: tau or theta is infinite, expected finite numbers. Look for overflow "
