@@ -110,6 +110,12 @@ def make_parser() -> argparse.ArgumentParser:
         help="of integer spikes; the same network; default: what the model was trained for",
     )
     command.add_argument(
+        "--residual", choices=["folded", "relayed"], default="folded",
+        help="the stream that layers of GLU or GSU add to: computed by each layer for itself, or "
+        "by a population behind each, which sends real values: several times fewer synapses "
+        "(default: %(default)s)",
+    )
+    command.add_argument(
         "--timestep", type=float, default=1.0, metavar="MS",
         help="of the simulator, in ms (default: %(default)s)",
     )

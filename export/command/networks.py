@@ -41,7 +41,7 @@ def export(args: argparse.Namespace) -> int:
     checkpoint = load_checkpoint(args.checkpoint)
     network = lower(
         checkpoint, cells=args.cells, encoding=args.input, timestep=args.timestep,
-        messages=args.messages,
+        messages=args.messages, residual=args.residual,
     )
     if args.target is not None:
         from export.spinnaker2 import check_readout, describe_budget, nir_graph, save_target

@@ -8,15 +8,20 @@ from export.lowering.errors import LoweringError
 from snn_ssm.config import MESSAGES, SPIKING, ModelConfig
 
 INPUT = "input"
+RESIDUALS = ("folded", "relayed")
+GATED = ("glu", "gsu")  # mixings whose output is no sum of spikes
 
 
-def check_lowers(model: ModelConfig, cells: str | None, messages: str | None = None) -> None:
+def check_lowers(
+    model: ModelConfig, cells: str | None, messages: str | None = None, residual: str = "folded"
+) -> None:
     """Raise :class:`LoweringError` for a model without a spiking form; names the first layer of it.
 
     ``cells``, ``messages``: those asked for, None for what the model was trained for.
     """
     _check_cells(model, cells)
     _check_messages(model, messages)
+    _check_residual(model, residual)
     if model.architecture == "transformer":
         raise LoweringError(
             "blocks.0.attention: a transformer looks at all steps at once and has no spikes. "
@@ -81,6 +86,17 @@ def _check_messages(model: ModelConfig, messages: str | None) -> None:
         raise LoweringError(
             f"blocks.0: the activation {model.activation!r} has no counts of which to send "
             "differences. Leave out --messages, or train with model.activation = \"integer\"."
+        )
+
+
+def _check_residual(model: ModelConfig, residual: str) -> None:
+    if residual not in RESIDUALS:
+        raise LoweringError(f"residual {residual!r}; use one of {', '.join(RESIDUALS)}.")
+    if residual == "relayed" and model.mixing not in GATED:
+        raise LoweringError(
+            f"blocks.0.mixing: with {model.mixing} mixing the stream is a sum of spikes, which "
+            "layers receive as it is; there is nothing to relay. Leave out --residual, or train "
+            f"with model.mixing = \"{GATED[0]}\" or \"{GATED[1]}\"."
         )
 
 

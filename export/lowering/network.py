@@ -8,8 +8,11 @@ an affine function of the input and of every earlier layer's spikes,
 which is kept as one matrix a source and a constant. The input of layer l, and the logits, are
 affine maps of it: projections, and a constant current. With gated mixing (GLU, GSU) layer i adds a
 product instead, which every later layer computes for itself in a branch of its input
-(:mod:`export.lowering.stream`). Since the decoder is linear in the stream and not in the spikes, a
-population of H silent neurons then gathers the stream, and sends it to the readout as it is.
+(:mod:`export.lowering.stream`): the stream is folded, into a number of synapses that grows as the
+square of that of layers. Since the decoder is linear in the stream and not in the spikes, a
+population of H silent neurons then gathers the stream, and sends it to the readout as it is. A
+stream that is relayed has such a population behind every layer, which each computes its layer's
+product, adds what the one before it sent, and sends the sum on.
 """
 
 from __future__ import annotations
@@ -67,9 +70,19 @@ class _Parts:
             self.projections += projections(stream.affine, name, self.latency, receptor)
 
 
-def _latencies(layers: Sequence[Layer], gated: bool, delay: int) -> dict[str, int]:
-    """Steps behind the input: l + 1 delays for layer l, then the stream's, then the readout's."""
-    names = [layer.name for layer in layers]
+def _relay(layer: Layer) -> str:
+    """The name of the population behind a layer that sends the stream on."""
+    return f"{STREAM}{layer.index}"
+
+
+def _latencies(
+    layers: Sequence[Layer], gated: bool, delay: int, relayed: bool = False
+) -> dict[str, int]:
+    """Steps behind the input: a delay for each layer, the stream where it is gathered or relayed,
+    and the readout, in the order of what follows on what."""
+    names = [name for x in layers for name in (x.name, *([_relay(x)] if relayed else []))]
+    if relayed:
+        names[-1:] = []  # what gathers for the readout is behind the last
     chain = [*names, *([STREAM] if gated else []), READOUT]
     latency = {INPUT: 0} | {name: (i + 1) * delay for i, name in enumerate(chain)}
     for layer in layers:
@@ -91,17 +104,29 @@ def _layers(checkpoint: Checkpoint) -> list[Layer]:
 
 
 def _lowered(
-    layers: Sequence[Layer], stream: Stream, setting: Setting, take: Callable[[Lowered], None]
+    layers: Sequence[Layer], stream: Stream, setting: Setting, take: Callable[[Lowered], None],
+    relay: Callable[[str, Stream], Stream] | None = None,
 ) -> Stream:
     """Hand every layer's populations to ``take``; the stream behind the last one.
 
-    One after another: what a layer receives is a matrix for each one before it.
+    One after another: what a layer receives is a matrix for each one before it, unless ``relay``
+    makes a population of the stream between two layers, given its name.
     """
     for layer in layers:
+        if relay is not None and layer.index > 0:
+            stream = relay(_relay(layers[layer.index - 1]), stream)
         looped = replace(layer, own=recurrent(layer)) if layer.model.recurrent else layer
         take(CELLS[layer.model.cells](looped, stream, setting))
         stream = layer.after(stream.plus(MIXINGS[layer.model.mixing](layer)))
     return stream
+
+
+def _gather(parts: _Parts, name: str, stream: Stream, setting: Setting) -> Stream:
+    """The stream as it is once a population has gathered it: what that one sends, graded."""
+    stream = stream.on_grid(setting.source)
+    parts.add(name, memoryless(stream.affine.constant, stream.cell_branches()), stream)
+    size = len(stream.affine.constant)
+    return Stream(Affine({Tap(name): np.eye(size)}, np.zeros(size), values=frozenset({name})))
 
 
 def _add_readout(
@@ -113,17 +138,14 @@ def _add_readout(
     pooling = POOLINGS[model.pooling]
     tau = np.exp(arrays["pooling.log_tau"].astype(np.float64)) if pooling.learned else None
     if stream.branches:
-        stream = stream.on_grid(source)
-        parts.add(STREAM, memoryless(stream.affine.constant, stream.cell_branches()), stream)
-        logits = Affine({Tap(STREAM): weight}, bias)
+        logits = _gather(parts, STREAM, stream, setting).affine.mapped(weight, bias)
     else:
         logits = on_grid(stream.affine.mapped(weight, bias), source, float(pooling.terms(steps)))
     cell = pooling.accumulator(
         logits.constant, None if tau is None else tau * timestep, timestep
     )
     parts.populations.append(Population(READOUT, cell, parts.latency[READOUT]))
-    graded = bool(stream.branches)
-    parts.projections += projections(logits, READOUT, parts.latency, graded=graded)
+    parts.projections += projections(logits, READOUT, parts.latency)
 
 
 def lower(
@@ -134,6 +156,7 @@ def lower(
     timestep: float = 1.0,
     delay: int = 1,
     messages: str | None = None,
+    residual: str = "folded",
 ) -> Network:
     """The network of a checkpoint::
 
@@ -141,6 +164,9 @@ def lower(
               + R_l s_l[k - 1]                                                if recurrent
         u_l = E_l p + sum_{i<l} scale_{l,i} v_i sigmoid(g_i) + beta_l         GLU
         u_l = E_l p + sum_{i<l} scale_{l,i} GELU(n_i v_i g_i + t_i) + beta_l  GSU
+
+        u_l = scale_l x_l + beta_l,   x_{l+1} = x_l + o_l     if relayed: x_l by a population each,
+                                                              o_l: GLU's or GSU's of layer l
 
     with v_i and g_i as :mod:`export.lowering.mixing` has them. With cells of several receptors
     (``egru``) each receives such a u_l of its own, and s is the value that a spike carries.
@@ -150,29 +176,38 @@ def lower(
     ``token`` or ``spikes`` (None: ``token`` for an embedding, else ``bits``, for real values
     ``current``); ``timestep`` in ms; ``delay``: steps a layer (the simulator's minimum);
     ``messages``: of integer spikes, ``counts`` or ``differences`` (None: what the model was trained
-    for). Layer l has latency (l + 1) delay. A layer of ternary spikes is two populations: the
-    second, ``..._negative``, spikes where the membrane is below minus the threshold. One of integer
-    spikes sends up to D of them at a step, as multiplicity, or by how many more they are. A learned
-    delay is the lag of its synapses; of what is recurrent, one step is added.
+    for); ``residual``: the stream is ``folded`` into the layers or, with gated mixing, ``relayed``
+    by a population behind each, which sends real values; then synapses grow as the number of
+    layers, not as its square. Layer l has latency (l + 1) delay, relayed (2 l + 1) delay. A layer
+    of ternary spikes is two populations: the second, ``..._negative``, spikes where the membrane is
+    below minus the threshold. One of integer spikes sends up to D of them at a step, as
+    multiplicity, or by how many more they are. A learned delay is the lag of its synapses; of what
+    is recurrent, one step is added.
     Raises :class:`LoweringError` for a model that does not lower, ``NetworkError`` for an
     impossible timestep or encoding, ``CheckpointError`` for arrays that do not fit.
     Source: arXiv 2401.00955, section 2, with the batch norms folded.
     """
     model, arrays = checkpoint.config.model, checkpoint.arrays
-    check_lowers(model, cells, messages)
+    check_lowers(model, cells, messages, residual)
     layers, timestep = _layers(checkpoint), _positive(timestep)
     source = input_source(model, encoding)
     task = checkpoint.config.task
     steps = task.steps
     setting = Setting(source, timestep, cells or model.cells, messages or model.messages)
-    parts = _Parts(_latencies(layers, False, delay))  # those of layers, gated or not
+    relayed = residual == "relayed"
+    parts = _Parts(_latencies(layers, False, delay, relayed))  # those of layers, gated or not
 
     def take(one: Lowered) -> None:
         for name, cell in one.cells.items():
             parts.add(name, cell, one.before, one.others)
 
-    stream = _lowered(layers, _encoded(arrays, model), setting, take)
-    parts.latency = _latencies(layers, bool(stream.branches), delay)
+    def relay(name: str, stream: Stream) -> Stream:
+        return _gather(parts, name, stream, setting)
+
+    stream = _lowered(
+        layers, _encoded(arrays, model), setting, take, relay if relayed else None
+    )
+    parts.latency = _latencies(layers, bool(stream.branches), delay, relayed)
     _add_readout(parts, stream, arrays, model, setting, steps)
     return Network(
         timestep=timestep,

@@ -56,11 +56,12 @@ def test_the_options_of_the_trained_model(kind, changes):
     steps=st.integers(1, 10),
     prenorm=st.booleans(),
     weight_bits=st.sampled_from([0, 2, 6]),
+    relayed=st.booleans(),
 )
-def test_whatever_its_size(seed, kind, channels, depth, steps, prenorm, weight_bits):
+def test_whatever_its_size(seed, kind, channels, depth, steps, prenorm, weight_bits, relayed):
     checkpoint, network, samples = lowered(
         kind, seed, steps, channels=channels, depth=depth, prenorm=prenorm,
-        weight_bits=weight_bits,
+        weight_bits=weight_bits, residual="relayed" if relayed and kind in GATED else "folded",
     )
     assert_is_the_trained_model(checkpoint, network, samples)
 

@@ -199,3 +199,12 @@ def test_a_parameter_that_is_not_finite():
 
 def test_errors_are_the_projects_own():
     assert issubclass(LoweringError, SnnSsmError)
+
+
+def test_a_stream_that_is_a_sum_of_spikes_is_not_relayed():
+    message = refusal(checkpoint_of(), residual="relayed")
+    assert message.startswith("blocks.0.mixing: with linear mixing the stream is a sum of spikes")
+    assert 'Leave out --residual, or train with model.mixing = "glu" or "gsu".' in message
+    assert refusal(checkpoint_of(mixing="glu"), residual="sent") == (
+        "residual 'sent'; use one of folded, relayed."
+    )

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from export.description.network import Network, NetworkError
+from export.lowering.lowerable import GATED
 from export.lowering.network import lower
 from snn_ssm.checkpoint import Checkpoint
 from support.random_networks import NORMS, checkpoint_of
@@ -261,12 +262,15 @@ def draw(seed, chip=False):
         _scale_channels(rng, arrays, config.model)
     _tie(rng, arrays, config.model, tie)
     checkpoint = replace(checkpoint, arrays=arrays)
+    relayed = config.model.mixing in GATED and np.random.default_rng((seed, 10)).random() < 0.5
+    options = {"encoding": encoding, "delay": delay,
+               "residual": "relayed" if relayed else "folded"}
     try:
-        network = lower(checkpoint, encoding=encoding, delay=delay)
+        network = lower(checkpoint, **options)
     except NetworkError as error:  # sums of very unequal weights are rounded
         if not scaled or "adds up differences" not in str(error):
             raise
-        network = lower(checkpoint, encoding=encoding, delay=delay, messages="counts")
+        network = lower(checkpoint, messages="counts", **options)
     shape = (2, network.source.channels, steps)
     if magnitude:
         samples = rng.normal(size=shape) * magnitude
@@ -277,5 +281,5 @@ def draw(seed, chip=False):
         samples = rng.integers(0, limit, shape)
         if tie == "leaky":
             samples = np.where(rng.random(shape) < 0.7, p, samples)
-    words = f"seed {seed}: {changes}, {encoding}, delay {delay}, scaled {scaled}, tie {tie!r}"
+    words = f"seed {seed}: {changes}, {options}, scaled {scaled}, tie {tie!r}"
     return Case(checkpoint, network, samples, tie, unequal, words)

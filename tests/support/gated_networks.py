@@ -54,13 +54,14 @@ def checkpoint_of_kind(kind, seed=0, steps=20, **changes):
     return checkpoint_of(seed, steps, **(KINDS[kind] | changes))
 
 
-def lowered(kind, seed=0, steps=20, count=3, **changes):
+def lowered(kind, seed=0, steps=20, count=3, residual="folded", **changes):
     """A checkpoint of one of the ``KINDS``, its network and samples (B, C, L).
 
     Kinds of events are lowered to the encoding ``spikes``.
     """
     checkpoint = checkpoint_of_kind(kind, seed, steps, **changes)
-    network = lower(checkpoint, encoding="spikes" if kind.startswith("events") else None)
+    encoding = "spikes" if kind.startswith("events") else None
+    network = lower(checkpoint, encoding=encoding, residual=residual)
     return checkpoint, network, samples_for(network, count, seed)
 
 
