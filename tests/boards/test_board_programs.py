@@ -53,13 +53,16 @@ def test_native(address, changes):
     check(*differing(lower(checkpoint, delay=2), samples_of(checkpoint, 2), address, 8))
 
 
-@pytest.mark.parametrize("kind", [
-    "glu", "gsu", "gsu of two matrices", "token glu", "events gsu", "glu with reset",
-    "glu with history",
+@pytest.mark.parametrize(("kind", "residual"), [
+    ("glu", "folded"), ("gsu", "folded"), ("gsu of two matrices", "folded"),
+    ("token glu", "folded"), ("events gsu", "folded"), ("glu with reset", "folded"),
+    ("glu with history", "folded"), ("glu", "relayed"), ("gsu", "relayed"),
 ])
-def test_gated(address, kind):
+def test_gated(address, kind, residual):
     """Two or three cores a layer, three layers, the readout behind them."""
-    _, network, samples = lowered(kind, 3, steps=20, count=2, channels=10, depth=3)
+    _, network, samples = lowered(
+        kind, 3, steps=20, count=2, residual=residual, channels=10, depth=3
+    )
     check(*differing(network, samples, address, 4))
 
 
