@@ -77,8 +77,12 @@ def test_gated_networks_of_no_checkpoint(address, kind, delay):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["smnist-binary-s4d", "smnist-glu", "smnist-gsu"])
-def test_shipped_networks_on_a_digit(address, name):
-    network = lower(load_checkpoint(ROOT / "examples" / "checkpoints" / name))
+@pytest.mark.parametrize(("name", "residual"), [
+    ("smnist-binary-s4d", "folded"), ("smnist-glu", "folded"), ("smnist-gsu", "folded"),
+    ("smnist-glu", "relayed"), ("smnist-gsu", "relayed"),
+])
+def test_shipped_networks_on_a_digit(address, name, residual):
+    trained = load_checkpoint(ROOT / "examples" / "checkpoints" / name)
+    network = lower(trained, residual=residual)
     samples = np.load(ROOT / "examples" / "data" / "mnist-test-200.npz")["inputs"][:1]
     check(*differing(network, samples, address))

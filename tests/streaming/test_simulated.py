@@ -16,9 +16,10 @@ pytestmark = pytest.mark.usefixtures("quiet_nest")
 
 
 @pytest.mark.parametrize("longest", [1, 8])
-@pytest.mark.parametrize("kind", ["glu", "gsu", "token", "events", "plain"])
+@pytest.mark.parametrize("kind", ["glu", "gsu", "gsu, relayed", "token", "events", "plain"])
 def test_answers_are_those_of_software_some_steps_later(kind, longest):
-    network = network_of(0) if kind == "plain" else lowered(kind)[1]
+    kind, _, residual = kind.partition(", ")
+    network = network_of(0) if kind == "plain" else lowered(kind, residual=residual or "folded")[1]
     samples = samples_for(network, 3)
     signal = np.concatenate(list(samples), axis=1)
     expected = Session(network).steps(signal)
