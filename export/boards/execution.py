@@ -265,13 +265,15 @@ def _estimates(
     """What real time would need, of a network that did not run."""
     costs = []
     largest = {row["name"]: row["per_core"] for row in report["populations"]}
-    mapped = [p.name for p in board_backend(network).mapped(network)]
-    for name in mapped:
+    mapped = board_backend(network).mapped(network)
+    for name in (p.name for p in mapped):
         found = estimate(network, name, largest[name], rates)
         costs.append(
             [name, largest[name],
              *(f"{value:,}" for value in found), *(time_scale(v, network.timestep) for v in found)]
         )  # fmt: skip
+    folded = any(p.branches is not None and p.branches.count > 1 for p in mapped)
+    hint = "A population behind each layer takes far fewer: export with --residual relayed."
     return [
         "Estimate for SpiNNaker 1, instructions a core and tick, and the time_scale_factor that "
         "real time needs:",
@@ -283,4 +285,5 @@ def _estimates(
             f"{name} {rates.get(name, ASSUMED_RATE):.3f}"
             for name in (network.source.name, *(p.name for p in network.layers))
         ) + ("" if rates else " (assumed)"),
+        *([hint] if folded and any(row[-2] > 1 for row in costs) else []),
     ]  # fmt: skip

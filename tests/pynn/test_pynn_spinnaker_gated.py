@@ -1,6 +1,7 @@
 """Gated networks on SpiNNaker: their mapping by sPyNNaker, read back; what a core cannot hold."""
 
 import importlib.util
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -91,6 +92,16 @@ def test_mapping_weights_and_parameters():
     assert report["parameters"]["differing"] == 0 and report["parameters"]["words"] > 7000
     text = execution.describe(network, Board(), report, {})
     assert "stream" in text and "0 differ from the planned ones" in text
+    hint = "takes far fewer: export with --residual relayed."
+    assert hint not in text  # it keeps up as it is
+    fast = replace(network, timestep=0.02)
+    assert hint in execution.describe(fast, Board(), report, {})
+    _, relayed, _ = lowered("gsu", 3, steps=12, residual="relayed", channels=10, depth=2)
+    fast = replace(relayed, timestep=0.02)
+    row = {"neurons": 10, "cores": 2, "per_core": 5, "chips": [(0, 0)], "sdram": 0}
+    mapped = report | {"populations": [row | {"name": p.name} for p in relayed.populations]}
+    text = execution.describe(fast, Board(), mapped, {})
+    assert "stream0" in text and hint not in text
 
 
 @needs_spynnaker
