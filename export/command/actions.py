@@ -24,10 +24,14 @@ def train(args: argparse.Namespace) -> int:
     sleep_when_idle()
     from snn_ssm.kinds.outputs import OUTPUTS
     from snn_ssm.tasks import get_task, has_valid, load_samples, own
+    from snn_ssm.training import compilation
     from snn_ssm.training import loop as training
-    from snn_ssm.training.distributed import is_first
+    from snn_ssm.training.distributed import find_device, is_first
 
     task = get_task(args.task)
+    device = find_device(args.device)  # before anything is fetched
+    if args.compile:
+        compilation.require_gpu(device)
     config = _configured(args, _splits(args.data) if task is own.OWN else None)
     if config.task.name != task.name:
         raise UsageError(f"--config is for task {config.task.name!r}, not {task.name!r}.")

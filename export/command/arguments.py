@@ -62,7 +62,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--init", type=Path, metavar="CHECKPOINT", help="start from a trained model's arrays"
     )
     command.add_argument(
-        "--compile", action="store_true", help="compile the training step (needs a C++ compiler)"
+        "--compile", action="store_true", help="compile the training step (on a GPU only)"
     )
     command.add_argument("--resume", action="store_true", help="continue a killed run in --out")
 

@@ -85,8 +85,8 @@ class ChannelBatchNorm(nn.BatchNorm1d):
         Without a momentum: their average over all batches.
         """
         self.num_batches_tracked += 1
-        average = 1.0 / float(self.num_batches_tracked)
-        factor = average if self.momentum is None else self.momentum
+        momentum = self.momentum
+        factor = 1.0 / float(self.num_batches_tracked) if momentum is None else momentum
         self.running_mean += factor * (mean - self.running_mean)
         self.running_var += factor * (var * (count / max(1, count - 1)) - self.running_var)
 

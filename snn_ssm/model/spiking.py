@@ -85,6 +85,13 @@ def _compiled(y: Tensor, surrogate: str) -> bool:
     return known and y.ndim == 3 and y.shape[-1] > 1 and operators.usable(y)
 
 
+def _where(compare: Callable[..., Tensor], y: Tensor, level: Tensor | float) -> Tensor:
+    """1 where ``y`` compares so with a level, else 0, in the order of ``y`` in memory."""
+    if torch.compiler.is_compiling():  # it cannot trace ``out`` of such an order, and fuses both
+        return compare(y, level).to(y.dtype)
+    return compare(y, level, out=torch.empty_like(y))  # twice as fast as a mask made a number
+
+
 class _Heaviside(torch.autograd.Function):
     """A step at 0 forward; backward the gradient times the surrogate's derivative at y."""
 
@@ -92,7 +99,7 @@ class _Heaviside(torch.autograd.Function):
     def forward(ctx: Any, y: Tensor, surrogate: str, slope: float) -> Tensor:
         ctx.save_for_backward(y)
         ctx.surrogate, ctx.slope = surrogate, slope
-        return torch.gt(y, 0, out=torch.empty_like(y))  # twice as fast as a mask made a number
+        return _where(torch.gt, y, 0)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
@@ -130,8 +137,7 @@ class _Ternary(torch.autograd.Function):
         ctx.compiled = _compiled(y, surrogate) and delta.shape == (y.shape[1], 1)
         if ctx.compiled:
             return from_rows(elementwise.ternary_forward(rows(y), delta[:, 0].contiguous()), y)
-        above = torch.gt(y, delta, out=torch.empty_like(y))
-        return above.sub_(torch.lt(y, -delta, out=torch.empty_like(y)))
+        return _where(torch.gt, y, delta).sub_(_where(torch.lt, y, -delta))
 
     @staticmethod
     def backward(  # type: ignore[override]

@@ -37,8 +37,8 @@ from snn_ssm.progress import LOG, progress_bar
 from snn_ssm.results.labels import model_name
 from snn_ssm.tasks import Samples
 from snn_ssm.tasks.checks import check_samples
+from snn_ssm.training import compilation
 from snn_ssm.training.batches import NORM_SAMPLES, Batch, check_shares, load, split
-from snn_ssm.training.compilation import compiled
 from snn_ssm.training.distributed import World, join, share_norms
 from snn_ssm.training.epochs import is_best, row_of, score_of, tell
 from snn_ssm.training.evaluation import answers_of, evaluate, report, settle_norms
@@ -95,7 +95,7 @@ class Run:
         self.network.prefixes = config.training.prefixes
         share_norms(self.network, world)
         self.compile_step = compile_step
-        self.trained = compiled(self.network) if compile_step else self.network
+        self.trained = compilation.compiled(self.network) if compile_step else self.network
         self.optimiser = torch.optim.AdamW(parameter_groups(self.network, config.training))
         self.progress = Progress()
 
@@ -366,11 +366,14 @@ def train(
     Started by ``torchrun``, every process trains on its share of each batch and the first one
     writes. Raises ``FileError`` where ``out`` exists and ``resume`` is not set, ``StartError``
     where the model of ``init`` is another, ``DataError`` for samples that the model is not made
-    for, ``CompilationError`` where the step cannot be compiled, :class:`TrainingError` where there
-    is nothing to test or validate with, where the loss diverges or the run cannot be resumed,
-    ``KeyboardInterrupt`` on SIGINT or SIGTERM once the state is saved.
+    for, ``CompilationError`` where the step cannot be compiled and on the CPU,
+    :class:`TrainingError` where there is nothing to test or validate with, where the loss diverges
+    or the run cannot be resumed, ``KeyboardInterrupt`` on SIGINT or SIGTERM once the state is
+    saved.
     """
     world = join(device)
+    if compile_step:
+        compilation.require_gpu(world.device)
     run = Run(config, Path(out), world, compile_step)
     check_shares(config, train_samples, world.size)
     if config.training.select == "valid" and valid_samples is None:
