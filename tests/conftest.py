@@ -1,6 +1,7 @@
 """Fixtures, and how the tests run: one thread for every library, since the tests
 are small and simulators spin on the others, and the same examples on every machine."""
 
+import html
 import os
 import shutil
 import signal
@@ -47,6 +48,27 @@ def quiet_nest():
     import nest
 
     nest.verbosity = nest.VerbosityLevel.ERROR
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Pages without their drawings, which take seconds; those are tests/pages' and the demo's."""
+    monkeypatch.setattr("export.pages.page.inline_svg", _empty)
+
+
+@pytest.fixture
+def drawn_wide(monkeypatch):
+    """Pages with the drawings of wide windows only."""
+    from export.pages.svg import inline_svg
+
+    def drawn(figure, alt, name, kind):
+        return (inline_svg if kind == "wide" else _empty)(figure, alt, name, kind)
+
+    monkeypatch.setattr("export.pages.page.inline_svg", drawn)
+
+
+def _empty(figure, alt, name, kind):
+    return f'<svg class="{kind}" aria-label="{html.escape(alt)}"></svg>'
 
 
 @pytest.fixture(scope="module")

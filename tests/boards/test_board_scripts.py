@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from support import forked
 from support.files import ROOT
 
 pytest.importorskip("unicorn", reason="Unicorn, which executes ARM code, is not installed")
@@ -35,10 +36,8 @@ def results_of(calls, directory, settings=""):
         for call in calls:
             name, *arguments = call.split(",")
             command.append(",".join([str(SCRIPTS / f"{name}.py"), *arguments]))
-        done = subprocess.run(
-            command, cwd=directory, text=True, capture_output=True,
-            env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
-        )  # fmt: skip
+        environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+        done = forked.run(command, cwd=directory, env=environment)
         assert done.returncode == 0, done.stdout + done.stderr
         assert board.errors == []
     found = [line[7:] for line in done.stdout.splitlines() if line.startswith("RESULT ")]

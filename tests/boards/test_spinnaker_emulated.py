@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+from support import forked
 from support.files import ROOT
 from support.random_networks import checkpoint_of, samples_of
 
@@ -69,10 +70,9 @@ def script(name, address, directory):
     """Run one of ``spinnaker_scripts.py`` on the board."""
     write_configuration(directory, Board(address))
     command = [sys.executable, str(ROOT / "tests" / "support" / "spinnaker_scripts.py")]
-    done = subprocess.run(
-        [*command, name, str(directory)], text=True, capture_output=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    done = forked.run(
+        [*command, name, str(directory)], env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return np.load(directory / "found.npz")
 

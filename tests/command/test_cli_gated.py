@@ -100,7 +100,7 @@ def test_every_input_of_events(tmp_path):
         assert storage.load_network(files / encoding).source.encoding == encoding
 
 
-def test_the_page_of_a_gated_network(tmp_path):
+def test_the_page_of_a_gated_network(tmp_path, undrawn):
     files = make(tmp_path, "gsu")
     status = call(
         "report", files / "network", "--checkpoint", files / "checkpoint", "--backends",

@@ -26,7 +26,7 @@ def kill(what, directory, kills, seed):
 def test_a_handful_of_kills(tmp_path, what):
     if what == "train":
         pytest.importorskip("torch", reason="PyTorch is not installed")
-    kill(what, tmp_path / what, 8, 1)
+    kill(what, tmp_path / what, 5, 1)
 
 
 @pytest.mark.slow

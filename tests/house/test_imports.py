@@ -1,6 +1,7 @@
 """The import rules of the house (who may import whom), read from the sources."""
 
 import ast
+import functools
 import importlib
 import os
 import subprocess
@@ -58,6 +59,11 @@ def is_type_checking(node):
 
 def imports(path):
     """(module, whether inside a function) of every import; those for type checkers left out."""
+    return imports_of(ROOT / path, path)
+
+
+@functools.cache
+def imports_of(file, path):
     found = set()
     package = path.removesuffix(".py").split("/")[:-1]
 
@@ -77,10 +83,11 @@ def imports(path):
         for child in ast.iter_child_nodes(node):
             visit(child, inside)
 
-    visit(ast.parse((ROOT / path).read_text(encoding="utf-8")), False)
-    return found
+    visit(ast.parse(file.read_text(encoding="utf-8")), False)
+    return frozenset(found)
 
 
+@functools.cache
 def modules(path):
     """Imports that are modules of this repository or top-level packages, names resolved."""
     result = set()

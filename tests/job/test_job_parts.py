@@ -60,7 +60,8 @@ def test_the_tasks_of_an_array_job_are_the_whole_job(files, capsys):
     assert verify(files, results) == 0
 
 
-def test_processes_run_the_whole_job(files, capfd):
+def test_processes_run_the_whole_job(files, capfd, monkeypatch):
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")  # of the processes that begin now
     assert run_here(files / "job", "software", "--processes", 2, "--chunk", 3) == 0
     assert "summary.json: complete by 2 processes" in capfd.readouterr().out
     results = files / "job" / "results" / "software"

@@ -209,7 +209,7 @@ def test_report_tells_what_verify_found(standard):
     assert page.cells[-4:] == ["data", "four samples", "date", "today"]
 
 
-def test_a_report_without_errors_says_so(tmp_path, verification):
+def test_a_report_without_errors_says_so(tmp_path, verification, undrawn):
     verification["contract"]["E3"] = True
     verification["layers"]["layer0"]["smallest_margin"] = None
     verification["E5"] = {"mismatched_spikes": 1234, "same_class": 0.9995}
@@ -225,7 +225,7 @@ def test_a_report_without_errors_says_so(tmp_path, verification):
     assert "not recorded" in page.cells
 
 
-def test_what_spinnaker_would_make_of_it(tmp_path, verification):
+def test_what_spinnaker_would_make_of_it(tmp_path, verification, undrawn):
     checkpoint = checkpoint_of(5, steps=20)
     samples = samples_of(checkpoint, 4)
     page = full_report(tmp_path / "r.html", verification, lower(checkpoint), samples)
@@ -236,16 +236,19 @@ def test_what_spinnaker_would_make_of_it(tmp_path, verification):
     assert "state bits used" in text  # of the plan's tables
 
 
-def test_the_same_report_has_the_same_bytes(standard, tmp_path):
+def test_the_same_report_has_the_same_bytes_and_leaves_pyplot_alone(standard, tmp_path):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    before, settings = pyplot.get_fignums(), dict(pyplot.rcParams)
     full_report(tmp_path / "again.html", made_up())
     assert (tmp_path / "again.html").read_bytes() == standard[0].read_bytes()
+    assert (pyplot.get_fignums(), dict(pyplot.rcParams)) == (before, settings)
 
 
 @pytest.mark.parametrize(("kind", "reset", "found"), [
     ("gsu", "does not reset it", "would saturate if they went beyond what is planned for"),
     ("token lif", "resets it to 0", "The logits of LIF cells are computed from spike counts"),
 ])
-def test_reports_of_other_kinds(tmp_path, verification, kind, reset, found):
+def test_reports_of_other_kinds(tmp_path, verification, drawn_wide, kind, reset, found):
     _, network, samples = lowered(kind, count=4)
     page = full_report(tmp_path / "r.html", verification, network, samples)
     text = " ".join(page.text)
@@ -317,12 +320,3 @@ def test_neither_pyplot_nor_torch_is_imported():
         "sys.exit(bool({'torch', 'matplotlib.pyplot'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_no_figure_of_pyplot_is_left_open(tmp_path, verification):
-    pyplot = pytest.importorskip("matplotlib.pyplot")
-    before = pyplot.get_fignums()
-    settings = dict(pyplot.rcParams)
-    full_report(tmp_path / "r.html", verification)
-    assert pyplot.get_fignums() == before
-    assert dict(pyplot.rcParams) == settings

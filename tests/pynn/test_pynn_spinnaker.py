@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from support import forked
 from support.random_networks import checkpoint_of, samples_of
 
 from export.boards import execution as spinnaker
@@ -309,15 +310,16 @@ def test_what_spynnaker_raises_comes_through_with_its_words(name, kind):
 
 @pytest.fixture(scope="module")
 def mapped(tmp_path_factory):
-    """The network mapped on each machine, all at once, with an empty home of the user's own."""
+    """The network mapped on each machine, with an empty home of the user's own."""
     home = tmp_path_factory.mktemp("home")
     home.chmod(0o555)
     before = os.environ.get("HOME", "")
     os.environ["HOME"] = os.fspath(home)
     boards = [Board(machine_version=v, neurons_per_core=16) for v in (5, 201, 248)]
     try:
-        with ThreadPoolExecutor() as threads:
-            runs = list(threads.map(lambda b: spinnaker.execute(NETWORK, SAMPLES, b), boards))
+        runs = [spinnaker.execute(NETWORK, SAMPLES, boards[0])]  # a process from its start
+        with forked.workers(), ThreadPoolExecutor() as threads:
+            runs += threads.map(lambda b: spinnaker.execute(NETWORK, SAMPLES, b), boards[1:])
     finally:
         os.environ["HOME"] = before
     return dict(zip((5, 201, 248), runs, strict=True)), boards, home
@@ -371,7 +373,8 @@ def test_run_and_inspect_on_the_virtual_board(tmp_path, capsys, monkeypatch):
     arguments = ["--backend", "spinnaker", "--board", "virtual", "--machine-version", "5"]
     data = ["--data", str(tmp_path / "samples.npz")]
     smaller = ["--neurons-per-core", "12", "--time-scale-factor", "3"]
-    assert main(["run", str(tmp_path / "network"), *arguments, *data, *smaller]) == 0
+    with forked.workers():
+        assert main(["run", str(tmp_path / "network"), *arguments, *data, *smaller]) == 0
     text = capsys.readouterr().out
     assert "0 differ from the planned ones" in text
     rows = [line.split() for line in text.splitlines() if line.startswith("layer")]
@@ -458,3 +461,21 @@ def test_learned_delays_beyond_a_ring_buffer_are_refused_before_the_run():
     network = lower(checkpoint_of(cells="lif", delays=200, delay_per="axon"))
     with pytest.raises(DelayLimitError, match=r"'layer0' -> 'layer1': delay \d+ steps; expected a"):
         SpinnakerLif().check(network)
+
+
+@needs_spynnaker
+def test_a_forked_process_is_one_of_its_own(tmp_path):
+    """``support.forked``, by which most of the boards' processes of these tests begin."""
+    (tmp_path / "script.py").write_text(
+        "import os, sys\n"
+        "print(os.getcwd(), os.environ['HERE'], sys.argv, 'spynnaker' in sys.modules)\n"
+        "sys.exit(int(sys.argv[1]) or int('none'))\n"
+    )
+    environment = os.environ | {"HERE": "there"}
+    for status, said in (("3", "there"), ("0", "ValueError: invalid literal")):
+        command = [sys.executable, str(tmp_path / "script.py"), status]
+        done = forked.run(command, cwd=tmp_path, env=environment)
+        assert done.returncode == (int(status) or 1)
+        assert done.stdout.startswith(f"{tmp_path} there {command[1:]} True\n")
+        assert said in done.stdout
+    assert "HERE" not in os.environ

@@ -14,6 +14,7 @@ import neo
 import numpy as np
 import pytest
 from quantities import ms
+from support import forked
 from support.cell_parts import parts_of
 from support.drawn_cell import random_parameters, with_random_parts
 from support.files import ROOT
@@ -190,8 +191,14 @@ def test_other_parameters_than_planned_are_refused(tmp_path, monkeypatch):
 # --- sPyNNaker itself ----------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module", autouse=True)
+def workers():
+    with forked.workers():
+        yield
+
+
 @pytest.fixture(scope="module")
-def mapped():
+def mapped(workers):
     """The network on each machine, and one of real modes and optional parts, side by side."""
     jobs = [(NETWORK, SAMPLES, Board(machine_version=v, neurons_per_core=16)) for v in (5, 201)]
     jobs.append((NETWORK, SAMPLES, Board(machine_version=248)))

@@ -117,7 +117,7 @@ trainings = st.builds(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.builds(Config, tasks, models, trainings))
 def test_toml_there_and_back(original):
     text = config.dumps(original)

@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-import subprocess
 import sys
 
 import numpy as np
@@ -13,6 +12,7 @@ from export.boards.config import Board, write_configuration
 from export.description.storage import save_network
 from export.fixed_point import simulation as integers
 from export.samples.readout import needed_membranes
+from support import forked
 from support.files import ROOT
 
 MISSING = [name for name in ("unicorn", "spynnaker") if importlib.util.find_spec(name) is None]
@@ -55,10 +55,10 @@ def script(name, address, directory, network, samples):
     save_network(network, directory / "network")
     np.save(directory / "samples.npy", samples)
     write_configuration(directory, Board(address))
-    done = subprocess.run(
+    done = forked.run(
         [sys.executable, str(ROOT / "tests" / "support" / "spinnaker_scripts.py"), name,
          str(directory)],
-        text=True, capture_output=True, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return np.load(directory / "found.npz")
