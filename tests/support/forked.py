@@ -43,7 +43,7 @@ def _server():
     return path
 
 
-def run(command, cwd=None, env=None, stdout=None, text=True, **streams):
+def run(command, cwd=None, env=None, stdout=None, **streams):
     """As ``subprocess.run(..., check=False)`` with ``stdout`` and ``stderr`` in one file, or both
     captured, as text and in one."""
     captured = stdout is None
