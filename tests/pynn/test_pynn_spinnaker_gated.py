@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support import forked
 from support.gated_networks import gated_network_of, lowered, samples_for
 
 from export.boards import execution
@@ -77,6 +78,12 @@ def test_instructions_count_products_and_packets(kind, product):
     if kind == "gsu":
         expected += 23 * sources + 4 * (75 + 6 * sources)
     assert execution.estimate(network, "layer1", 4, rates)[0] == expected
+
+
+@pytest.fixture(autouse=True)
+def workers():
+    with forked.workers():
+        yield
 
 
 @needs_spynnaker

@@ -5,7 +5,6 @@ import importlib.util
 import json
 import os
 import sqlite3
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -269,9 +268,10 @@ def test_the_bytes_to_load_are_those_of_the_c_core(tmp_path):
         file.write("[Mode]\nmode = Debug\n[Reports]\nwrite_network_graph = False\n")
     environment = dict(os.environ, PYTHONPATH=os.fspath(ROOT))
     use_configuration(tmp_path, environment)
-    command = [sys.executable, "-c", SCRIPT]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
+    (tmp_path / "script.py").write_text(SCRIPT)
+    command = [sys.executable, str(tmp_path / "script.py")]
+    done = forked.run(command, cwd=tmp_path, env=environment)
+    assert done.returncode == 0, done.stdout[-2000:]
     plans = {p.name: SpinnakerNative().plan(NETWORK, p) for p in NETWORK.populations}
     shifts = {name: list(plan.shifts) for name, plan in plans.items()}
     assert json.loads((tmp_path / "shifts.json").read_text()) == shifts
