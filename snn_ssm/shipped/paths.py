@@ -19,6 +19,7 @@ CHECKPOINTS = (
     "image-gsu",
     "text-gsu",
     "listops-gsu",
+    "pathfinder-gsu",
     "mitbih-intervals",
 )
 
