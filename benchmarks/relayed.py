@@ -11,32 +11,19 @@ Target: at least 3 x as fast.
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 import _timing  # first, see there
 import numpy as np
-from build import fresh
-from numpy.typing import NDArray
+from simulate import through_pynn
 
 from export.boards.execution import estimate, time_scale
-from export.description.network import Network
 from export.lowering.lowerable import RESIDUALS
 from export.lowering.network import lower
-from export.pynn.built import build
 from export.samples.recording import Recording
 from snn_ssm.checkpoint import load_checkpoint
 from snn_ssm.shipped import checkpoint, images
 
 TARGET = 3.0
-
-
-def simulated(network: Network, samples: NDArray[Any]) -> tuple[_timing.Elapsed, Recording]:
-    """The time of ``sim.run``, and what was recorded."""
-    sim = fresh(network)
-    built = build(sim, network, samples)
-    built.record()
-    taken = _timing.stopwatch(lambda: sim.run(built.duration))
-    return taken, built.recording()
 
 
 def main() -> None:
@@ -52,7 +39,7 @@ def main() -> None:
     found: dict[str, Recording] = {}
 
     def run(residual: str) -> _timing.Elapsed:
-        taken, found[residual] = simulated(networks[residual], samples)
+        taken, found[residual] = through_pynn(networks[residual], samples)
         return taken
 
     folded, relayed = _timing.interleave(

@@ -1,12 +1,21 @@
-"""Where the repository is, and files in the formats that are read: own samples, MNIST's idx."""
+"""Where the repository is, its examples, and files as they are read: own samples, MNIST's idx."""
 
 import gzip
+import importlib.util
 import struct
 from pathlib import Path
 
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def load_example(name):
+    """The module ``examples/NAME.py``."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def save_splits(directory, **arrays):

@@ -1,23 +1,17 @@
 """examples/easier_paths.py: pictures that the task reads, as easy as it was told."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
+from support.files import load_example
 
 from snn_ssm.config import TaskConfig
 from snn_ssm.tasks import load_samples
 from snn_ssm.tasks.dashed_paths import DRAWING_32, paint, place
 
-SCRIPT = Path(__file__).parents[2] / "examples" / "easier_paths.py"
-
 
 @pytest.fixture
 def example(monkeypatch):
-    spec = importlib.util.spec_from_file_location("easier_paths", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_example("easier_paths")
     for name, count in (("VALID", 3), ("TEST", 4)):
         monkeypatch.setattr(module, name, count)
 

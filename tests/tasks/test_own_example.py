@@ -1,10 +1,8 @@
 """examples/own_data.py: what it makes of public recordings is what ``own`` reads."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
+from support.files import load_example
 from support.mitbih_files import EVERY, noise, packed_arrays
 
 from snn_ssm.config import TaskConfig, to_dict
@@ -12,14 +10,10 @@ from snn_ssm.tasks import own
 from snn_ssm.tasks.mitbih import PACKED
 from snn_ssm.tasks.wfdb import Recording
 
-SCRIPT = Path(__file__).parents[2] / "examples" / "own_data.py"
-
 
 @pytest.fixture
 def example(monkeypatch):
-    spec = importlib.util.spec_from_file_location("own_data", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_example("own_data")
     monkeypatch.setattr(module, "COUNTS", {"train": 40, "valid": 10, "test": 10})
     return module
 
