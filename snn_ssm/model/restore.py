@@ -13,6 +13,13 @@ from snn_ssm.model.network import build_network
 from snn_ssm.model.sequence import SequenceModel
 
 
+_OF_TRAINING = (
+    "dropout", "surrogate", "surrogate_slope", "mode_init", "dt_min", "dt_max", "pooling_tau",
+    "quantise_decays", "weight_bits",
+)  # fmt: skip
+"""Keys of a model that say how it is trained, or begins: one may start from another's arrays."""
+
+
 class StartError(SnnSsmError):
     """A checkpoint that a run cannot start from: its model is another one."""
 
@@ -40,15 +47,19 @@ def to_checkpoint(network: SequenceModel, config: Config) -> Checkpoint:
 
 
 def require_same_model(model: ModelConfig, source: Path, found: ModelConfig) -> None:
-    """Raise :class:`StartError` naming every key in which the model of ``source`` differs."""
+    """Raise :class:`StartError` naming every key in which the model of ``source`` differs.
+
+    Those of training alone may: dropout, surrogate gradients, how modes began, and to how many
+    bits weights and decays are rounded while they are trained.
+    """
     wanted, other = to_dict(model), to_dict(found)
-    keys = [key for key in wanted if wanted[key] != other[key]]
+    keys = [key for key in wanted if key not in _OF_TRAINING and wanted[key] != other[key]]
     if keys:
         differing = "; ".join(
             f"{key} is {other[key]!r} there and {wanted[key]!r} in the configuration"
             for key in keys
         )
         raise StartError(
-            f"cannot start from {source}, its [model] differs: {differing}. Use the [model] table "
-            "of its config.toml."
+            f"cannot start from {source}, its [model] differs: {differing}. Use what its "
+            "config.toml has there."
         )
