@@ -6,8 +6,8 @@
 A matrix W of the trained network stands in ``[[W, 0], [W', R]]``: old channels hear old ones
 only, new ones hear all, and the decoder hears old ones. What is new is drawn as for a training from
 random weights, but that the rows W', R of a matrix are entries of W, drawn with repetition: the
-threshold of a GSU's gates is a share of its largest weight, and smaller ones would all be shut. From
-there on training changes everything. Growth without a change of the answers: Chen et al.,
+threshold of a GSU's gates is a share of its largest weight, and smaller ones would all be shut.
+From there on training changes everything. Growth without a change of the answers: Chen et al.,
 arXiv 1511.05641 (who split channels instead).
 """
 
@@ -78,7 +78,7 @@ def main() -> None:
         if model.architecture != "state-space" or model.norm == "layer":
             parser.error(f"{args.checkpoint}: a network of state-space layers and batch norms")
         if args.channels <= model.channels or args.seed < 0:
-            parser.error(f"CHANNELS is more than the checkpoint's {model.channels}, --seed >= 0")
+            parser.error(f"CHANNELS: more than the checkpoint's {model.channels}; --seed: 0 or more")
         with whole_directory(args.out, "output directory") as directory:
             save_checkpoint(directory, grown(checkpoint, args.channels, args.seed))
     except SnnSsmError as error:

@@ -272,7 +272,6 @@ def _estimates(
             [name, largest[name],
              *(f"{value:,}" for value in found), *(time_scale(v, network.timestep) for v in found)]
         )  # fmt: skip
-    folded = any(p.branches is not None and p.branches.count > 1 for p in mapped)
     hint = "A population behind each layer takes far fewer: export with --residual relayed."
     return [
         "Estimate for SpiNNaker 1, instructions a core and tick, and the time_scale_factor that "
@@ -285,5 +284,5 @@ def _estimates(
             f"{name} {rates.get(name, ASSUMED_RATE):.3f}"
             for name in (network.source.name, *(p.name for p in network.layers))
         ) + ("" if rates else " (assumed)"),
-        *([hint] if folded and any(row[-2] > 1 for row in costs) else []),
+        *([hint] if network.folded and any(row[-2] > 1 for row in costs) else []),
     ]  # fmt: skip

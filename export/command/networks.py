@@ -69,6 +69,9 @@ def export(args: argparse.Namespace) -> int:
         "synapses": sum(p.n_synapses for p in network.projections),
     }
     output.say(f"{args.network}: {found['neurons']} neurons, {found['synapses']} synapses")
+    if network.folded:
+        output.say("each layer computes all gated products before it: --residual relayed has one "
+                   "population do that for all, with fewer synapses and less time in NEST")
     if args.target is not None:
         output.say(describe_budget(units))
     output.result(found)

@@ -250,6 +250,11 @@ class Network:
         gated = self.population(name).branches is not None
         return not gated and not any(p.graded for p in self.incoming(name))
 
+    @property
+    def folded(self) -> bool:
+        """Whether a population computes several layers' gated products, each for itself."""
+        return any(p.branches is not None and p.branches.count > 1 for p in self.populations)
+
     def incoming(self, name: str, receptor: str | None = None) -> Sequence[Projection]:
         """The projections onto a population, and onto one receptor of it if that is given."""
         return self._onto.get((name, receptor), ())

@@ -127,7 +127,9 @@ class Projection:
 
     @property
     def n_synapses(self) -> int:
-        """How many synapses exist."""
+        """How many synapses are made: all, but of a full graded matrix those with a weight."""
+        if self.graded and not self.sparse:
+            return int(np.count_nonzero(self.weights))
         return self.weights.size if self.mask is None else int(self.mask.sum())
 
     @property

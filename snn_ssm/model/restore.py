@@ -12,7 +12,6 @@ from snn_ssm.config import Config, ModelConfig, to_dict
 from snn_ssm.model.network import build_network
 from snn_ssm.model.sequence import SequenceModel
 
-
 _OF_TRAINING = (
     "dropout", "surrogate", "surrogate_slope", "mode_init", "dt_min", "dt_max", "pooling_tau",
     "quantise_decays", "weight_bits",

@@ -40,9 +40,10 @@ def test_export_run_and_verify(tmp_path, capsys, kind):
     options = ["--input", "spikes"] if kind.startswith("events") else []
     files = make(tmp_path, kind, *options)
     network, data = files / "network", files / "samples.npz"
-    assert f"{sum(p.size for p in storage.load_network(network).populations)} neurons" in (
-        capsys.readouterr().out
-    )
+    exported, stored = capsys.readouterr().out, storage.load_network(network)
+    assert f"{sum(p.size for p in stored.populations)} neurons" in exported
+    assert ("--residual relayed has one population do that" in exported) == stored.folded
+    assert stored.folded == ("glu" in kind or "gsu" in kind)
     assert call("run", network, "--data", data, "--out", files / "run.safetensors") == 0
     out = capsys.readouterr().out
     assert ("from spike counts" in out) == ("glu" not in kind and "gsu" not in kind)

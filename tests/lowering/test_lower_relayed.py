@@ -76,13 +76,10 @@ def test_latencies(delay):
 
 @pytest.mark.parametrize("kind", ["glu", "gsu"])
 def test_synapses_grow_as_the_layers_do(kind):
-    """Those with a weight: of a folded network they grow as the square."""
+    """Of a folded network they grow as the square."""
     def synapses(depth, residual):
         network = lower(checkpoint_of_kind(kind, depth=depth), residual=residual)
-        return sum(
-            np.count_nonzero(p.weights) for p in network.projections
-            if p.receptor != "input"
-        )
+        return sum(p.n_synapses for p in network.projections if p.receptor != "input")
 
     relays = [synapses(depth, "relayed") for depth in (2, 4, 8)]
     folds = [synapses(depth, "folded") for depth in (2, 4, 8)]
@@ -103,3 +100,18 @@ def test_nest_has_every_spike_and_membrane(quiet_nest, kind):
         assert spikes.any()
     for name in names:
         assert (found.membranes[name] == expected.membranes[name]).all()
+
+
+@pytest.mark.parametrize("residual", ["folded", "relayed"])
+def test_nest_makes_the_synapses_that_are_counted(quiet_nest, residual):
+    import pyNN.nest as sim
+
+    _, network, _ = lowered("gsu", depth=3, residual=residual)
+    assert network.folded == (residual == "folded")
+    sim.setup(**built.setup_arguments("nest", network))
+    made = built.build(sim, network).projections
+    for projection in network.projections:
+        assert len(made[network.key(projection)]) == projection.n_synapses > 0
+    relays = [p for p in network.projections if p.source == "stream0"]
+    assert [p.n_synapses for p in relays] == [6] * len(relays)  # one to one, kept as a matrix
+    assert len(relays) == (3 if residual == "relayed" else 0)
