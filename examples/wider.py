@@ -75,10 +75,12 @@ def main() -> None:
     try:
         checkpoint = load_checkpoint(args.checkpoint)
         model = checkpoint.config.model
-        if model.architecture != "state-space" or model.norm == "layer":
-            parser.error(f"{args.checkpoint}: a network of state-space layers and batch norms")
+        if model.architecture != "state-space":
+            parser.error(f"{args.checkpoint} is a {model.architecture}; only state-space layers")
+        if "layer" in (model.norm, model.gsu_norm) or model.activation == "ternary":
+            parser.error(f"{args.checkpoint}: layer norms and ternary spikes compare all channels")
         if args.channels <= model.channels or args.seed < 0:
-            parser.error(f"CHANNELS: more than the checkpoint's {model.channels}; --seed: 0 or more")
+            parser.error(f"CHANNELS is above the checkpoint's {model.channels}, --seed at least 0")
         with whole_directory(args.out, "output directory") as directory:
             save_checkpoint(directory, grown(checkpoint, args.channels, args.seed))
     except SnnSsmError as error:

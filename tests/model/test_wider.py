@@ -109,11 +109,25 @@ def test_the_command_writes_a_checkpoint_that_can_be_read(tmp_path, monkeypatch,
     assert found.config == expected.config
     assert all((found.arrays[k] == v).all() for k, v in expected.arrays.items())
     for arguments, message in [
-        ((tmp_path / "narrow", 6, tmp_path / "new"), "CHANNELS: more than the checkpoint's 6"),
-        ((tmp_path / "narrow", 8, tmp_path / "new", "--seed", -1), "--seed: 0 or more"),
+        ((tmp_path / "narrow", 6, tmp_path / "new"), "CHANNELS is above the checkpoint's 6"),
+        ((tmp_path / "narrow", 8, tmp_path / "new", "--seed", -1), "--seed at least 0"),
         ((tmp_path / "none", 8, tmp_path / "new"), "cannot read checkpoint configuration"),
         ((tmp_path / "narrow", 8, tmp_path / "wide"), "exists"),
     ]:
         code, said = run(*arguments)
+        assert code == 2 and message in said
+    gsu = dataclasses.replace(trained.config.model, activation="ternary")
+    for i, (model, message) in enumerate([
+        (gsu, "layer norms and ternary spikes compare all channels"),
+        (dataclasses.replace(gsu, norm="layer"), "layer norms and ternary"),
+        (dataclasses.replace(gsu, gsu_norm="layer"), "layer norms and ternary"),
+        (dataclasses.replace(gsu, architecture="transformer", heads=2, mixing="linear"),
+         "is a transformer; only state-space layers"),
+    ]):
+        config = dataclasses.replace(trained.config, model=model)
+        arrays = {k: v.numpy() for k, v in build_network(model).state_dict().items()}
+        (tmp_path / str(i)).mkdir()
+        save_checkpoint(tmp_path / str(i), Checkpoint(config, arrays))
+        code, said = run(tmp_path / str(i), 8, tmp_path / "new")
         assert code == 2 and message in said
     assert not (tmp_path / "new").exists()
