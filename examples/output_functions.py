@@ -23,7 +23,7 @@ from snn_ssm import train
 from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig
 from snn_ssm.tasks import Samples
 from snn_ssm.tasks.dashed_paths import Drawing, generate
-from snn_ssm.training.loop import METRICS_FILE
+from snn_ssm.training.run import METRICS_FILE
 
 SATURATING = ("heaviside", "sigmoid", "tanh", "hard-sigmoid")
 OTHERS = ("relu", "gelu", "identity")

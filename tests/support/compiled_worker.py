@@ -10,7 +10,7 @@ import torch
 
 from snn_ssm.training.batches import Batch
 from snn_ssm.training.distributed import World
-from snn_ssm.training.loop import Run
+from snn_ssm.training.run import Run
 from support.toy_problem import TRAIN, config_of
 
 MODEL = {"mixing": "gsu", "activation": "ternary-constant", "gsu_norm": "batch", "dropout": 0.0}

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 from snn_ssm.model.network import build_network
-from snn_ssm.training import loop as training
-from snn_ssm.training.loop import Run, train
+from snn_ssm.training import run as training
+from snn_ssm.training.loop import train
+from snn_ssm.training.run import Run
 from support.toy_problem import TEST, TRAIN, config_of
 
 MODELS = {

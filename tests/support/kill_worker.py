@@ -77,7 +77,7 @@ def train(directory, name):
     """The action that trains into a directory, or goes on there, and what it leaves."""
     import torch
 
-    from snn_ssm.training import loop
+    from snn_ssm.training import loop, run
     from support.toy_problem import TEST, TRAIN, config_of
 
     torch.set_num_threads(1)
@@ -87,7 +87,7 @@ def train(directory, name):
     out = directory / name
 
     def action():
-        loop._SAVE_EVERY = -1.0  # a state after every batch
+        run._SAVE_EVERY = -1.0  # a state after every batch
         resume = (out / "state.safetensors").exists() or was_cut_short(out)
         loop.train(config_of(epochs=2), TRAIN, TEST, out, resume=resume)
 

@@ -19,9 +19,11 @@ from snn_ssm.checkpoint import load_checkpoint  # noqa: E402
 from snn_ssm.files import read_arrays  # noqa: E402
 from snn_ssm.model.norms import ChannelBatchNorm  # noqa: E402
 from snn_ssm.training import batches  # noqa: E402
-from snn_ssm.training import loop as training  # noqa: E402
+from snn_ssm.training import run as training  # noqa: E402
 from snn_ssm.training.distributed import World, is_first, join  # noqa: E402
-from snn_ssm.training.loop import METRICS_FILE, STATE_FILE, TrainingError, train  # noqa: E402
+from snn_ssm.training.loop import train  # noqa: E402
+from snn_ssm.training.run import METRICS_FILE  # noqa: E402
+from snn_ssm.training.run_state import STATE_FILE, TrainingError  # noqa: E402
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone",
             "--nproc-per-node", "2"]
@@ -124,7 +126,7 @@ def test_torchrun_runs_the_command(tmp_path):
 
 def test_a_batch_too_small_for_all_processes_is_refused(tmp_path, monkeypatch):
     many = World(rank=0, size=7)
-    monkeypatch.setattr(training, "join", lambda device: many)
+    monkeypatch.setattr("snn_ssm.training.loop.join", lambda device: many)
     with pytest.raises(TrainingError) as caught:
         train(config_of(), TRAIN, TEST, tmp_path / "run")
     message = str(caught.value)

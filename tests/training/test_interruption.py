@@ -15,9 +15,11 @@ from support.toy_problem import TEST, TRAIN, config_of, without_times  # noqa: E
 from export.command.arguments import main  # noqa: E402
 from snn_ssm import config as configuration  # noqa: E402
 from snn_ssm.files import read_arrays  # noqa: E402
-from snn_ssm.training import loop as training  # noqa: E402
+from snn_ssm.training import run as training  # noqa: E402
 from snn_ssm.training.interruption import Interruption  # noqa: E402
-from snn_ssm.training.loop import STATE_FILE, Run, train  # noqa: E402
+from snn_ssm.training.loop import train  # noqa: E402
+from snn_ssm.training.run import Run  # noqa: E402
+from snn_ssm.training.run_state import STATE_FILE  # noqa: E402
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

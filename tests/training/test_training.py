@@ -15,18 +15,13 @@ from snn_ssm.checkpoint import MODEL_FILE, load_checkpoint  # noqa: E402
 from snn_ssm.files import FileError, read_arrays, sha256  # noqa: E402
 from snn_ssm.model import chunks  # noqa: E402
 from snn_ssm.model.network import Network, build_network  # noqa: E402
+from snn_ssm.model.restore import load_network  # noqa: E402
 from snn_ssm.tasks import DataError, Samples  # noqa: E402
-from snn_ssm.training import loop as training  # noqa: E402
-from snn_ssm.training.evaluation import report  # noqa: E402
-from snn_ssm.training.loop import (  # noqa: E402
-    METRICS_FILE,
-    STATE_FILE,
-    Run,
-    TrainingError,
-    evaluate,
-    load_network,
-    train,
-)
+from snn_ssm.training import run as training  # noqa: E402
+from snn_ssm.training.evaluation import evaluate, report  # noqa: E402
+from snn_ssm.training.loop import train  # noqa: E402
+from snn_ssm.training.run import METRICS_FILE, Run  # noqa: E402
+from snn_ssm.training.run_state import STATE_FILE, TrainingError  # noqa: E402
 
 
 @pytest.fixture(scope="module")

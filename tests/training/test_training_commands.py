@@ -107,7 +107,7 @@ def test_a_run_that_could_not_write_its_checkpoint_is_resumed(files, capsys, mon
         raise FileError("cannot write: No space left on device.")
 
     with monkeypatch.context() as patch:
-        patch.setattr("snn_ssm.training.loop.save_checkpoint", full)
+        patch.setattr("snn_ssm.training.run.save_checkpoint", full)
         assert main(arguments(files, config)) == 2
     assert main(arguments(files, config, "--resume")) == 0
 

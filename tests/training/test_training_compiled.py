@@ -22,7 +22,8 @@ from snn_ssm.model.network import build_network  # noqa: E402
 from snn_ssm.training import compilation  # noqa: E402
 from snn_ssm.training.compilation import CompilationError, compiled  # noqa: E402
 from snn_ssm.training.distributed import World  # noqa: E402
-from snn_ssm.training.loop import Run, train  # noqa: E402
+from snn_ssm.training.loop import train  # noqa: E402
+from snn_ssm.training.run import Run  # noqa: E402
 
 
 @pytest.mark.slow

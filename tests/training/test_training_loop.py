@@ -16,10 +16,12 @@ from snn_ssm.checkpoint import load_checkpoint  # noqa: E402
 from snn_ssm.config import TrainingConfig  # noqa: E402
 from snn_ssm.model.network import build_network  # noqa: E402
 from snn_ssm.tasks import Samples  # noqa: E402
-from snn_ssm.training import loop as training  # noqa: E402
+from snn_ssm.training import run as training  # noqa: E402
 from snn_ssm.training.distributed import World  # noqa: E402
-from snn_ssm.training.loop import Run, TrainingError, train  # noqa: E402
+from snn_ssm.training.loop import train  # noqa: E402
 from snn_ssm.training.optimisation import parameter_groups, rate_factor  # noqa: E402
+from snn_ssm.training.run import Run  # noqa: E402
+from snn_ssm.training.run_state import TrainingError  # noqa: E402
 
 
 @pytest.mark.parametrize("activation", ["heaviside", "ternary-constant"])

@@ -28,7 +28,6 @@ from snn_ssm.tasks.base import DataError, arranged  # noqa: E402
 from snn_ssm.training import train  # noqa: E402
 from snn_ssm.training.batches import load  # noqa: E402
 from snn_ssm.training.distributed import World  # noqa: E402
-from snn_ssm.training.loop import Run  # noqa: E402
 from snn_ssm.training.methods import (  # noqa: E402
     add_noise,
     cut_time,
@@ -37,6 +36,7 @@ from snn_ssm.training.methods import (  # noqa: E402
     restride,
     sparsity_at,
 )
+from snn_ssm.training.run import Run  # noqa: E402
 
 GSU = {"mixing": "gsu", "activation": "ternary-constant", "gsu_norm": "batch", "gsu_weights": 2}
 

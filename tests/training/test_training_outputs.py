@@ -12,10 +12,13 @@ from support.toy_problem import STEPS, TEST, TRAIN, config_of, without_times  # 
 
 from snn_ssm.checkpoint import load_checkpoint  # noqa: E402
 from snn_ssm.config import ConfigError, ModelConfig, TrainingConfig  # noqa: E402
+from snn_ssm.model.restore import load_network  # noqa: E402
 from snn_ssm.tasks import DataError, Samples  # noqa: E402
-from snn_ssm.training import loop as training  # noqa: E402
-from snn_ssm.training.loop import TrainingError, evaluate, load_network, train  # noqa: E402
+from snn_ssm.training import run as training  # noqa: E402
+from snn_ssm.training.evaluation import evaluate  # noqa: E402
+from snn_ssm.training.loop import train  # noqa: E402
 from snn_ssm.training.losses import loss_sum, right  # noqa: E402
+from snn_ssm.training.run_state import TrainingError  # noqa: E402
 
 LENGTHS = np.random.default_rng(5).integers(2, STEPS + 1, 70)
 MODELS = {

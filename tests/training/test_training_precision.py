@@ -11,7 +11,8 @@ from snn_ssm.model.lif import LifLayer  # noqa: E402
 from snn_ssm.model.norms import ChannelLayerNorm  # noqa: E402
 from snn_ssm.training.batches import Batch  # noqa: E402
 from snn_ssm.training.distributed import World  # noqa: E402
-from snn_ssm.training.loop import Run, train  # noqa: E402
+from snn_ssm.training.loop import train  # noqa: E402
+from snn_ssm.training.run import Run  # noqa: E402
 
 MODELS = [
     {},

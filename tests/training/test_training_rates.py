@@ -14,13 +14,14 @@ from snn_ssm.model.restore import StartError  # noqa: E402
 from snn_ssm.model.spiking import heaviside  # noqa: E402
 from snn_ssm.training.batches import Batch  # noqa: E402
 from snn_ssm.training.distributed import World  # noqa: E402
-from snn_ssm.training.loop import Run, train  # noqa: E402
+from snn_ssm.training.loop import train  # noqa: E402
 from snn_ssm.training.optimisation import (  # noqa: E402
     PenaltyError,
     rate_penalty,
     sent,
     spike_rates,
 )
+from snn_ssm.training.run import Run  # noqa: E402
 
 SHAPE = (2, 3, 4)
 
