@@ -18,7 +18,10 @@ import torch.distributed.nn
 from torch import Tensor, distributed, nn
 
 from pynn_models.errors import SnnSsmError
+from snn_ssm.model import operators
+from snn_ssm.model.layout import from_rows, rows
 from snn_ssm.model.norms import ChannelBatchNorm
+from snn_ssm.model.operators import elementwise
 
 
 class DeviceError(SnnSsmError):
@@ -145,28 +148,78 @@ def join(device: str) -> World:
     return World(distributed.get_rank(), distributed.get_world_size(), found)
 
 
+class _SharedNorm(torch.autograd.Function):
+    """``y = w (x - m) r + b`` of rows of which every process has a part, ``r = 1 / sqrt(v + eps)``.
+
+    ``m = sum x / n``, ``v = sum (x - m)^2 / n`` over all n values of a row. Backward, with
+    z = (x - m) r: ``dx = w r (dy - sum dy / n - z sum(dy z) / n)`` with sums over all processes;
+    ``db`` and ``dw`` are this one's part of them. Rows x (H, M), w and b (H,); returns m, v (H,)
+    and n, too, which have no gradient.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, world: World
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        compiled = operators.usable(x)
+        if compiled:
+            own, spread = (part.double() for part in elementwise.norm_moments(x))
+        else:
+            own = x.mean(1).double()  # (H,)
+            spread = (x - own.to(x.dtype)[:, None]).square().mean(1).double()  # (H,)
+        size = own.new_tensor([x.shape[1]])
+        total = world.sum(torch.cat([size * own, size]))  # (H + 1,)
+        count = total[-1]
+        exact = total[:-1] / count
+        around = spread + (own - exact).square()  # of this process's values, around the whole mean
+        mean, var = exact.to(x.dtype), (world.sum(size * around) / count).to(x.dtype)
+        ctx.save_for_backward(x, weight, mean, var, count)
+        ctx.eps, ctx.world = eps, world
+        ctx.mark_non_differentiable(mean, var, count)
+        if compiled:
+            y = elementwise.norm_apply(x, weight, bias, eps, mean, var)
+        else:
+            scale = weight * torch.rsqrt(var + eps)
+            y = (x - mean[:, None]).mul_(scale[:, None]).add_(bias[:, None])
+        return y, mean, var, count
+
+    @staticmethod
+    def backward(  # type: ignore[override]
+        ctx: Any, grad: Tensor, *_: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        x, weight, mean, var, count = ctx.saved_tensors
+        grad = grad.contiguous()
+        compiled = operators.usable(x)
+        rate = torch.rsqrt(var + ctx.eps)
+        if compiled:
+            along, plain = elementwise.norm_sums(grad, x, ctx.eps, mean, var)
+        else:
+            z = (x - mean[:, None]).mul_(rate[:, None])  # (H, M)
+            along, plain = (grad * z).sum(1), grad.sum(1)
+        means = (ctx.world.sum(torch.stack([along, plain]).double()) / count).to(x.dtype)  # (2, H)
+        if compiled:
+            of_x = elementwise.norm_gradient(grad, x, weight, ctx.eps, mean, var, *means)
+        else:
+            z.mul_(-means[0][:, None]).sub_(means[1][:, None]).add_(grad)
+            of_x = z.mul_((weight * rate)[:, None])
+        return of_x, along, plain, None, None
+
+
 class SharedBatchNorm(ChannelBatchNorm):
     """A batch norm over the batches of all processes: (B, H, L) -> (B, H, L).
 
-    Training: ``m = sum x / n``, ``v = sum (x - m)^2 / n``, both sums over the samples and steps of
-    every process. Evaluation as ``ChannelBatchNorm``, whose parameters and buffers it has.
+    In training by the statistics of the samples and steps of every process. Evaluation as
+    ``ChannelBatchNorm``, whose parameters and buffers it has.
     """
 
     alone = False
     world: World
 
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
-            return super().forward(x)
-        size = torch.tensor([x.shape[0] * x.shape[2]], dtype=torch.float64, device=x.device)
-        total = self.world.sum(torch.cat([x.sum((0, 2)).double(), size]))  # (H + 1,)
-        count = total[-1].detach()
-        mean = (total[:-1] / count).to(x.dtype)  # (H,)
-        centred = x - mean[:, None]  # (B, H, L)
-        var = (self.world.sum(centred.square().sum((0, 2))) / count).to(x.dtype)  # (H,)
-        self.follow(mean.detach(), var.detach(), int(count))
-        scale = self.weight * torch.rsqrt(var + self.eps)  # (H,)
-        return centred * scale[:, None] + self.bias[:, None]
+    def _of_batch(self, x: Tensor) -> Tensor:
+        arguments = (self.weight, self.bias, self.eps, self.world)
+        y, mean, var, count = _SharedNorm.apply(rows(x), *arguments)
+        self.follow(mean, var, int(count))
+        return from_rows(y, x)
 
 
 def share_norms(network: nn.Module, world: World) -> None:

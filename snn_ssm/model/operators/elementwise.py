@@ -31,6 +31,44 @@ def norm_backward(
     return grad_x, grad_weight, grad_bias
 
 
+def norm_moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance (H,) of the rows (H, M)."""
+    mean, var = x.new_empty(len(x)), x.new_empty(len(x))
+    call("norm_moments", x, len(x), x.shape[1], x, mean, var)
+    return mean, var
+
+
+def norm_apply(
+    x: Tensor, weight: Tensor, bias: Tensor, eps: float, mean: Tensor, var: Tensor
+) -> Tensor:
+    """The rows (H, M) normed by a mean and a variance (H,)."""
+    y = torch.empty_like(x)
+    call("norm_apply", x, len(x), x.shape[1], x, weight, bias, eps, mean, var, y)
+    return y
+
+
+def norm_sums(
+    grad: Tensor, x: Tensor, eps: float, mean: Tensor, var: Tensor
+) -> tuple[Tensor, Tensor]:
+    """``sum dy z`` and ``sum dy`` of each row: the gradients of weight and bias (H,)."""
+    along, plain = torch.empty_like(mean), torch.empty_like(mean)
+    call("norm_sums", x, len(x), x.shape[1], grad, x, eps, mean, var, along, plain)
+    return along, plain
+
+
+def norm_gradient(
+    grad: Tensor, x: Tensor, weight: Tensor, eps: float, mean: Tensor, var: Tensor,
+    along: Tensor, plain: Tensor,
+) -> Tensor:  # fmt: skip
+    """The gradient of x (H, M), from the means of ``dy z`` and of ``dy`` (H,) over the batch."""
+    grad_x = torch.empty_like(x)
+    call(
+        "norm_gradient", x, len(x), x.shape[1], grad, x, weight, eps, mean, var, along, plain,
+        grad_x,
+    )  # fmt: skip
+    return grad_x
+
+
 def step_backward(grad: Tensor, y: Tensor, surrogate: str, slope: float) -> Tensor:
     """``grad f'(y)``, of one shape and order in memory, f' a surrogate of ``SURROGATES``."""
     grad_y = torch.empty_like(y)

@@ -48,6 +48,22 @@
                                      S* gx, S* gweight, S* gbias) {                                 \
         norm_backward<S>(first, last, size, eps, grad, x, weight, mean, var, gx, gweight, gbias);   \
     }                                                                                               \
+    EXPORT void norm_moments_##NAME(i64 first, i64 last, i64 size, const S* x, S* mean, S* var) {   \
+        norm_moments<S>(first, last, size, x, mean, var);                                           \
+    }                                                                                               \
+    EXPORT void norm_apply_##NAME(i64 first, i64 last, i64 size, const S* x, const S* weight,       \
+                                  const S* bias, double eps, const S* mean, const S* var, S* y) {   \
+        norm_apply<S>(first, last, size, x, weight, bias, eps, mean, var, y);                       \
+    }                                                                                               \
+    EXPORT void norm_sums_##NAME(i64 first, i64 last, i64 size, const S* grad, const S* x,          \
+                                 double eps, const S* mean, const S* var, S* along, S* plain) {     \
+        norm_sums<S>(first, last, size, grad, x, eps, mean, var, along, plain);                     \
+    }                                                                                               \
+    EXPORT void norm_gradient_##NAME(i64 first, i64 last, i64 size, const S* grad, const S* x,      \
+                                     const S* weight, double eps, const S* mean, const S* var,      \
+                                     const S* along, const S* plain, S* gx) {                       \
+        norm_gradient<S>(first, last, size, grad, x, weight, eps, mean, var, along, plain, gx);     \
+    }                                                                                               \
     EXPORT void gate_forward_##NAME(i64 first, i64 last, i64 size, const S* value, const S* gate,   \
                                     const S* weight, const S* bias, double eps, const S* h,         \
                                     S* out, S* mean, S* var) {                                      \
