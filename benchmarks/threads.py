@@ -1,10 +1,11 @@
-"""A training step on two threads against one, and what the machine has for two at most.
+"""A training step on two threads or two processes against one, and what the machine has at most.
 
 A step is that of ``benchmarks/training.py`` (forward, loss and backward of four blocks of 64
 channels and 16 complex modes). Compared by turns, by the wall clock: one process of one thread; one
-of two threads; and two processes of one thread each at once, each with steps of its own, which
-wait for nothing of each other's but memory and the clock. The last is twice as much work;
-its speed against one process's is the limit of what two threads can gain here.
+of two threads; one run on two processes of a thread each, as ``torchrun`` starts it, which share
+each batch and exchange gradients and the statistics of norms; and two processes at once with steps
+of their own, which wait for nothing of each other's but memory and the clock. The last is twice as
+much work; its speed against one process's is the limit of what two of anything can gain here.
 
 Target: two threads >= 1.7 x. On a machine of two cores nothing else may run.
 """
@@ -12,61 +13,87 @@ Target: two threads >= 1.7 x. On a machine of two cores nothing else may run.
 from __future__ import annotations
 
 import argparse
+import tempfile
+from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from pathlib import Path
 from statistics import median
 
 import _timing  # first, see there
 import torch
-from torch import nn
+from torch import distributed, nn
 from training import CLASSES, MIXINGS, Size, project, size
 
 from snn_ssm.training.allocation import keep_memory
+from snn_ssm.training.distributed import World, share_norms
 
 SIZES: list[Size] = [(784, 32), (4096, 6)]
 STEPS, REPETITIONS, TARGET = 4, 5, 1.7
+PROCESSES = 2
 
 
-def work(mixing: str, at: Size, pipe: Connection) -> None:
-    """Make a network; then, so often as a number of threads comes, report seconds of a step."""
+def work(mixing: str, at: Size, rank: int, store: str, pipe: Connection) -> None:
+    """Make a network, alone and shared; then, when told which and with how many threads, report
+    the seconds of a step."""
     keep_memory()
-    torch.manual_seed(0)
-    network = project(MIXINGS[mixing])
     inputs = torch.randint(0, 256, (at[1], 1, at[0]), dtype=torch.uint8)
     labels = torch.arange(at[1]) % CLASSES
+    distributed.init_process_group(
+        "gloo", init_method=f"file://{store}", rank=rank, world_size=PROCESSES
+    )
 
-    def steps(count: int) -> None:
-        for _ in range(count):
-            network.zero_grad()
-            nn.functional.cross_entropy(network(inputs).logits, labels).backward()
+    def steps_of(world: World) -> Callable[[], None]:
+        torch.manual_seed(0)
+        network = project(MIXINGS[mixing])
+        share_norms(network, world)
+        part = slice(world.rank, None, world.size)
 
-    while threads := pipe.recv():
-        torch.set_num_threads(threads)
+        def steps(count: int = STEPS) -> None:
+            for _ in range(count):
+                network.zero_grad()
+                nn.functional.cross_entropy(network(inputs[part]).logits, labels[part]).backward()
+                world.sum_gradients(network.parameters())
+
         steps(1)
-        pipe.send(_timing.stopwatch(lambda: steps(STEPS)).wall / STEPS)
+        return steps
+
+    ways = {False: steps_of(World()), True: steps_of(World(rank, PROCESSES))}
+    while told := pipe.recv():
+        threads, shared = told
+        torch.set_num_threads(threads)
+        pipe.send(_timing.stopwatch(ways[shared]).wall / STEPS)
+    distributed.destroy_process_group()
 
 
-def compare(mixing: str, at: Size, repetitions: int) -> tuple[float, float]:
-    """How many times the speed of one thread two threads have, and two processes."""
+def compare(mixing: str, at: Size, repetitions: int) -> tuple[float, float, float]:
+    """How many times the speed of one thread two threads have, one run on two processes, and two
+    runs at once."""
     context = get_context("spawn")
     pipes, workers = [], []
-    for _ in range(2):
-        ours, theirs = context.Pipe()
-        pipes.append(ours)
-        workers.append(context.Process(target=work, args=(mixing, at, theirs), daemon=True))
-        workers[-1].start()
+    with tempfile.TemporaryDirectory() as folder:
+        for rank in range(PROCESSES):
+            ours, theirs = context.Pipe()
+            arguments = (mixing, at, rank, str(Path(folder) / "store"), theirs)
+            pipes.append(ours)
+            workers.append(context.Process(target=work, args=arguments, daemon=True))
+            workers[-1].start()
 
-    def seconds(threads: int, processes: int) -> float:
-        for pipe in pipes[:processes]:
-            pipe.send(threads)
-        return max(pipe.recv() for pipe in pipes[:processes])
+        def seconds(threads: int, processes: int, shared: bool = False) -> float:
+            for pipe in pipes[:processes]:
+                pipe.send((threads, shared))
+            return max(pipe.recv() for pipe in pipes[:processes])
 
-    times = [(seconds(1, 1), seconds(2, 1), seconds(1, 2)) for _ in range(repetitions)]
-    for pipe, worker in zip(pipes, workers, strict=True):
-        pipe.send(0)
-        worker.join()
-    one, two, both = (median(column) for column in zip(*times, strict=True))
-    return one / two, 2 * one / both
+        times = [
+            (seconds(1, 1), seconds(2, 1), seconds(1, 2, shared=True), seconds(1, 2))
+            for _ in range(repetitions)
+        ]
+        for pipe in pipes:
+            pipe.send(None)
+        for worker in workers:
+            worker.join()
+    one, threads, shared, apart = (median(column) for column in zip(*times, strict=True))
+    return one / threads, one / shared, 2 * one / apart
 
 
 def main() -> None:
@@ -75,14 +102,14 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=REPETITIONS)
     options = parser.parse_args()
     print(_timing.machine())
-    print("  | steps x sequences | mixing | two threads | two processes at once | share of that |")
+    print("  | steps x sequences | mixing | two threads | two processes | two runs: the limit |")
     found = []
     for at in options.sizes:
         for mixing in MIXINGS:
-            two, both = compare(mixing, at, options.repetitions)
-            found.append(two)
-            row = f"{at[0]:,} x {at[1]} | {mixing} | {two:.2f} | {both:.2f} | {two / both:.0%}"
-            print(f"  | {row} |")
+            ratios = compare(mixing, at, options.repetitions)
+            found.append(ratios[0])
+            cells = [f"{at[0]:,} x {at[1]}", mixing, *(f"{ratio:.2f}" for ratio in ratios)]
+            print(f"  | {' | '.join(cells)} |", flush=True)
     _timing.verdict("two threads, the least of them", min(found), TARGET, " x")
 
 
