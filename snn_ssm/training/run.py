@@ -256,8 +256,14 @@ class Run:
         return load(samples, index[self.world.rank :: self.world.size], self.world.device)
 
     def settle(self, samples: Samples) -> None:
-        """Settle the norms on the first samples of the current epoch's order."""
-        parts = split(self.order(samples)[:NORM_SAMPLES], self.config.training.batch_size)
+        """Settle the norms on the first samples of the current epoch's order.
+
+        With delays as wide as in the epoch's last step, which a resumed run may not have made.
+        """
+        size, epoch = self.config.training.batch_size, self.progress.epoch
+        batches = -(-len(samples) // size)
+        narrow(self.network, (epoch + 1) * batches - 1, self.config.training.epochs * batches)
+        parts = split(self.order(samples)[:NORM_SAMPLES], size)
         device = self.world.device
         devices = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):  # dropout here must not shift what follows

@@ -71,6 +71,22 @@ def test_the_batch_is_finished_and_the_run_continues_to_the_same_result(
     assert without_times(resumed) == without_times(whole)
 
 
+@pytest.mark.parametrize("changes", [{"delays": 4}, {"recurrent": True, "recurrent_delays": 3}])
+def test_learned_delays_are_as_wide_where_only_an_epoch_s_end_is_left(
+    tmp_path, monkeypatch, changes
+):
+    """The norms settle by what the epoch's last step had, which the resumed run never made."""
+    config = config_of(epochs=2, **changes)
+    whole = train(config, TRAIN, TEST, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        signalled(patch, 5, signal.SIGINT)  # of 5 batches an epoch
+        with pytest.raises(KeyboardInterrupt):
+            train(config, TRAIN, TEST, tmp_path / "run")
+    assert progress(tmp_path / "run") == (0, 5)
+    resumed = train(config, TRAIN, TEST, tmp_path / "run", resume=True)
+    assert without_times(resumed) == without_times(whole)
+
+
 def test_a_second_signal_ends_it_at_once(tmp_path, monkeypatch):
     signalled(monkeypatch, 7, signal.SIGINT, signal.SIGINT)
     with pytest.raises(KeyboardInterrupt) as caught:
