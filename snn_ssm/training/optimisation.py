@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pynn_models.errors import SnnSsmError
 from snn_ssm.config import SPIKES, ModelConfig, TrainingConfig
+from snn_ssm.model.pooling import kept
 
 MODE_PARAMETERS = ("a", "omega", "log_dt", "b")
 _UNDECAYED = (
@@ -81,17 +82,40 @@ def _sends_differences(model: ModelConfig) -> bool:
     return model.messages == "differences"
 
 
-def spike_rates(outputs: list[Tensor], model: ModelConfig) -> Tensor:
+def spike_rates(
+    outputs: list[Tensor], model: ModelConfig, lengths: Tensor | None = None
+) -> Tensor:
     """``r_l = mean(s_l)``, for ternary spikes ``mean(|s_l|)``: one rate a layer, differentiable.
 
     Integer spikes count as often as they are sent: as differences, ``mean(|s_l[k] - s_l[k-1]|)``.
     A binary spike is not sent through the modulus, whose gradient at 0 is 0: a neuron just below
     its threshold is to move away from it, too. Of spikes that carry values the mean is of
-    these. Shapes: (B, H, L) each -> (depth,).
+    these. Of samples of ``lengths`` (B,) it is the mean over samples of each one's own steps.
+    Shapes: (B, H, L) each -> (depth,).
     """
     unsigned = model.activation in _UNSIGNED and not _sends_differences(model)
     sent_by = (_messages(s, model) for s in outputs)
-    return torch.stack([(s if unsigned else s.abs()).mean() for s in sent_by])
+    spikes = (s if unsigned else s.abs() for s in sent_by)
+    if lengths is None:
+        return torch.stack([s.mean() for s in spikes])
+    return torch.stack([_of_samples(s, lengths).mean() for s in spikes])
+
+
+def summed_rates(
+    outputs: list[Tensor], model: ModelConfig, samples: int, lengths: Tensor | None = None
+) -> list[Tensor]:
+    """The sum over ``samples`` of what each one's neurons and steps :func:`sent` on average, a
+    layer each, (), float64; ``lengths`` as in :func:`spike_rates`."""
+    found = [sent(s, model) for s in outputs]
+    if lengths is None:
+        return [s.sum(dtype=torch.float64) * (samples / s.numel()) for s in found]
+    return [_of_samples(s.double(), lengths).sum() for s in found]
+
+
+def _of_samples(s: Tensor, lengths: Tensor) -> Tensor:
+    """The mean over the steps of each sample that are its own: (B, H, L), (B,) -> (B,)."""
+    own = s * kept(lengths, s.shape[-1])[:, None]
+    return own.sum((1, 2)) / (lengths * s.shape[1])
 
 
 def sent(s: Tensor, model: ModelConfig) -> Tensor:

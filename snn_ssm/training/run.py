@@ -48,8 +48,8 @@ from snn_ssm.training.optimisation import (
     parameter_groups,
     rate_factor,
     rate_penalty,
-    sent,
     spike_rates,
+    summed_rates,
 )
 from snn_ssm.training.provenance import provenance
 from snn_ssm.training.run_state import (
@@ -153,7 +153,8 @@ class Run:
             loss = (loss + early) / 2
         if training.rate_penalty == 0:
             return loss
-        own = spike_rates(out.outputs, model) * (len(batch.labels) / count)
+        rates = spike_rates(out.outputs, model, batch.lengths)
+        own = rates * (len(batch.labels) / count)
         penalty = rate_penalty(world.sum(own), training.rate_target)
         return loss + training.rate_penalty * penalty / world.size
 
@@ -172,8 +173,7 @@ class Run:
         out = self.forward(p, batch.lengths)
         objective = self.objective(out, batch, count)
         hits = right(out.logits, batch.labels, batch.lengths, self.config.model)
-        active = [sent(s, self.config.model).sum(dtype=torch.float64) * (len(p) / s.numel())
-                  for s in out.outputs]
+        active = summed_rates(out.outputs, self.config.model, len(p), batch.lengths)
         sums = torch.stack([x.detach().double() for x in (objective, hits, *active)])
         loss, correct, *rates = self.world.sum(sums).tolist()
         if not math.isfinite(loss):

@@ -1,5 +1,7 @@
 """The spike-rate penalty, and training that starts from a checkpoint."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,7 @@ from snn_ssm.training.optimisation import (  # noqa: E402
     rate_penalty,
     sent,
     spike_rates,
+    summed_rates,
 )
 from snn_ssm.training.run import Run  # noqa: E402
 
@@ -65,6 +68,32 @@ def test_differences_are_penalised_by_their_size():
     assert sent(s, model).tolist() == [[[0, 3, 0, 3]], [[2, 0, 1, 1]]]
     counts = ModelConfig(activation="integer")
     assert spike_rates([s], counts).item() == 13 / 8 and sent(s, counts).tolist() == s.tolist()
+
+
+@pytest.mark.parametrize("model", [
+    {}, {"activation": "integer", "messages": "differences"}, {"cells": "egru"},
+])
+def test_steps_behind_the_end_of_a_sample_are_not_penalised_and_not_told(tmp_path, model):
+    """One sample is filled up with spikes, the other is whole: the mean of each one's own rate."""
+    run = Run(config_of(norm="none", dropout=0.0, rate_penalty=3.0, **model), tmp_path, World())
+    lengths, model = torch.tensor([5, 12]), run.config.model
+    p, label = torch.from_numpy(TRAIN.inputs[:2].copy()), torch.from_numpy(TRAIN.labels[:2])
+    alone = [run.network(p[i : i + 1, :, :n]).outputs for i, n in enumerate(lengths)]
+    expected = torch.stack([spike_rates(outputs, model) for outputs in alone]).mean(0)
+    for fill in (0, 15):
+        p[0, :, 5:] = fill
+        out = run.network(p, lengths)
+        assert torch.allclose(spike_rates(out.outputs, model, lengths), expected)
+        told = summed_rates(out.outputs, model, 2, lengths)
+        each = [[sent(s, model).double().mean() for s in outputs] for outputs in alone]
+        assert [float(rate) for rate in told] == pytest.approx(np.sum(each, axis=0).tolist())
+        plain = replace(run.config, training=replace(run.config.training, rate_penalty=0.0))
+        without = Run(plain, tmp_path, World()).objective(out, Batch(p, label, lengths), 2)
+        penalised = run.objective(out, Batch(p, label, lengths), 2) - without
+        assert penalised.item() == pytest.approx(3 * expected.square().mean().item(), rel=1e-4)
+    told = summed_rates(run.network(p).outputs, model, 2, lengths)
+    run.step(Batch(p, label, lengths), 2, 0, 10)
+    assert run.progress.rates == pytest.approx([float(rate) for rate in told])
 
 
 def test_the_loss_of_a_sample_is_weighted_by_its_class(tmp_path):
