@@ -116,10 +116,13 @@ def test_the_network_is_the_trained_model_whatever_its_size(
     assert_is_the_trained_model(checkpoint, samples_of(checkpoint, 2))
 
 
-@pytest.mark.parametrize("depth", [1, 2])
-def test_bilinear_real_modes_that_change_sign(depth):
+@pytest.mark.parametrize(("depth", "changes"), [
+    (1, {}), (2, {}), (2, {"reset": "soft"}), (2, {"reset": "hard", "refractory": 1}),
+])
+def test_bilinear_real_modes_that_change_sign(depth, changes):
     checkpoint = checkpoint_of(
-        3, mode_init="s4d-real", discretisation="bilinear", depth=depth, dt_min=1.0, dt_max=8.0
+        3, mode_init="s4d-real", discretisation="bilinear", depth=depth, dt_min=1.0, dt_max=8.0,
+        **changes,
     )
     # |lambda| is about 1/2: half of the modes have Delta > 2/|lambda| and abar < 0.
     network = lower(checkpoint)

@@ -48,7 +48,7 @@ def lower(layer: Layer, stream: Stream, setting: Setting) -> Lowered:
         theta=theta,
         bias=before.affine.constant,
         branches=before.cell_branches(),
-        reset=_reset(layer),
+        reset=_reset(layer, rotates),
         history=History(a=layer.array("history")) if layer.model.history else None,
         multiplicity=(
             Multiplicity(further=(level[:, None] + steps) - shift[:, None]) if len(steps) else None
@@ -61,8 +61,11 @@ def lower(layer: Layer, stream: Stream, setting: Setting) -> Lowered:
     return Lowered(before, cells, layer.level.margin)
 
 
-def _reset(layer: Layer) -> Reset | None:
-    """What a spike takes from each mode; a mode's input weight is 1 here as it is for r."""
+def _reset(layer: Layer, rotates: bool) -> Reset | None:
+    """What a spike takes from each mode; a mode's input weight is 1 here as it is for r.
+
+    Of modes that rotate it is complex.
+    """
     model = layer.model
     if model.reset == "none":
         return None
@@ -74,7 +77,8 @@ def _reset(layer: Layer) -> Reset | None:
         r = np.concatenate([others, r[:, None]], axis=1)
         return Reset(r_re=r, r_im=np.zeros_like(r), refractory=model.refractory)
     if not model.complex_modes:
-        return Reset(r_re=r, refractory=model.refractory)
+        r_im = np.zeros_like(r) if rotates else None
+        return Reset(r_re=r, r_im=r_im, refractory=model.refractory)
     return Reset(r_re=r[..., 0], r_im=r[..., 1], refractory=model.refractory)
 
 
