@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from snn_ssm.config import Config
+from snn_ssm.config import Config, ModelConfig
 from snn_ssm.tasks import Samples
 from snn_ssm.training.allocation import keep_memory
 from snn_ssm.training.run_state import TrainingError
@@ -27,7 +27,7 @@ def check_shares(config: Config, samples: Samples, processes: int) -> None:
     size = config.training.batch_size
     for count in (len(samples), min(len(samples), NORM_SAMPLES)):
         last = len(split(np.arange(count), size)[-1])
-        if last * config.task.steps == 1 and config.model.norm == "batch":
+        if last * config.task.steps == 1 and _normed_by_batch(config.model):
             raise TrainingError(
                 f"the last of the batches of {size} of {count} samples has 1, of 1 step; "
                 "expected at least 2, since a batch norm has no variance of one value. Choose "
@@ -39,6 +39,12 @@ def check_shares(config: Config, samples: Samples, processes: int) -> None:
                 f"for {processes} processes. Choose another training.batch_size, or "
                 "fewer processes."
             )
+
+
+def _normed_by_batch(model: ModelConfig) -> bool:
+    """Whether any norm of the model is a batch norm."""
+    product = model.mixing == "gsu" and model.gsu_norm == "batch"
+    return model.norm == "batch" or model.membrane_norm or product
 
 
 class Batch(NamedTuple):

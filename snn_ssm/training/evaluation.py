@@ -166,9 +166,11 @@ def report(
 
 
 @torch.no_grad()
-def settle_norms(network: SequenceModel, batches: Iterable[Tensor]) -> None:
-    """Set every batch norm's statistics to the average over ``batches`` (B, C, L).
+def settle_norms(network: SequenceModel, batches: Iterable[tuple[Tensor, int]]) -> None:
+    """Set every batch norm's statistics to the average over the samples of ``batches``.
 
+    Each is its inputs (B, C, L), or this process's part of them, and of how many samples the batch
+    is: its statistics count as often, so that a last batch of one sample moves them but little.
     While weights change fast, the running averages lag behind them, and a Heaviside network
     forgives no shifted threshold: accuracy in evaluation can be half of that in training.
     """
@@ -178,9 +180,12 @@ def settle_norms(network: SequenceModel, batches: Iterable[Tensor]) -> None:
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # a plain average over what follows
     network.train()
-    for p in batches:
+    seen = 0
+    for p, count in batches:
+        seen += count
+        for norm in norms:
+            norm.momentum = count / seen
         network(p)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

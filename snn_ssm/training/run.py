@@ -267,7 +267,10 @@ class Run:
         device = self.world.device
         devices = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):  # dropout here must not shift what follows
-            settle_norms(self.network, (self.share(samples, index).inputs for index in parts))
+            settle_norms(
+                self.network,
+                ((self.share(samples, index).inputs, len(index)) for index in parts),
+            )
 
     def finish_epoch(self, samples: Samples, others: Mapping[str, Samples]) -> None:
         """Settle the norms, evaluate on the other splits, log, and move on to the next epoch.

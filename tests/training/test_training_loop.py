@@ -164,22 +164,32 @@ def test_only_the_decaying_group_decays(tmp_path):
         assert torch.allclose(value, before[name] * factor, rtol=1e-6, atol=0), name
 
 
-def test_settled_norms_hold_the_statistics_of_the_samples():
+@pytest.mark.parametrize("last", [10, 1])
+def test_settled_norms_hold_the_statistics_of_the_samples(last):
+    """Those of a last batch of one sample count as one of 61, not as one of seven."""
     network = build_network(config_of(depth=1, dropout=0.0).model)
     batches = [torch.from_numpy(TRAIN.inputs[i : i + 10]) for i in range(0, 70, 10)]
+    batches[-1] = batches[-1][:last]
     momentum = network.blocks[0].norm.momentum
-    training.settle_norms(network.eval(), batches)
+    training.settle_norms(network.eval(), [(p, len(p)) for p in batches])
     norm = network.blocks[0].norm
     with torch.no_grad():
-        h = torch.stack([network.encode(p).transpose(0, 1).flatten(1) for p in batches])
-    assert torch.allclose(norm.running_mean, h.mean(-1).mean(0), rtol=1e-4, atol=1e-6)
-    assert torch.allclose(norm.running_var, h.var(-1).mean(0), rtol=1e-4, atol=1e-6)
+        h = [network.encode(p).transpose(0, 1).flatten(1) for p in batches]
+    share = torch.tensor([len(p) for p in batches]) / (60 + last)
+    mean = sum(of * each.mean(-1) for of, each in zip(share, h, strict=True))
+    var = sum(of * each.var(-1) for of, each in zip(share, h, strict=True))
+    assert torch.allclose(norm.running_mean, mean, rtol=1e-4, atol=1e-6)
+    assert torch.allclose(norm.running_var, var, rtol=1e-4, atol=1e-6)
     assert norm.momentum == momentum and int(norm.num_batches_tracked) == 7
 
 
-def test_a_last_batch_of_one_sample_of_one_step_is_refused(tmp_path):
+@pytest.mark.parametrize("changes", [
+    {}, {"norm": "none", "membrane_norm": True},
+    {"norm": "none", "mixing": "gsu", "gsu_norm": "batch", "activation": "ternary-constant"},
+])
+def test_a_last_batch_of_one_sample_of_one_step_is_refused(tmp_path, changes):
     """A batch norm has no variance of one value; torch would end an epoch with a traceback."""
-    config = config_of()
+    config = config_of(**changes)
     one = dataclasses.replace(config, task=dataclasses.replace(config.task, steps=1))
     size = config.training.batch_size
     samples = Samples(TRAIN.inputs[: size + 1, :, :1], TRAIN.labels[: size + 1])
