@@ -130,7 +130,7 @@ class ResettingLayer(StateSpaceLayer):
         own = d - (g * beta / (others - beta)).sum(-1).real
         own = torch.where(own < 0, -1.0, 1.0) * own.abs().clamp(min=_LEAST_SOMA)
         whole = torch.cat([behind, own[:, None].to(behind.dtype)], -1) / shares
-        whole[:, -1] = whole[:, -1].real
+        whole[:, -1] = whole[:, -1].real.clone()  # of one channel both are the same memory
         self.c[0] = torch.view_as_real(whole)
         self.d.zero_()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from pynn_models.errors import SnnSsmError
-from snn_ssm.checkpoint import Checkpoint, load_checkpoint
+from snn_ssm.checkpoint import Checkpoint, expected_shapes, load_checkpoint
 from snn_ssm.config import Config, ModelConfig, to_dict
 from snn_ssm.model.network import build_network
 from snn_ssm.model.sequence import SequenceModel
@@ -48,11 +48,15 @@ def to_checkpoint(network: SequenceModel, config: Config) -> Checkpoint:
 def require_same_model(model: ModelConfig, source: Path, found: ModelConfig) -> None:
     """Raise :class:`StartError` naming every key in which the model of ``source`` differs.
 
-    Those of training alone may: dropout, surrogate gradients, how modes began, and to how many
-    bits weights and decays are rounded while they are trained.
+    Those of training alone may: dropout, surrogate gradients, how modes began (but real ones stay
+    real, and complex ones complex), and to how many bits weights and decays are rounded while they
+    are trained.
     """
     wanted, other = to_dict(model), to_dict(found)
-    keys = [key for key in wanted if key not in _OF_TRAINING and wanted[key] != other[key]]
+    free = set(_OF_TRAINING)
+    if expected_shapes(model) != expected_shapes(found):
+        free.remove("mode_init")
+    keys = [key for key in wanted if key not in free and wanted[key] != other[key]]
     if keys:
         differing = "; ".join(
             f"{key} is {other[key]!r} there and {wanted[key]!r} in the configuration"

@@ -96,6 +96,13 @@ def test_a_spike_lowers_the_next_membrane_by_half_of_its_deviation_at_first(mode
     assert isinstance(layer, ResettingLayer) and not layer.theta.any()
 
 
+def test_a_soma_of_one_channel_begins_as_any():
+    """A torch view of its one readout's real part is that readout's own memory."""
+    keys = {"channels": 1, "depth": 1, "modes": 3, "reset": "soma"}
+    layer = build_network(ModelConfig(**keys), seed=1).blocks[0].ssm
+    assert layer.c.shape == (1, 1, 3, 2) and layer.c[0, 0, -1, 1] == 0 != layer.c[0, 0, -1, 0]
+
+
 @pytest.mark.parametrize("n_ssm", [0, 2])
 def test_a_soma_begins_as_a_leaky_stage_behind_the_layer(n_ssm):
     """Its spikes take from it alone; it is real, and training leaves it so."""

@@ -199,6 +199,16 @@ def test_another_model_to_start_from_is_refused_by_what_differs(dense, tmp_path)
     assert not (tmp_path / "run").exists()
 
 
+def test_complex_modes_do_not_start_from_real_ones_nor_the_other_way_round(dense, tmp_path):
+    config = config_of(mode_init="s4d-real", epochs=1)
+    with pytest.raises(StartError) as caught:
+        train(config, TRAIN, TEST, tmp_path / "run", init=dense[0])
+    said = "mode_init is 's4d-lin' there and 's4d-real' in the configuration. Use what"
+    assert said in str(caught.value)
+    others = config_of(mode_init="s4d-inv", rate=1e-9, mode_rate=1e-9, epochs=1)
+    train(others, TRAIN, TEST, tmp_path / "others", init=dense[0])
+
+
 def test_how_a_model_is_trained_may_differ_from_where_it_starts(dense, tmp_path):
     """Dropout, surrogates, first modes, rounding: no array has another shape or meaning."""
     changes = {
