@@ -22,9 +22,10 @@ class Divergence:
 
     ``spike``: whether the reference spikes, or, of neurons of several levels, how often.
     ``reference`` and ``value`` are the two membranes there (None where a backend gave none),
-    ``margin`` is the reference's distance from the threshold theta. ``cause``: the part of the
-    neuron by which the two came apart, ``reset``, ``refractory`` or ``history``; None where it was
-    none of these, or where it cannot be told (:mod:`export.verification.cause`).
+    ``margin`` is the reference's distance from the nearest threshold, as a history has moved it.
+    ``cause``: the part of the neuron by which the two came apart, ``reset``, ``refractory`` or
+    ``history``; None where it was none of these, or where it cannot be told
+    (:mod:`export.verification.cause`).
     """
 
     sample: int

@@ -61,14 +61,15 @@ def _locate(
     sample, step, layer, neuron = where
     traces: list[FloatArray] = []
     values: list[float | None] = []
+    margins: list[float | None] = []
     for runner in runners:
         again = runner(samples[sample : sample + 1], [layer])
         found = again.membranes.get(layer)
         if found is not None:
             traces.append(found[0, : step + 1, neuron])
         values.append(None if found is None else float(found[0, step, neuron]))
+        margins.append(None if found is None else _margin(network, layer, found, step, neuron))
     cell, spikes = network.population(layer).cell, recordings[0].spikes[layer]
-    theta = float(cell.theta[neuron])
     cause = None
     if len(traces) == 2:
         cause = cause_of(cell, spikes[sample, : step + 1, neuron].astype(np.int64), *traces)
@@ -80,9 +81,18 @@ def _locate(
         spike=spikes[sample, step, neuron].item(),
         reference=values[0],
         value=values[1],
-        margin=None if values[0] is None else abs(values[0] - theta),
+        margin=margins[0],
         cause=cause,
     )
+
+
+def _margin(
+    network: Network, layer: str, membrane: FloatArray, step: int, neuron: int
+) -> float:
+    """How far a neuron's membrane of one sample (1, L, H) is from the nearest threshold."""
+    population = network.population(layer)
+    distance = population.kind.distance(population.cell, membrane[:, : step + 1])
+    return float(distance[0, step, neuron])
 
 
 def versions() -> dict[str, str]:

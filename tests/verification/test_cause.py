@@ -101,6 +101,20 @@ def test_counts_that_differ_are_counts():
     later = replace(cell, multiplicity=Multiplicity(further=np.full((SIZE, 2), 4.0)))
     _, found = first(network, changed(network, later))
     assert found["spike"] == 3 and found["cause"] is None
+    thresholds = [*cell.theta[[found["neuron"]]], 2.0, 2.0]
+    nearest = min(abs(found["reference"] - theta) for theta in thresholds)
+    assert found["margin"] == nearest != abs(found["reference"] - thresholds[0])
+
+
+def test_the_margin_is_to_the_threshold_that_a_history_moved():
+    """Steps after a membrane above the threshold, which the history has raised to near it."""
+    network = network_with(history=History(a=np.full((SIZE, 1), 0.3)))
+    cell = network.layers[0].cell
+    _, found = first(
+        network, changed(network, replace(cell, history=History(a=np.full((SIZE, 1), 0.9))))
+    )
+    moved = cell.theta[found["neuron"]] + 0.3
+    assert found["margin"] == pytest.approx(abs(found["reference"] - moved), rel=1e-12)
 
 
 def test_margins_are_to_the_nearest_threshold_as_it_is_then():
