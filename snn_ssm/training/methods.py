@@ -14,6 +14,7 @@ from snn_ssm.model.delays import Delays, width_at
 from snn_ssm.model.egru import EgruLayer
 from snn_ssm.model.lif import LifLayer
 from snn_ssm.model.resetting import ResettingLayer
+from snn_ssm.model.restore import StartError
 from snn_ssm.model.sequence import SequenceModel
 
 _PRUNED_BY = 0.5  # share of all steps after which the target sparsity is reached and held
@@ -96,12 +97,22 @@ def restride(network: nn.Module, before: TaskConfig, after: TaskConfig) -> None:
     """Make the model of samples read at one stride that of another: steps last longer.
 
     ``log_dt += log(after / before)``, and of cells without one, whose ``a`` is the log of a step
-    over the time constant, a likewise. Norms settle anew in training.
+    over the time constant, a likewise. Norms settle anew in training. Raises :class:`StartError`
+    at another stride where there is neither, as in gated units, whose gates say how long they last.
     """
     shift = math.log(after.stride / before.stride)
     names: dict[str, Tensor] = dict(network.named_parameters())
+    steps = []
     for name, parameter in names.items():
         parent, _, leaf = name.rpartition(".")
         own = f"{parent}.log_dt" if f"{parent}.log_dt" in names else f"{parent}.a"
         if parent.endswith(".ssm") and f"{parent}.{leaf}" == own:
-            parameter += shift
+            steps.append(parameter)
+    if shift and not steps:
+        raise StartError(
+            f"cannot start from a model of task.stride = {before.stride} at {after.stride}: it has "
+            "no time constants to go with the stride. Start at the same stride, or from random "
+            "weights."
+        )
+    for parameter in steps:
+        parameter += shift

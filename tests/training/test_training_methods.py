@@ -23,7 +23,7 @@ from snn_ssm.config import (  # noqa: E402
 )
 from snn_ssm.model.lif import LifLayer  # noqa: E402
 from snn_ssm.model.network import build_network  # noqa: E402
-from snn_ssm.model.restore import load_network  # noqa: E402
+from snn_ssm.model.restore import StartError, load_network  # noqa: E402
 from snn_ssm.tasks.base import DataError, arranged  # noqa: E402
 from snn_ssm.training import train  # noqa: E402
 from snn_ssm.training.batches import load  # noqa: E402
@@ -201,6 +201,16 @@ def test_a_run_starts_from_a_model_of_another_stride(tmp_path):
     one, two = (load_checkpoint(tmp_path / name).arrays for name in ("whole", "half"))
     shift = two["blocks.0.ssm.log_dt"] - one["blocks.0.ssm.log_dt"]
     assert np.abs(shift - math.log(2)).max() < 0.05  # a few steps of training later
+
+
+@pytest.mark.parametrize("changes", [{"cells": "egru"}, {"architecture": "transformer"}])
+def test_a_model_without_time_constants_starts_at_its_own_stride(changes):
+    network = build_network(config_of(**changes).model)
+    before = [p.detach().clone() for p in network.parameters()]
+    restride(network, TaskConfig(stride=2), TaskConfig(stride=2))
+    with pytest.raises(StartError, match=r"of task\.stride = 1 at 3: it has no time constants"):
+        restride(network, TaskConfig(stride=1), TaskConfig(stride=3))
+    assert all(torch.equal(*p) for p in zip(before, network.parameters(), strict=True))
 
 
 def test_samples_are_read_at_a_stride_after_their_permutation():
