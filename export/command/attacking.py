@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from snn_ssm.progress import progress_bar
 def attack(args: argparse.Namespace) -> int:
     """``snn-ssm attack``: samples that are answered rightly, each flip tried in ``software``."""
     from export.description.storage import load_network
+    from export.job.inputs import arrays_of
     from export.verification.backends.torch import sensitivity_of
     from export.verification.sparse_attack import attack as attacked
     from snn_ssm.checkpoint import load_checkpoint
@@ -60,7 +62,8 @@ def attack(args: argparse.Namespace) -> int:
     if args.out is not None:
         inputs = np.stack([a.sample for a in found]).astype(samples.inputs.dtype)
         data = io.BytesIO()
-        np.savez(data, inputs=inputs, labels=samples.labels)
+        stored: dict[str, Any] = arrays_of(replace(samples, inputs=inputs), network)
+        np.savez(data, **stored)
         write_atomic(args.out, data.getvalue())
     output.result(result)
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from snn_ssm.npz import read_arrays
 
 if TYPE_CHECKING:
+    from export.description.network import Network
     from snn_ssm.tasks import Samples
 
 INPUTS = "inputs.npz"
@@ -37,15 +37,24 @@ class Given:
         return Given(self.inputs[part], labels, lengths)
 
 
-def arrays_of(samples: Samples, names: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """What a job stores of its samples, by name: such that ``--data`` reads it again."""
-    labels = samples.labels
+def arrays_of(samples: Samples, network: Network) -> dict[str, NDArray[Any]]:
+    """What is stored of a network's samples, by name: such that ``--data`` reads it again.
+
+    They are as the network reads them; that they are encoded, where they were, is stored, too.
+    """
+    from snn_ssm.config import TaskConfig, from_dict
+    from snn_ssm.tasks.own.encoded import encoding_of
+
+    labels, names = samples.labels, network.names
     values = labels.dtype.kind == "f"
     if values and labels.ndim == 3:
         labels = np.ascontiguousarray(labels.transpose(0, 2, 1))  # (B, K, L), as inputs are
     found = {"inputs": samples.inputs, "targets" if values else "labels": labels}
     if samples.lengths is not None:
         found["lengths"] = samples.lengths
+    by = encoding_of(from_dict(TaskConfig, dict(network.origin.get("task", {})), "task"))
+    if by:
+        found["encoded"] = np.array(by)
     numbers = [str(k) for k in range(len(names))]
     return found if list(names) == numbers else {**found, "names": np.array(names)}
 

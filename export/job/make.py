@@ -64,7 +64,7 @@ def make_job(
     check_samples(network, samples.inputs)
     files = {
         "run.py": read_bytes(_TEMPLATE / "run.py", "job template"),
-        INPUTS: _npz(**arrays_of(samples, network.names)),
+        INPUTS: _npz(**arrays_of(samples, network)),
         **({} if calibration is None else {CALIBRATION: _npz(inputs=calibration)}),
         **{
             name: read_bytes(_TEMPLATE / name, "job template")

@@ -182,6 +182,63 @@ def test_a_job_of_it_runs_and_is_verified(made, capsys):
     assert found["backends"]["recording"]["mae"] == pytest.approx(summary["mae"])
 
 
+@pytest.fixture(scope="module")
+def levelled(tmp_path_factory):
+    """Own recordings of real values, encoded as levels, and the network trained on them."""
+    path = tmp_path_factory.mktemp("levels")
+    waves = RNG.normal(size=INPUTS.shape) + LABELS[:, None, None]
+    save_splits(path / "rivers", inputs=waves, labels=LABELS)
+    small = [*SMALL, "--set", "encode_size=3", "--epochs", "12"]
+    assert run("train", "own", "--data", path / "rivers", "--out", path / "run", *small) == 0
+    assert run("export", path / "run", path / "net") == 0
+    return path
+
+
+def scores_on(path, data):
+    out = path / "scores.npz"
+    assert run("predict", path / "net", "--data", data, "--out", out, "--force") == 0
+    with np.load(out) as stored:
+        return stored["scores"]
+
+
+def test_samples_that_a_job_has_encoded_are_not_encoded_once_more(levelled):
+    path, job = levelled, levelled / "job"
+    assert run("job", path / "net", job, "--data", path / "rivers", "--samples", 6) == 0
+    done = subprocess.run(
+        [sys.executable, job / "run.py", "software"], capture_output=True, text=True,
+        env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    given = job / "inputs.npz"
+    results = ["--recording", job / "results/software", "--data", given]
+    assert run("verify", path / "net", *results) == 0
+    recorded = scores_on(path, path / "rivers" / "test.npz")[:6]
+    assert (scores_on(path, given) == recorded).all() and np.ptp(recorded) > 0
+
+
+def test_samples_that_an_attack_wrote_are_run_as_they_were_tried(levelled):
+    path, out = levelled, levelled / "attacked.npz"
+    model = ["--checkpoint", path / "run", "--json", path / "a.json"]
+    assert run("attack", path / "net", "--data", path / "rivers", *model, "--out", out) == 0
+    found = json.loads((path / "a.json").read_text())
+    right = scores_on(path, out).argmax(1) == LABELS
+    assert found["turned"] > 0 and right.sum() == found["attacked"] - found["turned"]
+
+
+def test_encoded_samples_are_of_one_network(levelled, capsys):
+    with np.load(levelled / "rivers" / "test.npz") as stored:
+        arrays = dict(stored)
+
+    def refused(encoded):
+        np.savez(levelled / "e.npz", encoded=np.array(encoded), **arrays)
+        return refusal(capsys, "run", levelled / "net", "--data", levelled / "e.npz")
+
+    said = refused('{"encode": "delta"}')
+    assert 'samples that were encoded by {"encode": "delta"}; expected {"encode": "levels"' in said
+    assert "or the network that they were made for" in said
+    assert "encoded is of int64 and shape (); expected one text" in refused(3)
+
+
 @pytest.fixture
 def data(tmp_path):
     """Own data of classes."""

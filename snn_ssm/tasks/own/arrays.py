@@ -6,7 +6,9 @@
 step, -1 where there is none; (B, K) of labels that hold. ``targets``: (B,), (B, K), or at each step
 (B, K, L), ragged (steps,) or (steps, K). ``names``: what classes, labels or values are called;
 ``sample_rate``: steps a second; ``groups`` (B,), integers or text: what is held out together, such
-as a patient. In place of inputs ``events``, of :mod:`snn_ssm.tasks.own.events`.
+as a patient; ``encoded``, a text: that the inputs were encoded already, and by what
+(:mod:`snn_ssm.tasks.own.encoded`). In place of inputs ``events``, of
+:mod:`snn_ssm.tasks.own.events`.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from snn_ssm.tasks.own.events import binned, from_fields
 from snn_ssm.tasks.own.recordings import Recordings, by_channel, check_recordings, filled_up
 
 EVENTS = "events"
-_OPTIONAL = ("labels", "targets", "lengths", "offsets", "names", "sample_rate", "groups")
+_OPTIONAL = ("labels", "targets", "lengths", "offsets", "names", "sample_rate", "groups", "encoded")
 
 
 def read_arrays(path: Path, task: TaskConfig) -> Recordings:
@@ -56,7 +58,7 @@ def read_arrays(path: Path, task: TaskConfig) -> Recordings:
         found = _ragged(path, stored, answers, names, rate)
     else:
         found = Recordings(path, stored["inputs"], stored.get("lengths"), answers, names, rate)
-    return check_recordings(replace(found, groups=groups))
+    return check_recordings(replace(found, groups=groups, encoded=_encoded(path, stored)))
 
 
 def members(path: Path) -> set[str]:
@@ -122,6 +124,16 @@ def _rate(path: Path, stored: dict[str, NDArray[Any]]) -> float:
             "number, the steps a second. Correct it, or leave it out."
         )
     return value
+
+
+def _encoded(path: Path, stored: dict[str, NDArray[Any]]) -> str:
+    said = stored.get("encoded", np.array(""))
+    if said.dtype.kind != "U" or said.size != 1:
+        raise DataError(
+            f"{path}: encoded is of {said.dtype} and shape {said.shape}; expected one text, which "
+            "snn-ssm writes beside samples that it has encoded. Leave it out beside recordings."
+        )
+    return str(said.ravel()[0])
 
 
 def _ragged(

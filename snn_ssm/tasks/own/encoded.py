@@ -1,7 +1,12 @@
-"""Recordings of real values as the integers or spikes that a configuration asks for."""
+"""Recordings of real values as the integers or spikes that a configuration asks for.
+
+A file that is written of such samples says so in an array ``encoded``, so that who reads it does
+not encode them once more.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,12 +22,23 @@ _LOW, _HIGH = 0.1, 99.9  # percent of the values below the ends of a range
 _LOWEST = 50.0  # Hz of a cochlea
 
 
+def encoding_of(task: TaskConfig) -> str:
+    """The text that stands as ``encoded`` beside samples of the task: the keys that they were
+    encoded by, as JSON; "" where they are the recordings themselves."""
+    keys = ("encode", "encode_size", "encode_low", "encode_high", "encode_hop")
+    return "" if task.encode == "none" else json.dumps({key: getattr(task, key) for key in keys})
+
+
 def encoded(found: Recordings, task: TaskConfig) -> Recordings:
     """The recordings by ``task.encode``; what fills samples up becomes 0.
 
-    Raises :class:`DataError` for channels other than ranges, an unknown sample rate, and answers at
-    each of the steps that a hop takes together.
+    Those that are encoded already stay as they are. Raises :class:`DataError` for what was encoded
+    in another way, channels other than ranges, an unknown sample rate, and answers at each of the
+    steps that a hop takes together.
     """
+    if found.encoded:
+        _check_encoded(found, task)
+        return found
     if task.encode == "none":
         return found
     encoder = ENCODERS[task.encode]
@@ -34,6 +50,16 @@ def encoded(found: Recordings, task: TaskConfig) -> Recordings:
         values = np.where(np.arange(values.shape[-1]) < lengths[:, None, None], values, 0)
     rate = found.sample_rate / task.encode_hop
     return replace(found, inputs=values.astype(values.dtype), lengths=lengths, sample_rate=rate)
+
+
+def _check_encoded(found: Recordings, task: TaskConfig) -> None:
+    expected = encoding_of(task)
+    if found.encoded != expected:
+        raise DataError(
+            f"{found.where} holds samples that were encoded by {found.encoded}; expected "
+            f"{expected or 'recordings, or samples that were not'}. Give the recordings that they "
+            "were made of, or the network that they were made for."
+        )
 
 
 def _check(found: Recordings, task: TaskConfig) -> None:

@@ -22,7 +22,8 @@ class Recordings:
     ``answers``: labels, integers or text, or targets, real, of the shapes of :class:`Samples`.
     ``names``: of classes, labels or values; ``sample_rate``: in Hz, 0 where it is not known;
     ``where``: the file or folder, for messages; ``sensor``: width and height, of events;
-    ``groups`` (B,): as :class:`Samples` has them.
+    ``groups`` (B,): as :class:`Samples` has them; ``encoded``: by what the inputs were encoded
+    before they were stored, as :mod:`snn_ssm.tasks.own.encoded` has it; "": not.
     """
 
     where: Path
@@ -33,6 +34,7 @@ class Recordings:
     sample_rate: float = 0.0
     sensor: tuple[int, ...] = ()
     groups: NDArray[Any] | None = None
+    encoded: str = ""
 
     def __len__(self) -> int:
         return len(self.inputs)
