@@ -79,7 +79,8 @@ def _description(network: Network) -> Iterator[tuple[str, Any]]:
     yield from {
         "timestep": network.timestep, "steps": network.steps, "cell": network.cells,
         "input": source.name, "encoding": source.encoding, "channels": source.channels,
-        "bits": source.bits, "input_size": source.size, "layers": [p.name for p in network.layers],
+        "bits": source.bits, "limit": source.kind.values(source).limit,
+        "input_size": source.size, "layers": [p.name for p in network.layers],
     }.items()
     within = [p for p in network.projections if p.target != readout.name]
     yield "projections", np.array([(p.source, p.target) for p in within])

@@ -34,6 +34,8 @@ def arrays(network: Network) -> dict[str, Any]:
     found: dict[str, Any] = {
         "steps": np.array(network.steps), "input": np.array(network.source.name),
         "input_size": np.array(network.source.size),
+        "channels": np.array(network.source.channels),
+        "limit": np.array(network.source.kind.values(network.source).limit),
         "bits": np.array(network.source.bits), "encoding": np.array(network.source.encoding),
     }
     models = {}

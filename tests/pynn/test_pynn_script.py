@@ -115,6 +115,22 @@ def test_the_script_imports_nothing_of_ours_and_refuses_other_samples(tmp_path):
     assert "samples of shape (1, 2, 5); expected (B, channels, steps) = (B, 2, 40)" in done.stderr
 
 
+@pytest.mark.parametrize("encoding", ["bits", "token", "spikes"])
+def test_values_that_the_input_cannot_carry_are_not_cut_to_some_that_it_can(tmp_path, encoding):
+    network = lif_network(1, encoding)
+    most = network.source.kind.values(network.source).limit - 1
+    write_script(network, tmp_path / "net.py")
+    with np.load(tmp_path / "net.npz") as numbers:
+        check = runpy.run_path(str(tmp_path / "net.py"))["check"]
+        samples = lif_samples(network, 2).astype(float)
+        check(numbers, samples)
+        check(numbers, np.full_like(samples, most))
+        for value in (-1.0, 0.5, most + 1.0, np.nan):
+            samples[1, 0, 3] = value
+            with pytest.raises(SystemExit, match=rf"{value} at \[1, 0, 3\]; .* 0 to {most}: "):
+                check(numbers, samples)
+
+
 def test_the_command_writes_it_and_overwrites_nothing(tmp_path, capsys):
     (tmp_path / "checkpoint").mkdir()
     save_checkpoint(tmp_path / "checkpoint", STOCK)

@@ -234,6 +234,22 @@ def test_the_script_does_what_was_predicted(tmp_path, monkeypatch, capsys, kind,
             assert (found[name] == spikes).all() and spikes.any()
 
 
+def test_the_script_refuses_samples_that_are_not_encoded(tmp_path, monkeypatch):
+    pytest.importorskip("nir", reason="nir is not installed")
+    install(monkeypatch)
+    network, samples = network_of("stock", 7)
+    save_target(network, tmp_path)
+    most, shape = network.source.kind.values(network.source).limit - 1, samples.shape
+    for wrong, said in (
+        (samples + 0.25, rf"at \[0, 0, 0\]; expected integers, 0 to {most}: encode them"),
+        (samples[:, :, 1:], rf"samples of shape .*, {shape[2] - 1}\); expected .*, {shape[2]}\)"),
+    ):
+        np.savez(tmp_path / "samples.npz", inputs=wrong)
+        with pytest.raises(SystemExit, match=said):
+            script(tmp_path).main([str(tmp_path / "samples.npz")])
+    assert not (tmp_path / "spinnaker2_spikes.npz").exists()
+
+
 def test_symbols_in_the_script(tmp_path, monkeypatch):
     pytest.importorskip("nir", reason="nir is not installed")
     install(monkeypatch)

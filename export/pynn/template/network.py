@@ -2,7 +2,8 @@
 
     python SCRIPT SIMULATOR SAMPLES.npz [--first N] [--out SPIKES.npz]
 
-SIMULATOR: nest, brian2 or neuron. SAMPLES.npz: ``inputs`` (B, channels, steps) of whole numbers.
+SIMULATOR: nest, brian2 or neuron. SAMPLES.npz: ``inputs`` (B, channels, steps) of whole numbers,
+as the network reads them: encoded, where it was trained on recordings that were.
 Needs numpy and PyNN with that simulator; every number is in the .npz of this script's name. There
 ``SIMULATOR/...`` is what PyNN gets there, in its own units (ms, mV, nA, nF): simulators differ in
 the order of a step, and weights, thresholds and delays make up for it.
@@ -26,6 +27,20 @@ def sources(network: Any, sample: Any) -> Any:
         return sample.T.astype(bool)
     bits = np.arange(int(network["bits"]))  # a source a bit of a channel
     return ((sample.T[:, :, None].astype(int) >> bits) & 1).reshape(len(sample.T), -1).astype(bool)
+
+
+def check(network: Any, samples: Any) -> None:
+    """End here for samples that are none of this network."""
+    expected = (int(network["channels"]), int(network["steps"]))
+    if samples.ndim != 3 or samples.shape[1:] != expected:
+        sys.exit(f"samples of shape {samples.shape}; expected (B, channels, steps) = (B, "
+                 f"{expected[0]}, {expected[1]})")
+    limit = int(network["limit"])
+    bad = ~((samples >= 0) & (samples < limit) & (samples == np.floor(samples)))
+    if bad.any():
+        where = tuple(np.argwhere(bad)[0].tolist())
+        sys.exit(f"samples hold {samples[where]} at {list(where)}; expected whole numbers, 0 to "
+                 f"{limit - 1}: encode them as for training")
 
 
 def setup(sim: Any, name: str, network: Any) -> None:
@@ -153,10 +168,7 @@ def main() -> None:
         network = dict(archive)
     with np.load(args.samples, allow_pickle=False) as archive:
         samples = archive["inputs"][: args.first]
-    expected = (int(network["channels"]), int(network["steps"]))
-    if samples.ndim != 3 or samples.shape[1:] != expected:
-        sys.exit(f"samples of shape {samples.shape}; expected (B, channels, steps) = (B, "
-                 f"{expected[0]}, {expected[1]})")
+    check(network, samples)
     sim = importlib.import_module(f"pyNN.{args.simulator}")
     all_spikes, all_scores = [], []
     for number, sample in enumerate(samples):

@@ -2,7 +2,8 @@
 
     python spinnaker2_run.py SAMPLES.npz [ADDRESS] [COUNT]
 
-SAMPLES.npz: ``inputs`` (B, channels, steps) of integers, and, where they are known, ``labels``.
+SAMPLES.npz: ``inputs`` (B, channels, steps) of integers, as the network reads them (encoded, where
+it was trained on recordings that were), and, where they are known, ``labels``.
 ADDRESS: of the board's Ethernet interface. Needs py-spinnaker2 and numpy, nothing else.
 """
 
@@ -25,6 +26,20 @@ def sources(network: Any, sample: Any) -> Any:
         return sample.T.astype(np.uint8)
     bits = np.arange(int(network["bits"]))
     return ((sample.T[:, :, None].astype(int) >> bits) & 1).reshape(len(sample.T), -1)
+
+
+def check(network: Any, samples: Any) -> None:
+    """End here for samples that are none of this network."""
+    expected = (int(network["channels"]), int(network["steps"]))
+    if samples.ndim != 3 or samples.shape[1:] != expected:
+        sys.exit(f"samples of shape {samples.shape}; expected (B, channels, steps) = (B, "
+                 f"{expected[0]}, {expected[1]})")
+    limit = int(network["limit"])
+    bad = ~((samples >= 0) & (samples < limit) & (samples == np.floor(samples)))
+    if bad.any():
+        where = tuple(np.argwhere(bad)[0].tolist())
+        sys.exit(f"samples hold {samples[where]} at {list(where)}; expected integers, 0 to "
+                 f"{limit - 1}: encode them as for training")
 
 
 def build(network: Any) -> tuple[dict[str, Any], list[Any]]:
@@ -94,6 +109,7 @@ def scores(network: Any, spikes: dict[str, Any]) -> Any:
 def main(arguments: list[str]) -> None:
     with np.load(FOLDER / "spinnaker2.npz", allow_pickle=False) as network:
         samples = np.load(arguments[0], allow_pickle=False)
+        check(network, samples["inputs"])
         count = int(arguments[2]) if len(arguments) > 2 else len(samples["inputs"])
         board = hardware.SpiNNaker2Chip(eth_ip=arguments[1] if len(arguments) > 1 else None)
         all_spikes, classes = [], []
