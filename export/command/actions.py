@@ -114,7 +114,8 @@ def config(args: argparse.Namespace) -> int:
                 "from data; that of the task 'own' does. Leave it out."
             )
         later = own.DERIVED if task is own.OWN and args.data is None else {}
-        print(commented(_configured(args, args.data), later), end="")
+        data = None if args.data is None else _splits(args.data)
+        print(commented(_configured(args, data), later), end="")
     elif args.set or args.epochs is not None or args.data is not None:
         raise UsageError(
             f"{args.task!r} is no task; expected one of {', '.join(TASKS)} with --set, --epochs or "

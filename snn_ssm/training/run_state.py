@@ -19,11 +19,13 @@ from torch import Tensor, nn
 
 from pynn_models.errors import SnnSsmError
 from snn_ssm import config as configuration
+from snn_ssm.checkpoint import CONFIG_FILE
 from snn_ssm.config import Config
 from snn_ssm.files import FileError, read_sealed, seal_arrays, write_atomic
 from snn_ssm.reading import parse_json
 
 STATE_FILE = "state.safetensors"
+_SHOWN = 60  # characters of a value
 
 
 class TrainingError(SnnSsmError):
@@ -91,6 +93,16 @@ def save_state(
     write_atomic(directory / STATE_FILE, seal_arrays(arrays, metadata))
 
 
+def _differing(there: Config, here: Config) -> str:
+    """The keys in which two configurations differ, with both values."""
+    tables, others = configuration.to_dict(there), configuration.to_dict(here)
+    return "; ".join(
+        f"{table}.{key} is {str(value)[:_SHOWN]} there and {str(others[table][key])[:_SHOWN]} here"
+        for table, keys in tables.items() for key, value in keys.items()
+        if value != others[table][key]
+    )
+
+
 def load_state(
     directory: Path,
     config: Config,
@@ -114,10 +126,11 @@ def load_state(
     arrays, metadata = read_sealed(
         path, "training state", "Restore the file, or train into a new directory."
     )
-    if configuration.loads(metadata.get("config", ""), str(path)) != config:
+    trained = configuration.loads(metadata.get("config", ""), str(path))
+    if trained != config:
         raise TrainingError(
-            f"{directory} was trained with another configuration. Resume with the same "
-            "--config, or train into a new directory."
+            f"{directory} was trained with another configuration: {_differing(trained, config)}. "
+            f"Resume with --config {directory / CONFIG_FILE}, or train into a new directory."
         )
     here = json.dumps([sorted(states) for states in random])
     if metadata.get("random") != here:

@@ -180,11 +180,16 @@ def test_resuming_a_finished_run_changes_nothing(finished):
     assert {p.name: p.read_bytes() for p in out.iterdir()} == before
 
 
-@pytest.mark.parametrize("changes", [{"rate": 1e-3}, {"channels": 9}, {"epochs": 4}])
-def test_another_configuration_cannot_resume(finished, changes):
+@pytest.mark.parametrize(("changes", "differs"), [
+    ({"rate": 1e-3}, r"training\.rate is .* there and 0\.001 here"),
+    ({"channels": 9}, r"model\.channels is \d+ there and 9 here"),
+    ({"epochs": 4}, r"training\.epochs is \d there and 4 here"),
+])
+def test_another_configuration_cannot_resume(finished, changes, differs):
     out, _ = finished
     before = (out / STATE_FILE).read_bytes()
-    with pytest.raises(TrainingError, match=r"was trained with another configuration\. Resume wit"):
+    told = rf"another configuration: {differs}\. Resume with --config .*config\.toml, or train into"
+    with pytest.raises(TrainingError, match=told):
         train(config_of(**changes), TRAIN, TEST, out, resume=True)
     assert (out / STATE_FILE).read_bytes() == before
 
