@@ -76,6 +76,8 @@ class TaskConfig:
         require(0 <= self.sample_rate < math.inf, "task.sample_rate", self.sample_rate,
                  "0 (not known) or a number of Hz")
         self._check_encoding()
+        require(self.name != "own" or not self.permutation, "task.permutation",
+                 f"{len(self.permutation)} entries", "none for the task 'own'")
         if self.permutation:
             last = (self.steps - 1) * self.stride  # the last step that is read
             count = len(self.permutation)

@@ -103,6 +103,11 @@ def test_keys_out_of_range(keys):
         TaskConfig("own", 10, **keys)
 
 
+def test_own_samples_have_no_other_order():
+    with pytest.raises(ConfigError, match=r"is '3 entries'; expected none for the task 'own'"):
+        TaskConfig("own", 3, (2, 0, 1))
+
+
 def test_other_tasks_have_encodings_of_their_own():
     with pytest.raises(ConfigError, match=r"task.encode\] is 'levels'; expected 'none' for a task"):
         TaskConfig("smnist", 10, encode="levels")

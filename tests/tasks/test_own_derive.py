@@ -1,5 +1,7 @@
 """The configuration that follows from a user's data, and stays where the user said otherwise."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.files import save_splits
@@ -87,6 +89,42 @@ def test_steps_are_those_of_the_longest_sample_of_any_split(tmp_path):
     assert config_of(tmp_path, {"task.steps": 12}).task.steps == 12
 
 
+@pytest.mark.parametrize("encode", ["none", "levels", "crossings"])
+def test_a_stride_reads_every_so_many_steps_of_recordings(tmp_path, encode):
+    lengths = np.array([9, 4, 5, 1, 2, 8])
+    labels = np.arange(54).reshape(6, 9) % 2
+    save_splits(tmp_path, inputs=REAL, labels=labels, lengths=lengths, sample_rate=90.0)
+    given = {"task.encode": encode, "task.stride": 3}
+    strided = load_samples(tmp_path, "test", config_of(tmp_path, given).task)
+    save_splits(tmp_path / "read", inputs=REAL[..., ::3], labels=labels[:, ::3],
+                lengths=[3, 2, 2, 1, 1, 3], sample_rate=30.0)
+    task = config_of(tmp_path, given).task
+    assert (task.steps, task.stride, task.sample_rate) == (3, 3, 90.0)
+    expected = load_samples(tmp_path / "read", "test", replace(task, stride=1, sample_rate=30.0))
+    assert (strided.inputs == expected.inputs).all() and strided.inputs.any()
+    assert (strided.labels == expected.labels).all() and (strided.labels == -1).sum() == 0
+    assert (strided.lengths, strided.sample_rate) == (pytest.approx(expected.lengths), 30.0)
+
+
+def test_a_stride_of_values_and_of_answers_to_samples(tmp_path):
+    values = np.random.default_rng(1).normal(size=(6, 2, 9))
+    save_splits(tmp_path, inputs=WHOLE, targets=values)
+    found = load_samples(tmp_path, "train", config_of(tmp_path, {"task.stride": 2}).task)
+    order = load_samples(tmp_path, "train", config_of(tmp_path).task)
+    assert found.labels.shape == (6, 5, 2) and (found.labels == order.labels[:, ::2]).all()
+    save_splits(tmp_path, inputs=WHOLE, labels=np.eye(6, 4, dtype=int))
+    found = load_samples(tmp_path, "train", config_of(tmp_path, {"task.stride": 2}).task)
+    assert found.inputs.shape == (6, 2, 5) and found.labels.shape == (6, 4)
+
+
+def test_a_stride_would_lose_events(tmp_path):
+    events = np.array([(0, 1, 2, 1), (2500, 0, 0, 0)], [(name, "<i4") for name in "txyp"])
+    for split in ("train", "test"):
+        np.savez(tmp_path / f"{split}.npz", events=events, offsets=[0, 2], labels=[0])
+    with pytest.raises(DataError, match=r"together by task\.event_bin\. Set task\.stride = 1"):
+        config_of(tmp_path, {"task.stride": 2})
+
+
 def test_events_have_the_sensor_of_all_splits(tmp_path):
     dtype = [(name, "<i4") for name in "txyp"]
     for split, x in (("train", 1), ("test", 4)):
@@ -117,9 +155,11 @@ def test_sound_through_the_cochlea(tmp_path):
     ({"labels": [0] * 6}, {"task.encode": "levels", "task.encode_hop": 2}, "a step at a time"),
     ({"labels": [0] * 6},
      {"task.encode": "levels", "task.encode_low": [0.0], "task.encode_high": [1.0]},
-     "has 2 channels, and task.encode_low and encode_high have 1 ends"),
+     "has 2 channels, for which 'levels' needs 2 low and high ends; .* have 1, which follow"),
     ({"targets": np.zeros((6, 1, 9)), "sample_rate": 8000.0},
      {"task.encode": "cochlea", "task.encode_hop": 2}, "has an answer a step"),
+    ({"labels": [0] * 6, "sample_rate": 8000.0}, {"task.encode": "cochlea", "task.stride": 2},
+     r"stride is 2, .* together by task\.encode_hop\. Set task\.stride = 1, and a larger"),
 ])
 def test_data_of_which_nothing_follows(tmp_path, arrays, given, said):
     save_splits(tmp_path, inputs=REAL, **arrays)

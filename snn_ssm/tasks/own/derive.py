@@ -69,8 +69,8 @@ def derived(
         task["encode"] = "levels"
     if task["encode"] != "none":
         _set(task, "task", range_of(found["train"], task), given)
-        reading = from_dict(TaskConfig, {**task, "steps": 1}, "task")
-        found = {split: encoded(each, reading) for split, each in found.items()}
+    reading = from_dict(TaskConfig, {**task, "steps": 1}, "task")
+    found = {split: encoded(each, reading) for split, each in found.items()}
     _set(task, "task", {"steps": max(each.longest for each in found.values())}, given)
     _set(model, "model", _of_model(found["train"], task, model, given), given)
     if "model.pooling" not in given and (model["output"] == "labels" or model["per_step"]):

@@ -16,7 +16,7 @@ import numpy as np
 from snn_ssm.config import TaskConfig
 from snn_ssm.tasks.base import DataError
 from snn_ssm.tasks.encoders import ENCODERS
-from snn_ssm.tasks.own.recordings import Recordings
+from snn_ssm.tasks.own.recordings import Recordings, each_step
 
 _LOW, _HIGH = 0.1, 99.9  # percent of the values below the ends of a range
 _LOWEST = 50.0  # Hz of a cochlea
@@ -25,20 +25,24 @@ _LOWEST = 50.0  # Hz of a cochlea
 def encoding_of(task: TaskConfig) -> str:
     """The text that stands as ``encoded`` beside samples of the task: the keys that they were
     encoded by, as JSON; "" where they are the recordings themselves."""
-    keys = ("encode", "encode_size", "encode_low", "encode_high", "encode_hop")
-    return "" if task.encode == "none" else json.dumps({key: getattr(task, key) for key in keys})
+    keys = ("stride", "encode", "encode_size", "encode_low", "encode_high", "encode_hop")
+    recorded = task.encode == "none" and (task.name != "own" or task.stride == 1)
+    return "" if recorded else json.dumps({key: getattr(task, key) for key in keys})
 
 
 def encoded(found: Recordings, task: TaskConfig) -> Recordings:
-    """The recordings by ``task.encode``; what fills samples up becomes 0.
+    """Every ``task.stride``-th step of the task's own recordings, by ``task.encode``; what fills
+    samples up becomes 0.
 
     Those that are encoded already stay as they are. Raises :class:`DataError` for what was encoded
-    in another way, channels other than ranges, an unknown sample rate, and answers at each of the
-    steps that a hop takes together.
+    in another way, channels other than ranges, an unknown sample rate, answers at each of the
+    steps that a hop takes together, and steps that a stride would lose.
     """
     if found.encoded:
         _check_encoded(found, task)
         return found
+    if task.name == "own" and task.stride > 1:
+        found = _strided(found, task)
     if task.encode == "none":
         return found
     encoder = ENCODERS[task.encode]
@@ -50,6 +54,27 @@ def encoded(found: Recordings, task: TaskConfig) -> Recordings:
         values = np.where(np.arange(values.shape[-1]) < lengths[:, None, None], values, 0)
     rate = found.sample_rate / task.encode_hop
     return replace(found, inputs=values.astype(values.dtype), lengths=lengths, sample_rate=rate)
+
+
+def _strided(found: Recordings, task: TaskConfig) -> Recordings:
+    together = {
+        "task.event_bin": bool(found.sensor),
+        "task.encode_hop": task.encode != "none" and ENCODERS[task.encode].hops,
+    }
+    for key in (key for key, holds in together.items() if holds):
+        raise DataError(
+            f"task.stride is {task.stride}, which leaves out steps of {found.where}; what they are "
+            f"made of is taken together by {key}. Set task.stride = 1, and a larger {key}."
+        )
+    answers, steps = found.answers, found.inputs.shape[-1]
+    if answers is not None and each_step(found) and answers.shape[-1] == steps:
+        answers = answers[..., :: task.stride]
+    lengths = found.lengths
+    return replace(
+        found, inputs=np.ascontiguousarray(found.inputs[..., :: task.stride]), answers=answers,
+        lengths=None if lengths is None else -(-lengths // task.stride),
+        sample_rate=found.sample_rate / task.stride,
+    )
 
 
 def _check_encoded(found: Recordings, task: TaskConfig) -> None:
@@ -67,18 +92,17 @@ def _check(found: Recordings, task: TaskConfig) -> None:
     expected = channels if encoder.ranged else 1
     if len(task.encode_low) != expected:
         raise DataError(
-            f"{found.where} has {channels} channels, and task.encode_low and encode_high have "
-            f"{len(task.encode_low)} ends; expected {expected}. Leave them out, and they follow "
-            "from the training samples."
+            f"{found.where} has {channels} channels, for which {task.encode!r} needs {expected} "
+            f"low and high ends; task.encode_low and encode_high have {len(task.encode_low)}, "
+            "which follow from the training samples where you leave them out. Give samples of the "
+            "channels that were trained on, or correct these keys."
         )
     if task.encode_hop > 1 and not encoder.hops:
         raise DataError(
             f"task.encode_hop is {task.encode_hop}, and {task.encode!r} takes a step at a time. "
             "Set it to 1."
         )
-    answers = found.answers
-    each_step = answers is not None and answers.ndim == (3 if found.are_targets else 2)
-    if task.encode_hop > 1 and each_step:
+    if task.encode_hop > 1 and each_step(found):
         raise DataError(
             f"{found.where} has an answer a step, and task.encode_hop = {task.encode_hop} takes "
             "several together. Set it to 1, or give an answer a sample."

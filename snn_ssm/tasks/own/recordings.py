@@ -50,6 +50,12 @@ class Recordings:
         return self.answers is not None and self.answers.dtype.kind == "f"
 
 
+def each_step(found: Recordings) -> bool:
+    """Whether answers have the axes of those at each step; labels of (B, K) have them, too."""
+    axes = 3 if found.are_targets else 2
+    return found.answers is not None and found.answers.ndim == axes
+
+
 def filled_up(items: Sequence[NDArray[Any]], where: Path) -> tuple[NDArray[Any], Any]:
     """Items of (n, ...) each, of one type, as (B, L, ...), 0 behind their ends, and lengths (B,).
 
@@ -218,8 +224,6 @@ def _to_steps(values: NDArray[Any], steps: int, fill: int) -> NDArray[Any]:
 
 def _steps_of_answers(found: Recordings, length: int, steps: int) -> NDArray[Any] | None:
     answers = found.answers
-    if answers is None or answers.ndim < (3 if found.are_targets else 2):
-        return answers
-    if answers.shape[-1] != length:
-        return answers  # labels of the sample, any of which may hold
+    if answers is None or not each_step(found) or answers.shape[-1] != length:
+        return answers  # of the sample, as labels of which any may hold
     return _to_steps(answers, steps, 0 if found.are_targets else -1)
