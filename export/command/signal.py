@@ -108,6 +108,13 @@ def stream(args: argparse.Namespace) -> int:
 
     _check(args)
     network = load_network(args.network)
+    encode = network.origin.get("task", {}).get("encode", "none")
+    if encode != "none" and not args.quiet:
+        print(
+            f"the network reads recordings as {encode}: a line holds what the encoder "
+            f"{encode!r} made of a step (snn_ssm.tasks.encoders), and not the recorded values",
+            file=sys.stderr,
+        )
     written = _Written(network, args.answers)
     spent, slowest, count = 0.0, 0.0, 0
     with _BACKENDS[args.backend](args, network) as session, _source(args) as (lines, out):

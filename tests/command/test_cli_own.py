@@ -19,6 +19,7 @@ from support.files import save_splits
 from export.command.arguments import main
 from snn_ssm import config
 from snn_ssm.checkpoint import load_checkpoint
+from snn_ssm.tasks.encoders import ENCODERS
 
 RNG = np.random.default_rng(0)
 LENGTHS = RNG.integers(6, 13, 24)
@@ -237,6 +238,22 @@ def test_encoded_samples_are_of_one_network(levelled, capsys):
     assert 'samples that were encoded by {"encode": "delta"}; expected {"stride": 2, "en' in said
     assert "or the network that they were made for" in said
     assert "encoded is of int64 and shape (); expected one text" in refused(3)
+
+
+def test_stream_takes_encoded_values_and_says_so(levelled, capsys, monkeypatch):
+    import io
+
+    task = load_checkpoint(levelled / "run").config.task
+    with np.load(levelled / "rivers" / "test.npz") as stored:
+        encoded = ENCODERS[task.encode].encode(stored["inputs"][:1, :, :: task.stride], task)
+    expected = scores_on(levelled, levelled / "rivers" / "test.npz")[0].argmax()
+    lines = "".join(",".join(map(str, step)) + "\n" for step in encoded[0].T)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(lines))
+    capsys.readouterr()
+    assert run("stream", levelled / "net", "--answers", "final") == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[1].startswith(f"0,6,{expected},")
+    assert "reads recordings as levels: a line holds what the encoder 'levels' made" in said.err
 
 
 @pytest.fixture
