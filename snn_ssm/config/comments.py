@@ -21,6 +21,7 @@ _TASK = {
     "any; 0: none, or the data's own",
     "valid_fold": "I/K: hold out part I of K instead, and leave the test samples unread",
     "classes": "names of classes, labels or values; empty: the task's own, or numbers",
+    "columns": "of own tables: the channels' names, found in any order; empty: as they stand",
     "sample_rate": "of the recordings, in Hz; 0: not known",
     "encode": "own recordings of real values as integers or spikes: " + ", ".join(keys.ENCODE),
     "encode_size": "bits (levels, delta), thresholds a channel (crossings) or bands (cochlea)",

@@ -25,9 +25,10 @@ class TaskConfig:
     ``steps`` are those that are read. ``classes``: the names of classes, labels or values; empty:
     the task's own, or numbers. ``sample_rate``: of the recordings, in Hz; 0: not known.
 
-    Of the task ``own`` alone: ``encode`` makes integers or spikes of real values
-    (:mod:`snn_ssm.tasks.encoders`), with ``encode_size`` (bits, thresholds or bands),
-    ``encode_low`` and ``encode_high`` (the range of each channel, or frequencies in Hz) and
+    Of the task ``own`` alone: ``columns`` are the names of the channels of tables, in the order in
+    which they are read wherever they stand; empty: as they stand. ``encode`` makes integers or
+    spikes of real values (:mod:`snn_ssm.tasks.encoders`), with ``encode_size`` (bits, thresholds or
+    bands), ``encode_low`` and ``encode_high`` (the range of each channel, or frequencies in Hz) and
     ``encode_hop`` (recorded steps a step). Events are counted into steps of ``event_bin`` µs, on
     ``event_sensor`` (width, height) of which ``event_pool`` neighbours in a row are one, of
     ``event_polarity`` ``both`` apart, ``merged``, or ``on`` ones only.
@@ -41,6 +42,7 @@ class TaskConfig:
     valid_fold: str = ""
     stride: int = 1
     classes: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
     sample_rate: float = 0.0
     encode: str = "none"
     encode_size: int = 8
@@ -68,11 +70,15 @@ class TaskConfig:
         require(not (self.valid_fold and self.valid_samples), "task.valid_fold", self.valid_fold,
                  f"it alone, or task.valid_samples = {self.valid_samples} alone")
         require(0 < self.stride <= LONGEST, "task.stride", self.stride, "a positive integer")
-        for i, name in enumerate(self.classes):
-            require(name != "" and name.isprintable(), f"task.classes[{i}]", name,
-                     "a name of printable characters")
-            require(name not in self.classes[:i], f"task.classes[{i}]", name,
-                     "a name of its own, and it stands twice")
+        for key in ("classes", "columns"):
+            names = getattr(self, key)
+            for i, name in enumerate(names):
+                require(name != "" and name.isprintable(), f"task.{key}[{i}]", name,
+                         "a name of printable characters")
+                require(name not in names[:i], f"task.{key}[{i}]", name,
+                         "a name of its own, and it stands twice")
+        require(self.name == "own" or not self.columns, "task.columns", self.columns,
+                 "none for a task other than 'own'")
         require(0 <= self.sample_rate < math.inf, "task.sample_rate", self.sample_rate,
                  "0 (not known) or a number of Hz")
         self._check_encoding()

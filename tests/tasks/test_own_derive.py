@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from support.files import save_splits
 
-from snn_ssm.config import Config, from_dict
+from snn_ssm.config import Config, ConfigError, TaskConfig, from_dict
 from snn_ssm.settings import tables_of
 from snn_ssm.tasks import DataError, load_samples
-from snn_ssm.tasks.own import OWN, derived
+from snn_ssm.tasks.own import OWN, derived, read_inputs
 
 REAL = np.random.default_rng(0).normal(size=(6, 2, 9)) * [[[1], [5]]]
 WHOLE = np.random.default_rng(0).integers(0, 7, (6, 2, 9)).astype(np.uint8)
@@ -123,6 +123,39 @@ def test_a_stride_would_lose_events(tmp_path):
         np.savez(tmp_path / f"{split}.npz", events=events, offsets=[0, 2], labels=[0])
     with pytest.raises(DataError, match=r"together by task\.event_bin\. Set task\.stride = 1"):
         config_of(tmp_path, {"task.stride": 2})
+
+
+def write_table(path, header, rows):
+    lines = (",".join(map(str, row)) + "\n" for row in (header, *rows))
+    path.write_text("".join(lines))
+
+
+def test_columns_are_found_by_their_names(tmp_path):
+    rows = [(f"s{n // 3}", n / 2, -n, n // 3) for n in range(12)]
+    write_table(tmp_path / "train.csv", ["sample", "left", "right", "label"], rows)
+    turned = [row[::-1] for row in rows]
+    write_table(tmp_path / "test.csv", ["label", "right", "left", "sample"], turned)
+    task = config_of(tmp_path).task
+    assert task.columns == ("left", "right") and task.encode == "levels"
+    one, two = (read_inputs(tmp_path / f"{split}.csv", task) for split in ("train", "test"))
+    assert (one.inputs == two.inputs).all() and one.inputs.shape == (4, 2, 3)
+    other = config_of(tmp_path, {"task.columns": ["right", "left"]}).task
+    assert (other.encode_low, other.columns) == (task.encode_low[::-1], ("right", "left"))
+    assert (read_inputs(tmp_path / "test.csv", other).inputs == two.inputs[:, ::-1]).all()
+
+
+def test_columns_of_other_names_are_no_channels_of_the_model(tmp_path):
+    rows = [(n, -n, 0) for n in range(3)]
+    write_table(tmp_path / "train.csv", ["x", "y", "label"], rows)
+    write_table(tmp_path / "test.csv", ["x", "z", "label"], rows)
+    with pytest.raises(DataError, match=r"test\.csv has the channels x, z; .* order: x, y\."):
+        config_of(tmp_path)
+    with pytest.raises(DataError, match=r"the channels x, z; expected those of task\.columns"):
+        load_samples(tmp_path / "test.csv", "test", TaskConfig("own", 3, columns=("x", "y")))
+    with pytest.raises(ConfigError, match=r"columns\[1\]\] is 'x'; expected a name of its own"):
+        TaskConfig("own", 3, columns=("x", "x"))
+    with pytest.raises(ConfigError, match="expected none for a task other than 'own'"):
+        TaskConfig("smnist", 3, columns=("x",))
 
 
 def test_events_have_the_sensor_of_all_splits(tmp_path):

@@ -1,6 +1,7 @@
 """The configuration that fits a user's data, wherever the user did not set it.
 
     steps            those of the longest sample of any split
+    columns          the names of a table's channels, as they stand
     classes          the names that the data have, or all labels of text in their order
     output           targets: values (of a step where they have three axes); labels: classes, or
                      labels of (B, L) ones, multi-label of (B, K) ones
@@ -24,14 +25,15 @@ from snn_ssm.config import Config, ModelConfig, TaskConfig, TrainingConfig, from
 from snn_ssm.tasks.base import DataError, Samples
 from snn_ssm.tasks.own import folders
 from snn_ssm.tasks.own.encoded import encoded, range_of
-from snn_ssm.tasks.own.recordings import Recordings
+from snn_ssm.tasks.own.recordings import Recordings, by_name
 
 _MOST_BITS = 16
 _USUAL = 784  # the steps that the default of dt_min and dt_max is for
 
 DERIVED = {
     "task": (
-        "steps", "classes", "sample_rate", "encode", "encode_low", "encode_high", "event_sensor",
+        "steps", "classes", "columns", "sample_rate", "encode", "encode_low", "encode_high",
+        "event_sensor",
     ),
     "model": (
         "inputs", "classes", "output", "per_step", "input_bits", "input_scale", "dt_min", "dt_max",
@@ -58,6 +60,7 @@ def derived(
     reading = from_dict(TaskConfig, {**task, "steps": 1, "permutation": []}, "task")
     found = {split: folders.read_recordings(path, reading) for split, path in paths.items()}
     _set(task, "task", _of_task(found), given)
+    found = {split: by_name(each, task["columns"]) for split, each in found.items()}
     if any(each.sensor for each in found.values()) and "task.event_sensor" not in given:
         task["event_sensor"] = [max(sizes) for sizes in zip(*(
             each.sensor for each in found.values()
@@ -101,6 +104,7 @@ def _of_task(found: Mapping[str, Recordings]) -> dict[str, Any]:
         classes = tuple(name for name in np.unique(train.answers).tolist() if name)
     return {
         "classes": list(classes),
+        "columns": list(train.channels),
         "sample_rate": next(iter(rates.values()), 0.0),
     }
 

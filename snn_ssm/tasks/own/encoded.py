@@ -16,7 +16,7 @@ import numpy as np
 from snn_ssm.config import TaskConfig
 from snn_ssm.tasks.base import DataError
 from snn_ssm.tasks.encoders import ENCODERS
-from snn_ssm.tasks.own.recordings import Recordings, each_step
+from snn_ssm.tasks.own.recordings import Recordings, by_name, each_step
 
 _LOW, _HIGH = 0.1, 99.9  # percent of the values below the ends of a range
 _LOWEST = 50.0  # Hz of a cochlea
@@ -34,13 +34,15 @@ def encoded(found: Recordings, task: TaskConfig) -> Recordings:
     """Every ``task.stride``-th step of the task's own recordings, by ``task.encode``; what fills
     samples up becomes 0.
 
-    Those that are encoded already stay as they are. Raises :class:`DataError` for what was encoded
-    in another way, channels other than ranges, an unknown sample rate, answers at each of the
-    steps that a hop takes together, and steps that a stride would lose.
+    Channels that have names are put in the order of ``task.columns``. What is encoded already stays
+    as it is. Raises :class:`DataError` for what was encoded in another way, other channels,
+    channels other than ranges, an unknown sample rate, answers at each of the steps that a hop
+    takes together, and steps that a stride would lose.
     """
     if found.encoded:
         _check_encoded(found, task)
         return found
+    found = by_name(found, task.columns)
     if task.name == "own" and task.stride > 1:
         found = _strided(found, task)
     if task.encode == "none":

@@ -54,6 +54,7 @@ def joined(where: Path, pieces: Sequence[Piece]) -> Recordings:
     return check_recordings(Recordings(
         where, by_channel(inputs), lengths, answers, names, pieces[0].rate,
         groups=groups_of([piece.group for piece in pieces], where),
+        channels=pieces[0].channels,
     ))
 
 

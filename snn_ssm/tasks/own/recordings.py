@@ -23,7 +23,8 @@ class Recordings:
     ``names``: of classes, labels or values; ``sample_rate``: in Hz, 0 where it is not known;
     ``where``: the file or folder, for messages; ``sensor``: width and height, of events;
     ``groups`` (B,): as :class:`Samples` has them; ``encoded``: by what the inputs were encoded
-    before they were stored, as :mod:`snn_ssm.tasks.own.encoded` has it; "": not.
+    before they were stored, as :mod:`snn_ssm.tasks.own.encoded` has it; "": not. ``channels``: the
+    names of the inputs, where a table has them.
     """
 
     where: Path
@@ -35,6 +36,7 @@ class Recordings:
     sensor: tuple[int, ...] = ()
     groups: NDArray[Any] | None = None
     encoded: str = ""
+    channels: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -54,6 +56,23 @@ def each_step(found: Recordings) -> bool:
     """Whether answers have the axes of those at each step; labels of (B, K) have them, too."""
     axes = 3 if found.are_targets else 2
     return found.answers is not None and found.answers.ndim == axes
+
+
+def by_name(found: Recordings, columns: Sequence[str]) -> Recordings:
+    """The recordings with the channels in the order ``columns``, where both have names.
+
+    Raises :class:`DataError` for other channels.
+    """
+    if not columns or not found.channels:
+        return found
+    if set(columns) != set(found.channels):
+        raise DataError(
+            f"{found.where} has the channels {', '.join(found.channels)}; expected those of "
+            f"task.columns, which were trained on, in any order: {', '.join(columns)}. Rename, add "
+            "or leave out columns."
+        )
+    order = [found.channels.index(name) for name in columns]
+    return replace(found, inputs=found.inputs[:, order], channels=tuple(columns))
 
 
 def filled_up(items: Sequence[NDArray[Any]], where: Path) -> tuple[NDArray[Any], Any]:

@@ -3,9 +3,9 @@
 Columns of a known name say what a row is of: ``sample`` (which sample, any text; without it the
 file is one recording), ``label`` (the class: the same in all rows of a sample, or one a step) or
 ``target``, ``target_NAME`` (values, likewise); ``group``: what samples are held out together by,
-any text, the same in all rows of one. All other columns are channels, in their order, of numbers. A
-folder holds a file a recording, or folders of such files, whose names are the classes; folders
-within these are groups.
+any text, the same in all rows of one. All other columns are channels, of numbers, in their order or
+that of ``task.columns``. A folder holds a file a recording, or folders of such files, whose names
+are the classes; folders within these are groups.
 """
 
 from __future__ import annotations
