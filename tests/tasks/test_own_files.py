@@ -1,6 +1,7 @@
 """A user's own files: every format gives the same samples; what is not understood is refused."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -321,3 +322,35 @@ def test_a_part_of_the_training_samples_is_held_out(tmp_path):
     assert len(load_samples(tmp_path, "valid", TASK)) == 3
     with pytest.raises(DataError, match=r"has samples to validate with, valid\.npz, and"):
         load_samples(tmp_path, "train", task)
+
+
+def labelled(path, *labels):
+    rows = (f"{n},{n}.5,{label}\n" for n, label in enumerate(labels))
+    path.write_text("sample,x,label\n" + "".join(rows))
+    return path
+
+
+def test_classes_whose_names_are_numbers_among_others(tmp_path):
+    task = TaskConfig("own", 1, classes=("1", "2", "rest"))
+
+    def labels_of(*labels, task=task):
+        path = labelled(tmp_path / "t.csv", *labels)
+        return load_samples(path, "test", task).labels.tolist()
+
+    assert labels_of("2", "rest", "1") == [1, 2, 0]
+    assert labels_of("2", "1") == [1, 0]  # and not the places of these numbers
+    with pytest.raises(DataError, match=r"the label '0'; expected one of 1, 2, rest\."):
+        labels_of("0", "1")
+    assert labels_of("0", "1", task=replace(task, classes=("walk", "run"))) == [0, 1]
+    assert labels_of("01", "02", task=replace(task, classes=("02", "01"))) == [1, 0]
+    for number, name in enumerate("12"):
+        (tmp_path / "test" / name).mkdir(parents=True)
+        (tmp_path / "test" / name / "a.csv").write_text(f"x\n{number}\n")
+    assert load_samples(tmp_path, "test", task).labels.tolist() == [0, 1]
+
+
+def test_steps_without_a_label_beside_classes_whose_names_are_numbers(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("x,label\n0.5,2\n1.5,\n2.5,1\n")
+    task = TaskConfig("own", 3, classes=("1", "2", "rest"))
+    assert load_samples(path, "test", task).labels.tolist() == [[1, -1, 0]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,7 @@ def joined(where: Path, pieces: Sequence[Piece]) -> Recordings:
     return check_recordings(Recordings(
         where, by_channel(inputs), lengths, answers, names, pieces[0].rate,
         groups=groups_of([piece.group for piece in pieces], where),
-        channels=pieces[0].channels,
+        channels=pieces[0].channels, written=True,
     ))
 
 
@@ -89,9 +90,12 @@ def _answers(
 
 
 def numbers_of(labels: NDArray[Any], where: Path) -> NDArray[Any]:
-    """Labels of text as integers where all are written as such; -1 where a step has none."""
+    """Labels of text as integers where all are written as such; -1 where a step has none.
+
+    A number that begins with a 0, such as 01, is a name.
+    """
     texts = [text for text in np.unique(labels).tolist() if text]
-    if not all(text.isascii() and text.isdigit() and len(text) < 9 for text in texts):
+    if not all(re.fullmatch("0|[1-9][0-9]{0,7}", text) for text in texts):
         return labels
     numbers = np.where(labels == "", "-1", labels).astype(np.int64)
     if numbers.ndim == 1 and (numbers < 0).any():

@@ -24,7 +24,8 @@ class Recordings:
     ``where``: the file or folder, for messages; ``sensor``: width and height, of events;
     ``groups`` (B,): as :class:`Samples` has them; ``encoded``: by what the inputs were encoded
     before they were stored, as :mod:`snn_ssm.tasks.own.encoded` has it; "": not. ``channels``: the
-    names of the inputs, where a table has them.
+    names of the inputs, where a table has them; ``written``: whether labels that are integers were
+    written as text, and so may be names.
     """
 
     where: Path
@@ -37,6 +38,7 @@ class Recordings:
     groups: NDArray[Any] | None = None
     encoded: str = ""
     channels: tuple[str, ...] = ()
+    written: bool = False
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -161,8 +163,13 @@ def _check_answers(path: Path, answers: NDArray[Any]) -> None:
 
 def numbered(found: Recordings, classes: Sequence[str]) -> Recordings:
     """The recordings with labels of text as the numbers of ``classes``; raises :class:`DataError`.
+
+    Where a class has a number for its name, so have labels that were written as numbers.
     """
     answers = found.answers
+    named = any(name.isascii() and name.isdigit() for name in classes)
+    if answers is not None and answers.dtype.kind == "i" and found.written and named:
+        answers = np.where(answers < 0, "", answers.astype(np.str_))
     if answers is None or answers.dtype.kind in "iuf":
         return found
     if answers.dtype.kind != "U" or not classes:

@@ -251,7 +251,8 @@ def _of_events(folder: Path, placed: Sequence[Placed], task: TaskConfig) -> Reco
     found = binned([_EVENTS[each.path.suffix](each.path) for each in placed], task, folder)
     answers = np.array([each.label for each in placed])
     groups = groups_of([each.group for each in placed], folder)
-    return check_recordings(replace(found, answers=numbers_of(answers, folder), groups=groups))
+    labels = numbers_of(answers, folder)
+    return check_recordings(replace(found, answers=labels, groups=groups, written=True))
 
 
 def _recording(path: Path) -> list[Piece]:
