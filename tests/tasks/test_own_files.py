@@ -354,3 +354,36 @@ def test_steps_without_a_label_beside_classes_whose_names_are_numbers(tmp_path):
     path.write_text("x,label\n0.5,2\n1.5,\n2.5,1\n")
     task = TaskConfig("own", 3, classes=("1", "2", "rest"))
     assert load_samples(path, "test", task).labels.tolist() == [[1, -1, 0]]
+
+
+def test_what_a_table_lacks_is_no_text(tmp_path):
+    pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    from pyarrow import parquet
+
+    path = tmp_path / "t.parquet"
+    plain = {"sample": [0, 0, 1, 1], "x": [0.5, 1.0, 1.5, 2.0]}
+
+    def read(**columns):
+        parquet.write_table(pa.table(plain | columns), path)
+        return read_recordings(path, TASK)
+
+    assert read(label=["a", None, "b", "a"]).answers.tolist() == [["a", ""], ["b", "a"]]
+    assert read(label=[2.0, float("nan"), 1.0, 2.0]).answers.tolist() == [[2, -1], [1, 2]]
+    assert len(read(sample=[0.0, 0.0, 1.0, 2.0], label=[1] * 4)) == 3
+    with pytest.raises(DataError, match=r"column 'sample', row 2, is empty; expected the sample"):
+        read(sample=[0, None, 1, 1], label=[1] * 4)
+    with pytest.raises(DataError, match="column 'group' is '' in the sample of row 3"):
+        read(group=["ann", "ann", None, None], label=[1] * 4)
+
+
+def test_names_of_files_end_in_capitals_and_columns_stand_in_any_order(tmp_path):
+    for name, text in (("a/1.CSV", "x,y\n1,2.5\n"), ("b/1.csv", "y,x\n2.5,1\n")):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text)
+    found = read_recordings(tmp_path, TASK)
+    assert found.inputs.tolist() == [[[1], [2.5]]] * 2 and found.channels == ("x", "y")
+    assert found.answers.tolist() == ["a", "b"]
+    assert read_recordings(tmp_path / "a" / "1.CSV", TASK).inputs.tolist() == [[[1], [2.5]]]
+    (tmp_path / "b" / "1.csv").write_text("y,z\n2.5,1\n")
+    with pytest.raises(DataError, match=r"differ in channels: \('x', 'y'\) and \('y', 'z'\)"):
+        read_recordings(tmp_path, TASK)

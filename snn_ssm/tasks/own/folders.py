@@ -45,7 +45,7 @@ def read_recordings(path: Path, task: TaskConfig) -> Recordings:
 
     ``task``: how events are binned.
     """
-    read = _FILES.get(path.suffix)
+    read = _FILES.get(path.suffix.lower())
     if path.is_dir():
         return tables.read_folder(path, task)
     if read is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,11 @@ class Piece:
 
 
 def joined(where: Path, pieces: Sequence[Piece]) -> Recordings:
-    """All pieces as recordings; raises :class:`DataError` for those that do not go together."""
+    """All pieces as recordings, their channels in the order of the first's.
+
+    Raises :class:`DataError` for those that do not go together.
+    """
+    pieces = [_in_order(piece, pieces[0].channels) for piece in pieces]
     for what in ("channels", "names", "rate"):
         found = {getattr(piece, what) for piece in pieces}
         if len(found) > 1:
@@ -57,6 +61,14 @@ def joined(where: Path, pieces: Sequence[Piece]) -> Recordings:
         groups=groups_of([piece.group for piece in pieces], where),
         channels=pieces[0].channels, written=True,
     ))
+
+
+def _in_order(piece: Piece, channels: tuple[str, ...]) -> Piece:
+    """The piece with its channels in that order, where it has them all."""
+    if sorted(piece.channels) != sorted(channels):
+        return piece
+    order = [piece.channels.index(name) for name in channels]
+    return replace(piece, inputs=piece.inputs[:, order], channels=channels) if order else piece
 
 
 def groups_of(found: Sequence[str | None], where: Path) -> NDArray[np.str_] | None:

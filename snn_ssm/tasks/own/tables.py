@@ -37,7 +37,7 @@ def read_table(path: Path, task: TaskConfig) -> Recordings:
 
 
 def _pieces(path: Path) -> list[Piece]:
-    columns = _COLUMNS[path.suffix](path)
+    columns = _COLUMNS[path.suffix.lower()](path)
     if not columns or not len(next(iter(columns.values()))):
         raise DataError(f"{path} has no rows; expected a row a step. Make the file again.")
     channels = [
@@ -61,9 +61,9 @@ def _pieces(path: Path) -> list[Piece]:
         answers = np.stack([_numbers(path, name, columns[name]) for name in values], axis=1)
         answers = answers.astype(np.float64)
     elif LABEL in columns:
-        answers = np.array([str(value) for value in columns[LABEL]])
+        answers = np.array([_text(value) for value in columns[LABEL]])
     names = tuple(name.removeprefix(f"{TARGET}_") for name in values if name != TARGET)
-    rows = _rows(columns.get(SAMPLE), len(inputs))
+    rows = _rows(path, columns.get(SAMPLE), len(inputs))
     return [
         Piece(
             inputs[row], None if answers is None else answers[row], tuple(channels), names,
@@ -77,7 +77,7 @@ def _group(path: Path, groups: Sequence[Any] | None, rows: NDArray[np.int64]) ->
     """The one group that the rows of a sample have; raises :class:`DataError`."""
     if groups is None:
         return None
-    found = {str(groups[row]) for row in rows}
+    found = {_text(groups[row]) for row in rows}
     if len(found) > 1 or not all(found):
         listed = " and ".join(repr(name) for name in sorted(found)[:2])
         raise DataError(
@@ -96,13 +96,28 @@ def read_spikes(path: Path, task: TaskConfig) -> Recordings:
     ))
 
 
-def _rows(sample: Sequence[Any] | None, count: int) -> list[NDArray[np.int64]]:
-    """The rows of each sample, in the order in which samples first come."""
+def _text(value: Any) -> str:
+    """A label, sample or group as it would be written: "" where there is none, 3 for 3.0."""
+    if value is None or value != value:  # Parquet has both nulls and NaN
+        return ""
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
+
+
+def _rows(path: Path, sample: Sequence[Any] | None, count: int) -> list[NDArray[np.int64]]:
+    """The rows of each sample, in the order in which samples first come.
+
+    Raises :class:`DataError` for a row of none.
+    """
     if sample is None:
         return [np.arange(count)]
     found: dict[str, list[int]] = {}
-    for row, name in enumerate(sample):
-        found.setdefault(str(name), []).append(row)
+    for row, name in enumerate(map(_text, sample)):
+        if not name:
+            raise DataError(
+                f"{path}: column {SAMPLE!r}, row {row + 1}, is empty; expected the sample that the "
+                "row is of, any text. Fill it in, or leave the row out."
+            )
+        found.setdefault(name, []).append(row)
     return [np.array(rows) for rows in found.values()]
 
 
@@ -192,7 +207,7 @@ def read_folder(folder: Path, task: TaskConfig) -> Recordings:
     classes = [entry for entry in entries if entry.is_dir()]
     files = [entry for entry in entries if not entry.is_dir()]
     placed = [Placed(place.name, *each) for place in classes for each in _grouped(place)]
-    if any(each.path.suffix in _EVENTS for each in placed):
+    if any(each.path.suffix.lower() in _EVENTS for each in placed):
         return _of_events(folder, placed, task)
     if classes and files:
         raise DataError(
@@ -242,13 +257,13 @@ def _placed(piece: Piece, at: Placed) -> Piece:
 
 def _of_events(folder: Path, placed: Sequence[Placed], task: TaskConfig) -> Recordings:
     """A folder a class of files of events."""
-    others = [each.path for each in placed if each.path.suffix not in _EVENTS]
+    others = [each.path for each in placed if each.path.suffix.lower() not in _EVENTS]
     if others:
         raise DataError(
             f"{others[0]} stands among files of events; expected names that end in "
             f"{', '.join(_EVENTS)} only. Move it away."
         )
-    found = binned([_EVENTS[each.path.suffix](each.path) for each in placed], task, folder)
+    found = binned([_EVENTS[each.path.suffix.lower()](each.path) for each in placed], task, folder)
     answers = np.array([each.label for each in placed])
     groups = groups_of([each.group for each in placed], folder)
     labels = numbers_of(answers, folder)
