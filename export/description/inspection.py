@@ -108,9 +108,9 @@ def _membrane(network: Network, population: Population, largest: float) -> float
     A leaky neuron is one mode of c = 1.
     """
     cell, kind = population.cell, population.kind
-    gain = kind.gain(cell, network.timestep, network.steps)
-    kick = kind.kick(cell, network.timestep, network.steps)
-    return float(largest * gain.max() + kick.max())
+    gain = kind.gain(cell, network.timestep, network.steps).max()
+    kick = kind.kick(cell, network.timestep, network.steps).max()
+    return float(kick if gain == 0 else largest * gain + kick)  # largest may have no bound
 
 
 def _span(values: Any, digits: int = 3) -> str:

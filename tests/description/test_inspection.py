@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from support.cell_parts import with_parts
+from support.egru_networks import egru_checkpoint
 from support.gated_networks import (
     KINDS,
     gated_network_of,
@@ -13,7 +14,7 @@ from support.gated_networks import (
 from support.random_networks import checkpoint_of, network_of, network_samples, samples_of
 
 from export.description.cells import kind_of
-from export.description.inspection import bounds, describe, table, verification_table
+from export.description.inspection import bounds, describe, summary, table, verification_table
 from export.description.network import Network, Population, Projection, Readout, Source
 from export.lowering.network import lower
 from export.software import simulation as software
@@ -184,3 +185,12 @@ def test_the_verification_table_names_a_divergence():
     assert "1,234,567 spikes" in text
     assert "sample 4, layer1, neuron 2, step 17" in text
     assert "0.25, here -0.5, margin 0.25" in text
+
+
+@pytest.mark.filterwarnings("error")
+def test_gated_units_are_bounded_whatever_their_input_is():
+    """No sum that reaches them has a part in the bound of their membrane: not one without end."""
+    network = lower(egru_checkpoint(depth=2, input_bits=0))  # of real values
+    found = {p["name"]: (p["max_u"], p["max_y"]) for p in summary(network)["populations"]}
+    assert found["layer0"] == found["layer1"] == (np.inf, 1.0)
+    assert "nan" not in describe(network)
