@@ -20,6 +20,8 @@ RUNS = {
     "gsu-constant-thresholds-smnist": "smnist", "gsu-constant-thresholds-psmnist": "psmnist",
     "gsu-constant-thresholds-image": "image", "gsu-constant-thresholds-text": "text",
     "gsu-constant-thresholds-listops": "listops", "binary-s4d-smnist": "smnist",
+    "gsu-constant-thresholds-sparse-smnist": "smnist",
+    "gsu-constant-thresholds-wide-psmnist": "psmnist",
 }
 
 
@@ -37,8 +39,8 @@ def draw(axes: Axes, metrics: dict[str, Any], title: str) -> Axes:
 
 
 def main(runs: Path, out: Path) -> None:
-    figure = Figure(figsize=(10, 5.6), layout="constrained")
-    for axes, (name, task) in zip(figure.subplots(2, 3).flat, RUNS.items(), strict=True):
+    figure = Figure(figsize=(13, 5.6), layout="constrained")
+    for axes, (name, task) in zip(figure.subplots(2, 4).flat, RUNS.items(), strict=True):
         metrics = json.loads((runs / f"{name}.json").read_text())
         kind = metrics["model"].partition(",")[0]
         draw(axes, metrics, f"{TITLES[task]}, {kind}: {100 * metrics['test_accuracy']:.2f} %")

@@ -16,6 +16,7 @@ CHECKPOINTS = (
     "smnist-gsu-early",
     "smnist-gsu-sparse",
     "psmnist-gsu",
+    "psmnist-gsu-wide",
     "image-gsu",
     "text-gsu",
     "listops-gsu",
