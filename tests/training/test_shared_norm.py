@@ -44,9 +44,10 @@ def norm_of(dtype):
 def halves(x, dy, parts):
     """What two processes get of a batch, each its own samples: outputs, gradients, buffers."""
     pair, found = Pair(), [None, None]
+    networks = [torch.nn.Sequential(norm_of(x.dtype)) for _ in range(2)]  # seeds are the process's
 
     def work(rank):
-        network = torch.nn.Sequential(norm_of(x.dtype))
+        network = networks[rank]
         share_norms(network, pair.world(rank))
         part = x[parts[rank]].clone().requires_grad_()
         y = network(part)
