@@ -21,7 +21,7 @@ RUNS = {
     "gsu-constant-thresholds-image": "image", "gsu-constant-thresholds-text": "text",
     "gsu-constant-thresholds-listops": "listops", "binary-s4d-smnist": "smnist",
     "gsu-constant-thresholds-sparse-smnist": "smnist",
-    "gsu-constant-thresholds-wide-psmnist": "psmnist",
+    "gsu-constant-thresholds-psmnist-wide": "psmnist",
 }
 
 

@@ -50,7 +50,7 @@ def test_the_files_are_those_of_every_task():
 def test_a_file_is_valid_and_of_the_task_in_its_name(path):
     config = load(path)
     task = get_task(config.task.name)
-    assert path.stem.startswith("smnist") or task.name == task_of(path)
+    assert path.stem.startswith(f"{task.name}-") or task.name == task_of(path)
     assert config.model.classes == len(task.classes)
     default = task.config().model
     for key in ("inputs", "encoder", "input_bits", "input_scale", "pair"):
