@@ -63,13 +63,16 @@ def finished(child, seconds=None, changes=None):
 
 
 def seen(directory):
-    """Names, sizes and times of all files, those being written included."""
+    """Names of all folders, and names, sizes and times of all files, as far as written."""
     found = []
-    for path in sorted(directory.rglob("*")):
-        try:
-            found.append((path, path.stat().st_size, path.stat().st_mtime_ns))
-        except FileNotFoundError:  # renamed since
-            found.append((path,))
+    for root, _, files in os.walk(directory):  # which passes over a folder that is gone by now
+        found.append((root,))
+        for path in (os.path.join(root, name) for name in sorted(files)):
+            try:
+                status = os.stat(path)
+                found.append((path, status.st_size, status.st_mtime_ns))
+            except FileNotFoundError:  # renamed since
+                found.append((path,))
     return found
 
 
