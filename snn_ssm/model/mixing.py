@@ -52,7 +52,7 @@ class _Product(torch.autograd.Function):
         of_weight, of_x, of_bias, of_onto = ctx.needs_input_grad
         grad = grad.contiguous()
         return (
-            torch.mm(grad, x.t()) if of_weight else None,
+            elementwise.mix_weight(grad, x) if of_weight else None,
             elementwise.mix(weight, grad, None, transposed=True) if of_x else None,
             grad.sum(1) if of_bias else None,
             grad if of_onto else None,

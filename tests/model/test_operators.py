@@ -1,7 +1,12 @@
 """Compiled operators are the functions of plain torch, values and gradients, of any shape."""
 
+import contextlib
 import logging
 import math
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 from unittest import mock
 
 import pytest
@@ -266,19 +271,58 @@ def test_threads_share_the_work(way, threads):
 
     def everything():
         return [
-            multiply(weight, x), *results(chunks.convolve, inputs), *results(normed, inputs),
-            *results(mixing.onto, (x, x, x)),
+            *results(multiply, (weight, x)), *results(chunks.convolve, inputs),
+            *results(normed, inputs), *results(mixing.onto, (x, x, x)),
         ]  # fmt: skip
 
     expected = everything()
+    with as_many(threads):
+        found = everything()
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one, other)
+
+
+@contextlib.contextmanager
+def as_many(threads):
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        found = everything()
+        yield
     finally:
         torch.set_num_threads(before)
-    for one, other in zip(found, expected, strict=True):
-        assert torch.equal(one, other)
+
+
+def products(count, seed=1):
+    """Matrix products whose parts threads share, one after the other."""
+    x, weight = activation(3, 13, 157, torch.float64, seed), normal(40, 13, seed=seed)
+    return torch.stack([multiply(weight, x + i) for i in range(count)])
+
+
+def test_callers_at_once_get_what_each_would_alone(way):
+    """There is one team of threads; who does not get it does the work himself."""
+    expected = [products(200, seed) for seed in (1, 2, 3)]
+    with as_many(2), ThreadPoolExecutor(3) as callers:
+        found = list(callers.map(lambda seed: products(200, seed), (1, 2, 3)))
+    assert all(map(torch.equal, found, expected))
+
+
+def test_threads_that_have_fallen_asleep_wake(way):
+    expected = products(1)
+    with as_many(2):
+        for _ in range(20):
+            time.sleep(0.002)  # ten times as long as they stay awake
+            assert torch.equal(products(1), expected)
+
+
+def test_a_forked_child_has_threads_of_its_own(way):
+    expected = products(1)  # too small for torch, whose own threads no child has
+    with as_many(2):
+        assert torch.equal(products(1), expected)
+        child = os.fork()
+        if not child:
+            signal.alarm(30)  # which ends a child that waits for its parent's threads
+            os._exit(0 if torch.equal(products(1), expected) else 3)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_only_plain_tensors_of_the_cpu_are_taken(way):

@@ -129,3 +129,10 @@ def mix(
     y = x.new_empty(to, x.shape[1])
     call("mix", x, x.shape[1], to, len(x), x.shape[1], transposed, weight, x, bias, onto, y)
     return y
+
+
+def mix_weight(grad: Tensor, x: Tensor) -> Tensor:
+    """The gradient of :func:`mix`'s W, ``dy x^T``: (H', M), (H, M) -> (H', H)."""
+    found = x.new_empty(len(grad), len(x))
+    call("mix_weight", x, len(grad), len(x), x.shape[1], grad, x, found)
+    return found

@@ -58,7 +58,7 @@ INLINE V<S> raised(const S* y, i64 k, i64 stride, V<S> theta, const S* a, i64 hi
 // v: the input with what spikes bring, y membranes, s spikes, (groups, L, H, LANES). states: of each
 // KEPT steps (groups, blocks, H, numbers + 2, LANES). a (H, J), weight (H, H) by (to, from).
 template <class S, bool COMPLEX, bool HARD>
-void feedback_forward(i64 first, i64 last, const Feedback& f, const S* u, const S* abar,
+void feedback_forward_of(i64 first, i64 last, const Feedback& f, const S* u, const S* abar,
                       const S* g, const S* r, const S* d, const S* theta, const S* a,
                       const S* weight, const S* taps, S* v, S* y, S* s, S* states) {
     constexpr int W = LANES<S>;
@@ -104,7 +104,7 @@ template <class S> INLINE S lane_sum(V<S> x) {
 // Gradients: gv of v, and a group's sums of abar, g, r (groups, numbers, H), d and theta (groups, H)
 // and a (groups, H, J). That of the matrix and of its taps is a product of gv and s. gs may be null.
 template <class S, bool COMPLEX, bool HARD>
-void feedback_backward(i64 first, i64 last, const Feedback& f, const S* gy, const S* gs,
+void feedback_backward_of(i64 first, i64 last, const Feedback& f, const S* gy, const S* gs,
                        const S* v, const S* y, const S* states, const S* abar, const S* g,
                        const S* r, const S* d, const S* theta, const S* a, const S* weight,
                        const S* taps, S* gv, S* gabar, S* gg, S* gr, S* gd, S* gtheta, S* ga) {

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import itertools
 import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ VARIABLE = "SNN_SSM_OPERATORS"  # 0: plain torch
 _DIRECTORY = Path(__file__).resolve().parent
 # Nothing here may change what a number is for the rest of the process: no -ffast-math, which sets
 # flush-to-zero when a library is loaded.
-_FLAGS = ("-std=c++17", "-O3", "-fPIC", "-shared", "-fvisibility=hidden")
+_FLAGS = ("-std=c++17", "-O3", "-fPIC", "-shared", "-fvisibility=hidden", "-pthread")
 # By torch's name of what the processor can do (ATEN_CPU_CAPABILITY in the environment overrides
 # it). Vectors wider than the hardware's would be taken apart and run tens of times slower.
 _TARGETS = {
@@ -30,12 +28,14 @@ _TARGETS = {
 }
 _SOURCES = {
     "products": (
-        "operators.cpp", "vectors.h", "chunks.h", "gate.h", "gelu.h", "mix.h", "norm.h", "spikes.h",
+        "operators.cpp", "share.h", "vectors.h", "chunks.h", "gate.h", "gelu.h", "mix.h", "norm.h",
+        "spikes.h",
     ),
-    "loops": ("loops.cpp", "vectors.h", "spikes.h", "reset.h", "feedback.h"),
+    "loops": ("loops.cpp", "share.h", "vectors.h", "spikes.h", "reset.h", "feedback.h"),
 }
 # Loops over steps decide spikes and must equal torch's to the bit: no fused multiply-add there.
 _CONTRACTION = {"products": ("-ffp-contract=fast",), "loops": ("-ffp-contract=off",)}
+_ADDRESS = ctypes.CFUNCTYPE(None)
 _SUFFIXES = {torch.float32: "f32", torch.float64: "f64"}
 
 
@@ -89,20 +89,19 @@ def call(name: str, like: Tensor, count: int, *arguments: Any, part: str = "prod
     ``like`` gives the precision. Tensors are passed as addresses and must be contiguous, None as
     NULL, integers and floats as int64 and double, structures by reference.
     """
-    function = getattr(loaded(part), f"{name}_{_SUFFIXES[like.dtype]}")
+    function = _function(part, f"{name}_{_SUFFIXES[like.dtype]}")
     passed = [_argument(argument, like.dtype) for argument in arguments]
-    threads = max(1, min(torch.get_num_threads(), count))
-    ends = [count * i // threads for i in range(threads + 1)]
-    ranges = [(ctypes.c_int64(a), ctypes.c_int64(b)) for a, b in itertools.pairwise(ends)]
-    others = [_pool(threads).submit(function, *both, *passed) for both in ranges[1:]]
-    function(*ranges[0], *passed)
-    for other in others:
-        other.result()
+    function(ctypes.c_int64(count), ctypes.c_int64(torch.get_num_threads()), *passed)
 
 
 def constant(name: str, like: Tensor, part: str = "products") -> int:
     """A number that the library of operators was compiled with, for a tensor's precision."""
     return int(getattr(loaded(part), f"{name}_{_SUFFIXES[like.dtype]}")())
+
+
+def _function(part: str, name: str) -> Any:
+    """The function whose address the library has under a name; the GIL is not held in it."""
+    return _ADDRESS(ctypes.c_void_p.in_dll(loaded(part), name).value)  # type: ignore[arg-type]
 
 
 def _argument(value: Any, dtype: torch.dtype) -> Any:
@@ -117,11 +116,3 @@ def _argument(value: Any, dtype: torch.dtype) -> Any:
     if isinstance(value, float):
         return ctypes.c_double(value)
     return ctypes.c_void_p(None) if value is None else ctypes.c_int64(value)
-
-
-@functools.cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads - 1, thread_name_prefix="snn-ssm-operators")
-
-
-os.register_at_fork(after_in_child=_pool.cache_clear)  # a child has none of its parent's threads

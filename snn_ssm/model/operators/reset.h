@@ -140,7 +140,7 @@ INLINE V<S> advance_lanes(S* next, const S* x, V<S> u, Parameters<S>& p, const L
 
 // Membranes and, unless null, spikes (R, L). states: of each group and each KEPT steps x, s and rest: (groups, blocks, numbers + 2, LANES).
 template <class S, bool COMPLEX, bool HARD>
-void loop_forward(i64 first, i64 last, const Loop& z, const S* u, const S* abar, const S* g,
+void loop_forward_of(i64 first, i64 last, const Loop& z, const S* u, const S* abar, const S* g,
                   const S* r, const S* d, const S* theta, S* y, S* spikes, S* states) {
     constexpr int W = LANES<S>;
     const i64 numbers = z.planes * z.modes, all = z.channels * z.batch, size = (numbers + 2) * W;
@@ -235,7 +235,7 @@ INLINE V<S> back_lanes(const S* before, const S* x, V<S> e, V<S> u, Gradients<S>
 
 // Gradients of u (R, L), and a row each of abar, g, r (planes, N, R), d and theta (R,). gs may be null.
 template <class S, bool COMPLEX, bool HARD>
-void loop_backward(i64 first, i64 last, const Loop& z, const S* gy, const S* gs, const S* u,
+void loop_backward_of(i64 first, i64 last, const Loop& z, const S* gy, const S* gs, const S* u,
                    const S* states, const S* abar, const S* g, const S* r, const S* d,
                    const S* theta, S* gu, S* gabar, S* gg, S* gr, S* gd, S* gtheta) {
     constexpr int W = LANES<S>;
