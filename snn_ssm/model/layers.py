@@ -192,8 +192,8 @@ class StateSpaceLayer(ModeLayer):
         if self.is_complex:
             lam = torch.complex(lam, self.omega.double())  # (S, N)
             b, c = torch.view_as_complex(b), 2 * torch.view_as_complex(c)
-        shares = len(dt) // len(lam)
-        lam, b = lam.repeat(shares, 1), b.repeat(shares, 1)  # (H, N): set h mod S
+        if len(lam) < len(dt):
+            lam, b = (x.repeat(len(dt) // len(x), 1) for x in (lam, b))  # (H, N): set h mod S
         abar, bbar = modes.discretise(lam, b, dt, self.method)  # (H, N)
         if self.quantise:
             abar = quantise_poles(abar)

@@ -125,8 +125,8 @@ def discretise(
         )
     step = dt[:, None]  # (H, 1)
     if method == "zoh":
-        abar = torch.exp(lam * step)  # (H, N)
-        return abar, torch.expm1(lam * step) / lam * b
+        exponent = lam * step  # (H, N)
+        return torch.exp(exponent), torch.expm1(exponent) / lam * b
     if method == "bilinear":
         half = lam * step / 2  # (H, N)
         return (1 + half) / (1 - half), step / (1 - half) * b

@@ -56,7 +56,9 @@ def _modes(abar: Tensor, g: Tensor, d: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def _planes(x: Tensor) -> Tensor:
     """(H, N) as (H, planes, N) float64 numbers, real and imaginary."""
-    return torch.stack([x.real, x.imag] if x.is_complex() else [x], dim=1).double()
+    if not x.is_complex():
+        return x[:, None].double()
+    return torch.view_as_real(x.resolve_conj()).transpose(1, 2).double().contiguous()
 
 
 class _Convolution(torch.autograd.Function):
