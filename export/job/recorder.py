@@ -81,7 +81,7 @@ class Recorder:
         for start, stop in world().first(lambda: pieces):
             own = Counted.of(self.network)
             chunk = self._run_chunk(given.take(slice(start, stop)), start, own)
-            answers.counts = answers.counts + own.counts
+            answers.merge(own.counts)
             chunks.append(chunk)
             self._summarise(chunks, answers)
             self.say(

@@ -55,8 +55,12 @@ class Counted:
         """Count the answers of some samples; returns their own counts."""
         found, expected = answered(scores, labels, lengths)
         own = self.kind.counts(found, np.asarray(expected))
-        self.counts = self.counts + own
+        self.merge(own)
         return own
+
+    def merge(self, counts: FloatArray) -> None:
+        """Count what others have counted."""
+        self.counts = self.kind.merge(self.counts, counts)
 
     def metrics(self) -> dict[str, Any]:
         """How good they are, and ``classes``, a row a class or value."""

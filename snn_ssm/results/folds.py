@@ -1,6 +1,6 @@
 """What all folds of a cross-validation say together: ``python -m snn_ssm.results.folds RUN ...``.
 
-    counts = sum over folds of valid_counts
+    counts = valid_counts of all folds, merged (``OutputKind.merge``: for classes their sum)
 
 ``RUN``: the directories of the K runs with ``task.valid_fold = "1/K"`` ... ``"K/K"``, whose
 configurations are otherwise the same. Every training sample was held out once, and what is told of
@@ -13,6 +13,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from pynn_models.errors import SnnSsmError, printable
 from snn_ssm.config import Config, load
 from snn_ssm.files import read_bytes
 from snn_ssm.kinds.outputs import OUTPUTS
-from snn_ssm.kinds.outputs.kind import FloatArray
+from snn_ssm.kinds.outputs.answered import no_counts
+from snn_ssm.kinds.outputs.kind import FloatArray, OutputKind
 from snn_ssm.reading import LARGEST_TEXT, parse_json
 from snn_ssm.results.page import ResultsError
 
@@ -35,13 +37,14 @@ def pooled(runs: Sequence[Path]) -> dict[str, Any]:
     """
     configs = [load(Path(run) / "config.toml") for run in runs]
     _check_folds(runs, configs)
-    counts, names = zip(*(_read(Path(run)) for run in runs), strict=True)
+    kind = OUTPUTS[configs[0].model.output]
+    counts, names = zip(*(_read(Path(run), kind) for run in runs), strict=True)
     if len({(c.shape, tuple(n)) for c, n in zip(counts, names, strict=True)}) > 1:
         raise ResultsError(
             f"the runs {', '.join(map(str, runs))} tell different classes or values. Train them "
             "again on the same data."
         )
-    return OUTPUTS[configs[0].model.output].metrics(np.sum(counts, axis=0), names[0])
+    return kind.metrics(reduce(kind.merge, counts), names[0])
 
 
 def _check_folds(runs: Sequence[Path], configs: Sequence[Config]) -> None:
@@ -62,7 +65,7 @@ def _check_folds(runs: Sequence[Path], configs: Sequence[Config]) -> None:
             )
 
 
-def _read(run: Path) -> tuple[FloatArray, list[str]]:
+def _read(run: Path, kind: OutputKind) -> tuple[FloatArray, list[str]]:
     path = run / "metrics.json"
     try:
         metrics = parse_json(read_bytes(path, "metrics", LARGEST_TEXT))
@@ -73,7 +76,7 @@ def _read(run: Path) -> tuple[FloatArray, list[str]]:
             f"{path} is not the metrics.json of a fold ({type(error).__name__}: {error}). Train "
             "with task.valid_fold."
         ) from error
-    if counts.ndim != 2 or len(counts) != len(names) or not np.isfinite(counts).all():
+    if counts.shape != no_counts(kind, len(names)).shape or not np.isfinite(counts).all():
         raise ResultsError(
             f"{path} has valid_counts of shape {counts.shape} for {len(names)} classes or values. "
             "Train the fold again."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,7 @@ def evaluate(
         counted, labels = answered(
             scores, samples.labels[index], _part(samples.lengths, index)
         )
-        counts = counts + kind.counts(counted, np.asarray(labels))
+        counts = kind.merge(counts, kind.counts(counted, np.asarray(labels)))
         steps = None if batch.lengths is None else kept(batch.lengths, batch.inputs.shape[-1])
         inputs += _input_activity(batch.inputs, steps, config)
         for i, s in enumerate(out.outputs):
@@ -95,10 +96,8 @@ def evaluate(
             outputs[0, i] += spikes.sum((0, 2), dtype=torch.float64).long()
             outputs[1, i] += spikes.ne(0).sum((0, 2))
     sums = world.sum(outputs).cpu().numpy()
-    found, total = (
-        world.sum(torch.from_numpy(array).to(world.device)).cpu().numpy()
-        for array in (predictions, counts)
-    )
+    found = world.sum(torch.from_numpy(predictions).to(world.device)).cpu().numpy()
+    total = reduce(kind.merge, world.gather(counts))
     names = [str(k) for k in range(config.classes)]
     return Evaluation(
         found,

@@ -3,10 +3,12 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from snn_ssm import config
 from snn_ssm.config import Config, ModelConfig, TaskConfig
+from snn_ssm.kinds.outputs import OUTPUTS
 from snn_ssm.results.folds import main, pooled, table
 from snn_ssm.results.page import ResultsError
 
@@ -48,12 +50,35 @@ def test_the_folds_are_counted_together(runs, capsys):
 
 def test_values_are_counted_together_too(tmp_path):
     model = ModelConfig(classes=1, output="values")
-    counts = [[[2, 3.0, 5.0, 0.5, 1.0]], [[1, 0.0, 0.0, 0.5, 0.5]]]  # targets 1, 2 and 0
+    # Targets 1, 2 around 1, and 0 around itself.
+    counts = [[[2, 1.0, 1.0, 1.0, 0.5, 1.0]], [[1, 0.0, 0.0, 0.0, 0.5, 0.5]]]
     runs = [run_of(tmp_path / f"{i}", f"{i + 1}/2", each, ROWS[:1], model=model)
             for i, each in enumerate(counts)]
     found = pooled(runs)
     assert found["r2"] == 1 - 1 / 2 and found["mae"] == 0.5
     assert "r2 0.5000" in table(found) and "accuracy" not in table(found)
+
+
+def test_labels_that_may_all_hold_are_counted_together_too(tmp_path):
+    model = ModelConfig(classes=2, output="multi-label")
+    labels = np.array([[1, 0], [0, 0], [1, 1]])
+    scores = np.array([[1.0, -1.0], [2.0, 0.0], [-3.0, 1.0]])
+    parts = (slice(0, 2), slice(2, 3))
+    counts = [OUTPUTS["multi-label"].counts(scores[p], labels[p]).tolist() for p in parts]
+    runs = [run_of(tmp_path / f"{i}", f"{i + 1}/2", each, ROWS[:2], model=model)
+            for i, each in enumerate(counts)]
+    found = pooled(runs)
+    assert found["accuracy"] == 4 / 6 and found["exact"] == 1 / 3
+    assert [row["f1"] for row in found["classes"]] == [0.5, 1.0]
+
+
+def test_sums_of_values_of_an_earlier_form_are_refused(tmp_path):
+    """Of five columns, around no origin: they would be taken for others."""
+    model = ModelConfig(classes=1, output="values")
+    runs = [run_of(tmp_path / f"{i}", f"{i + 1}/2", [[2, 3.0, 5.0, 0.5, 1.0]], ROWS[:1],
+                   model=model) for i in range(2)]
+    with pytest.raises(ResultsError, match=r"valid_counts of shape \(1, 5\).*Train the fold again"):
+        pooled(runs)
 
 
 def test_what_are_not_the_folds_of_one_cross_validation(runs, tmp_path, capsys):

@@ -1,5 +1,7 @@
 """The kinds of output: how scores are decided and counted, and that parts add up to the whole."""
 
+from functools import reduce
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -82,10 +84,38 @@ def test_counts_of_parts_add_up_to_those_of_the_whole(name):
     labels = rng.integers(0, 2 if kind.vector else 4, (50, 4) if kind.vector else 50)
     parts = [kind.counts(scores[i : i + 7], labels[i : i + 7]) for i in range(0, 50, 7)]
     whole = kind.counts(scores, labels)
-    assert np.allclose(no_counts(kind, 4) + sum(parts), whole)
+    assert np.allclose(reduce(kind.merge, parts, no_counts(kind, 4)), whole)
     found = kind.metrics(whole, NAMES)
     assert kind.score in found and len(found["classes"]) == 4
     assert kind.headline(found) and kind.headline(kind.metrics(no_counts(kind, 4), NAMES))
+
+
+@pytest.mark.parametrize("mean", [0.0, 1e3, 1e9, -1e12])
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_values_far_from_0_keep_their_spread(mean, size):
+    """R^2 is that of the targets less their mean, in parts of any size, and in any order."""
+    kind, rng = OUTPUTS["values"], np.random.default_rng(0)
+    offsets = rng.integers(-8, 9, (100, 2)) / 8.0  # exact next to any of the means
+    errors = rng.integers(-8, 9, (100, 2)) / 16.0
+    targets = mean + offsets
+    parts = [
+        kind.counts(targets[i : i + size] + errors[i : i + size], targets[i : i + size])
+        for i in range(0, 100, size)
+    ]
+    spread = (offsets - offsets.mean(0)) ** 2
+    expected = 1 - (errors**2).sum(0) / spread.sum(0)
+    for order in (parts, parts[::-1], [no_counts(kind, 2), *parts, no_counts(kind, 2)]):
+        found = kind.metrics(reduce(kind.merge, order), ("a", "b"))
+        assert np.allclose([row["r2"] for row in found["classes"]], expected, rtol=1e-9)
+        assert [row["count"] for row in found["classes"]] == [100, 100]
+
+
+@pytest.mark.parametrize("value", [0.1, 1e9 / 3, -7e-9])
+def test_a_constant_has_no_r2_in_parts_either(value):
+    kind, targets = OUTPUTS["values"], np.full((30, 1), value)
+    parts = [kind.counts(targets[i : i + 7] + 0.5, targets[i : i + 7]) for i in range(0, 30, 7)]
+    found = kind.metrics(reduce(kind.merge, parts), ("a",))
+    assert found["r2"] is None and found["mse"] == pytest.approx(0.25)
 
 
 def test_same_answers_of_two_runs():

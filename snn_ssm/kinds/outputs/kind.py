@@ -21,10 +21,11 @@ class OutputKind:
     ``confidence``: scores -> a share of 1 for each answer, of the answers' shape, None where there
     is no such thing; ``same``: which answers of two runs, (N, K) scores each, are the same, (N,).
 
-    ``counts(scores, answers)``: sums over answers, of a shape that K alone decides, so that those
-    of parts add up to those of the whole; ``metrics(counts, names)``: what follows from them, by
-    name, ``classes`` a list of a row a class or value. ``score``: the metric by which one epoch is
-    better than another, larger is better; ``headline``: the metrics in a few words.
+    ``counts(scores, answers)``: sums over answers, of a shape that K alone decides, and
+    ``merge(a, b)`` makes those of the whole of those of its parts, here their sum;
+    ``metrics(counts, names)``: what follows from them, by name, ``classes`` a list of a row a class
+    or value. ``score``: the metric by which one epoch is better than another, larger is better;
+    ``headline``: the metrics in a few words.
     """
 
     name: str
@@ -38,6 +39,7 @@ class OutputKind:
     metrics: Callable[[FloatArray, Sequence[str]], dict[str, Any]]
     score: str
     headline: Callable[[Mapping[str, Any]], str]
+    merge: Callable[[FloatArray, FloatArray], FloatArray] = np.add
 
 
 def ratio(part: float, whole: float) -> float | None:
