@@ -60,7 +60,9 @@ def calibrate(
     """What samples (B, C, L) with labels (B,), none that the model was trained with, say.
 
     ``execute(samples, membranes)`` runs a batch of them. ``T_k = argmin_T -sum_b log
-    softmax(scores_bk / T)_label``. Raises :class:`ConfidenceError` for too few samples.
+    softmax(scores_bk / T)_label`` of one half of them, drawn; the quantiles are of the other half,
+    since sets hold what they promise only where nothing else was fitted to its labels. Raises
+    :class:`ConfidenceError` for too few samples.
     """
     samples = as_samples(network, samples)
     if len(samples) < _FEWEST:
@@ -82,12 +84,14 @@ def fit(
     data: str = "",
 ) -> Confidence:
     """:func:`calibrate` of scores (B, n, K) at n steps."""
-    temperatures = tuple(_temperature(scores[:, i], labels) for i in range(len(steps)))
+    order = np.random.default_rng(0).permutation(len(labels))  # samples may come class by class
+    one, two = order[::2], order[1::2]
+    temperatures = tuple(_temperature(scores[one, i], labels[one]) for i in range(len(steps)))
     chosen = set_steps(steps)
     places = [steps.index(k) for k in chosen]
     of_label = np.stack(
-        [_surprise(scores[:, i], temperatures[i], labels) for i in places], axis=1
-    )  # (B, m)
+        [_surprise(scores[two, i], temperatures[i], labels[two]) for i in places], axis=1
+    )  # (B / 2, m)
     quantiles = {repr(p): tuple(_quantiles(of_label, p)) for p in COVERAGES}
     bare = Confidence(
         network.origin.get("model_sha256", ""), steps, temperatures, chosen, quantiles, (),

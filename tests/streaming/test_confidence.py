@@ -76,6 +76,25 @@ def test_sets_hold_the_label_as_often_as_promised(coverage):
     assert np.mean(held) < 1 or coverage >= 0.99  # and not by holding every class
 
 
+def test_quantiles_are_of_other_samples_than_those_that_temperatures_are_fitted_to():
+    """A sample's label moves the temperatures or is one of those ranked, never both."""
+    network, found = fitted(60)
+    scores, labels = problem(60, 0)
+    moved = np.zeros(60, np.bool_)
+    for b in range(60):
+        other = labels.copy()
+        other[b] = (labels[b] + 1) % 3
+        moved[b] = fit(network, STEPS, scores, other).temperatures != found.temperatures
+    assert moved.sum() == 30
+    rest, step = np.flatnonzero(~moved), found.set_steps[0]
+    surprises = np.sort([
+        -log_softmax(scores[b, STEPS.index(step)], found.temperature(step))[labels[b]]
+        for b in rest
+    ])
+    level = 1 - (1 - 0.9) / len(found.set_steps)
+    assert found.quantiles["0.9"][0] == surprises[int(np.ceil(31 * level)) - 1]
+
+
 def test_too_few_samples_promise_nothing_by_holding_every_class():
     _, found = fitted(20)
     rule = rule_of(found, coverage=0.999)
@@ -125,7 +144,7 @@ def test_running_scores_of_membranes_and_of_spikes(kind):
     assert (spikes[:, 1] == sum(s[:, :7].sum((1, 2)) for s in recording.spikes.values())).all()
 
 
-def calibrated(network, count=60):
+def calibrated(network, count=100):
     samples = samples_for(network, count, seed=1)
     whole = run(network, samples, membranes=["readout"])
     labels = logits(network, samples, whole).argmax(axis=1)  # what the whole sample says
