@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from export.command.common import BACKENDS, UsageError, board_of, samples_of
+from export.command.common import BACKENDS, UsageError, board_of, require_classes, samples_of
 from export.command.output import Output
 from snn_ssm.progress import progress_bar
 
@@ -57,6 +57,7 @@ def _tally(network: Network, args: argparse.Namespace) -> Tally | None:
     tally = tally_from(args, network)
     if tally is not None:
         samples = samples_of(network, args.data, args.samples)
+        require_classes(network, "early exit", samples)
         for chunk in read_chunks(args.recording)[0]:
             part = slice(chunk.start, chunk.stop)
             recording = recorded(args.recording, chunk, network)

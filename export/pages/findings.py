@@ -8,6 +8,7 @@ from typing import Any
 from export.description.network import Network
 from export.pages.figure_style import ReportError
 from export.pages.page import Section
+from export.verification.contract import differing
 
 _ROWS = {
     "E1": (
@@ -35,7 +36,15 @@ def verdict(verification: Mapping[str, Any]) -> tuple[str, bool]:
     samples, spikes = int(of(verification, "samples")), int(of(verification, "spikes"))
     if broken:
         return f"{', '.join(broken)} does not hold on {samples} samples.", False
-    return f"{', '.join(contract)} hold: {samples} samples, {spikes:,} spikes compared.", True
+    reference = of(verification, "reference")
+    apart = differing({"reference": reference, "backends": of(verification, "backends")})
+    if apart:
+        return (
+            f"Spikes of {', '.join(apart)} differ from those of {reference} on {samples} samples.",
+            False,
+        )
+    rows = f"{', '.join(contract)} hold" if contract else "No row of the contract was compared"
+    return f"{rows}: {samples} samples, {spikes:,} spikes compared.", True
 
 
 def comparison(verification: Mapping[str, Any]) -> Section:

@@ -100,11 +100,11 @@ def membranes(
 
 
 def modes(network: Network, layer: str) -> list[Section]:
-    """Time constants, rotations and kernels; none of neurons without modes."""
+    """Time constants, rotations and, of more steps than one, kernels; none without modes."""
     modes = sum(linear_part(p).tau.size for p in network.layers)
     if modes == 0:
         return []
-    return [Section("Modes", drawings=[
+    drawings = [
         Drawing(
             single(partial(plot_modes, network), 3.8),
             "Time constant and rotation of every mode, each a leaky, rotating state of a neuron. "
@@ -112,11 +112,13 @@ def modes(network: Network, layer: str) -> list[Section]:
             f"Scatter of {modes} modes by time constant (ms) and rotation (rad/ms), a colour a "
             "layer.",
         ),
-        Drawing(
+    ]
+    if network.steps > 1:
+        drawings.append(Drawing(
             single(partial(plot_kernels, network, layer), 1.0 + 0.42 * 8),
             f"Kernels of {layer}: the membrane after a unit input at lag 0, each line scaled to "
             "its largest value after lag 0 (on the right, with K[0], which includes the "
             "feedthrough d).",
             f"Impulse responses of up to 8 neurons of {layer} over {network.steps} steps.",
-        ),
-    ])]  # fmt: skip
+        ))
+    return [Section("Modes", drawings=drawings)]

@@ -29,7 +29,7 @@ _A_ROUND = 10  # more flips that are tried in each round
 
 
 class AttackError(SnnSsmError):
-    """A network whose input has no spikes to flip."""
+    """A network whose input has no spikes to flip, or that has one answer alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +45,11 @@ class Attack:
 
 def _check(network: Network) -> int:
     """Bits of a channel; raises :class:`AttackError`."""
+    if len(network.names) == 1:
+        raise AttackError(
+            f"the network knows one class, {network.names[0]!r}: there is no other answer to turn "
+            "to. Attack one of two classes or more."
+        )
     kind = network.source.kind
     if kind.binary:
         return 1
@@ -58,13 +63,18 @@ def _check(network: Network) -> int:
 
 
 def margins(network: Network, samples: NDArray[Any], labels: NDArray[np.int64]) -> FloatArray:
-    """``logit_label - max of the others`` in ``software``, (B,)."""
+    """``logit_label - max of the others`` in ``software``, (B,): below 0 where another is answered.
+
+    Of equal scores the first class is the answer: with a later one its margin is just below 0.
+    """
     recording = run(network, samples, membranes=needed_membranes(network))
     scores = logits(network, samples, recording)
     rows = np.arange(len(labels))
     own = scores[rows, labels]
     scores[rows, labels] = -np.inf
-    return np.asarray(own - scores.max(axis=1))
+    found = own - scores.max(axis=1)
+    lost = (found == 0) & (scores.argmax(axis=1) < labels)
+    return np.where(lost, -np.finfo(np.float64).tiny, found)
 
 
 def flipped(sample: Samples, flips: NDArray[np.int64]) -> Samples:

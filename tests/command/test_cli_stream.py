@@ -29,7 +29,7 @@ def files(tmp_path):
     save_checkpoint(tmp_path / "checkpoint", CHECKPOINT)
     assert main(["export", str(tmp_path / "checkpoint"), str(tmp_path / "network")]) == 0
     network = load_network(tmp_path / "network")
-    inputs = samples_of(CHECKPOINT, 80)
+    inputs = samples_of(CHECKPOINT, 160)
     final = run(network, inputs, membranes=["readout"]).membranes["readout"][:, -1]
     np.savez(tmp_path / "samples.npz", inputs=inputs, labels=final.argmax(axis=1))
     (tmp_path / "signal").write_text(text_of(np.concatenate([inputs[0], inputs[1]], axis=1)))
@@ -102,14 +102,14 @@ def test_a_stream_goes_on_from_its_state(files, monkeypatch, capsys):
 def test_calibrated_answers_come_early_and_as_calibrate_said(files, monkeypatch, capsys):
     assert calibrate(files, "--json", str(files / "rules.json")) == 0
     told = json.loads((files / "rules.json").read_text())
-    assert told["calibrated"] == told["measured"] == 40
+    assert told["calibrated"] == told["measured"] == 80
     rows = {row["rule"]: row for row in told["rules"]}
     assert rows["whole samples"]["accuracy"] == 1.0
     assert rows["confidence 0.8"]["steps"] < 1
     network = load_network(files / "network")
-    assert load_confidence(files / "checkpoint", network).samples == 40
+    assert load_confidence(files / "checkpoint", network).samples == 80
     out = capsys.readouterr().out
-    assert "On 40 samples that were not calibrated with" in out and "coverage 0.9" in out
+    assert "On 80 samples that were not calibrated with" in out and "coverage 0.9" in out
     for rule in (["--confidence", "0.8"], ["--coverage", "0.8"]):
         for backend in ("software", "spinnaker-software"):
             run_it = ["run", str(files / "network"), "--data", str(files / "samples.npz")]
@@ -241,7 +241,7 @@ def test_predictions_come_early_too(files, capsys):
     for backend in ("software", "spinnaker-software"):
         assert main([*arguments, "--backend", backend, "--json", "-", *rule]) == 0
         found = json.loads(capsys.readouterr().out)
-        assert len(found["steps"]) == 80 and min(found["confidence"]) > 0
+        assert len(found["steps"]) == 160 and min(found["confidence"]) > 0
         if backend == "software":
             assert np.mean(found["steps"]) / 24 == pytest.approx(early["steps"])
             with np.load(files / "samples.npz") as samples:
@@ -257,7 +257,7 @@ def test_early_answers_to_samples_of_any_length_are_refused(files, capsys):
     assert calibrate(files) == 0
     with np.load(files / "samples.npz") as found:
         arrays = dict(found)
-    np.savez(files / "short.npz", **arrays, lengths=np.full(80, 9))
+    np.savez(files / "short.npz", **arrays, lengths=np.full(160, 9))
     arguments = ["predict", str(files / "network"), "--data", str(files / "short.npz")]
     assert main([*arguments, "--coverage", "0.9"]) == 2
     assert "these have lengths of their own" in capsys.readouterr().err
@@ -277,3 +277,8 @@ def test_the_answers_of_a_job_would_have_come_early(files, tmp_path, capsys):
     assert found == json.loads(capsys.readouterr().out)["early"]
     assert main(["verify", network, *eight, *rule]) == 2
     assert "--confidence says what a job's early answers" in capsys.readouterr().err
+    with np.load(files / "samples.npz") as arrays:
+        np.savez(files / "short.npz", **arrays, lengths=np.full(160, 9))
+    data = ["--data", str(files / "short.npz")]
+    assert main(["verify", network, "--recording", str(tmp_path / "results"), *data, *rule]) == 2
+    assert "early exit takes all samples for 24 steps long" in capsys.readouterr().err

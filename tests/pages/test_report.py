@@ -14,10 +14,11 @@ from support.gated_networks import lowered
 from support.random_networks import checkpoint_of, samples_of
 
 from export import lower
-from export.pages import report
+from export.pages import findings, report, sections
 from export.pages.figure_style import ReportError
 from export.pages.page import Drawing, Section, html_report
 from export.software import simulation as software
+from export.verification.contract import holds
 from snn_ssm.files import FileError
 
 VOID = {"meta"}
@@ -211,6 +212,7 @@ def test_report_tells_what_verify_found(standard):
 
 def test_a_report_without_errors_says_so(tmp_path, verification, undrawn):
     verification["contract"]["E3"] = True
+    verification["backends"]["nest"] |= {"mismatched_spikes": 0, "first_divergence": None}
     verification["layers"]["layer0"]["smallest_margin"] = None
     verification["E5"] = {"mismatched_spikes": 1234, "same_class": 0.9995}
     verification["ties"] = {"membranes": 4321, "mismatched_spikes": {"nest": 0}}
@@ -223,6 +225,31 @@ def test_a_report_without_errors_says_so(tmp_path, verification, undrawn):
     assert "differs in 1,234 spikes" in text and "99.95% of answers" in text
     assert len(drawings(page)) == DRAWN - 1  # none is misclassified
     assert "not recorded" in page.cells
+
+
+@pytest.mark.parametrize(("backends", "contract", "said", "good"), [
+    ({"nest": 0}, {}, "No row of the contract was compared: 4 samples, 12,345 spikes", True),
+    ({"brian2": 3}, {}, "Spikes of brian2 differ from those of software on 4 samples.", False),
+    ({"brian2": 3}, {"E2": True}, "Spikes of brian2 differ", False),
+    ({"spinnaker-software": 3}, {"E2": True}, "E2 hold: 4 samples", True),  # other arithmetic
+    ({"nest": 3}, {"E3": False}, "E3 does not hold on 4 samples.", False),
+])
+def test_the_verdict_is_the_exit_status(verification, backends, contract, said, good):
+    found = verification["backends"]
+    verification["backends"] = {"software": found["software"]} | {
+        name: found["nest"] | {"mismatched_spikes": count} for name, count in backends.items()
+    }
+    verification["contract"] = contract
+    text, verdict = findings.verdict(verification)
+    assert text.startswith(said) and verdict == good == holds(verification)
+
+
+def test_samples_of_one_step_have_no_kernels_to_draw():
+    network = lower(checkpoint_of(5, steps=1))
+    [section] = sections.modes(network, "layer0")
+    assert len(section.drawings) == 1
+    section.drawings[0].draw(4.0).draw_without_rendering()
+    assert len(sections.modes(NETWORK, "layer0")[0].drawings) == 2
 
 
 def test_what_spinnaker_would_make_of_it(tmp_path, verification, undrawn):

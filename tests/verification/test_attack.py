@@ -80,6 +80,24 @@ def test_a_wrong_answer_needs_no_flips():
     assert found.turned and len(found.flips) == 0 and found.answer == labels[0]
 
 
+def test_of_equal_scores_the_first_class_is_the_answer():
+    """Nothing reaches the decoder: all scores are 0."""
+    checkpoint = checkpoint_of(1, steps=9)
+    zeros = {k: 0 * v if k.startswith("decoder") else v for k, v in checkpoint.arrays.items()}
+    network = lower(replace(checkpoint, arrays=zeros))
+    samples, labels = samples_of(checkpoint, 3), np.arange(3)
+    assert answers(network, samples).tolist() == [0, 0, 0]
+    assert ((margins(network, samples, labels) < 0) == (labels != 0)).all()
+    found = attack(network, samples[1], 1, lambda p, _: np.zeros(p.shape))
+    assert found.turned and len(found.flips) == 0 and found.answer == 0
+
+
+def test_one_class_has_no_other():
+    network = lower(checkpoint_of(1, steps=9, classes=1))
+    with pytest.raises(AttackError, match="knows one class, '0': there is no other answer"):
+        attack(network, np.zeros((1, 9), int), 0, lambda p, _: np.zeros(p.shape))
+
+
 def test_what_cannot_be_turned_is_said_so():
     """No gradient, so that nothing is tried."""
     _, network, samples, labels = case()

@@ -45,6 +45,20 @@ def flipped(sample, layer, step, neuron):
     return run
 
 
+def test_rates_are_of_the_samples_own_steps():
+    lengths = np.array([30, 1, 7, 29, 12, 5, 30])
+    result = verify(NETWORK, SAMPLES, LABELS, {"a": exact, "b": exact}, lengths=lengths)
+    spikes, own = exact(SAMPLES, []).spikes, np.arange(30) < lengths[:, None]
+    sums = {name: sum(int(s[b, : lengths[b]].sum()) for b in range(7))
+            for name, s in spikes.items()}
+    assert result["spikes"] == sum(sums.values()) < sum(int(s.sum()) for s in spikes.values())
+    for name, found in result["layers"].items():
+        assert found["spike_rate"] == sums[name] / (own.sum() * spikes[name].shape[2])
+    whole = verify(NETWORK, SAMPLES, LABELS, {"a": exact, "b": flipped(2, "layer1", 20, 0)},
+                   lengths=lengths)
+    assert whole["backends"]["b"]["mismatched_spikes"] == 1  # also behind a sample's end
+
+
 def test_equal_runs_hold_and_have_every_key_of_the_contract():
     result = verify(NETWORK, SAMPLES, LABELS, {"torch": exact, "software": exact, "nest": exact})
     assert holds(result)
