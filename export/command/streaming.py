@@ -98,6 +98,7 @@ def calibrate(args: argparse.Namespace) -> int:
             )
     samples = samples_of(network, args.data, args.samples)
     require_classes(network, "snn-ssm calibrate", samples)
+    calibration.check_enough((len(samples) + 1) // 2)
     steps = calibration.question_steps(network.steps)
     scores, spikes = [], []
     with progress_bar(len(samples), desc="software") as bar:

@@ -65,11 +65,7 @@ def calibrate(
     :class:`ConfidenceError` for too few samples.
     """
     samples = as_samples(network, samples)
-    if len(samples) < _FEWEST:
-        raise ConfidenceError(
-            f"there are {len(samples)} samples to calibrate with; expected {_FEWEST} at least. "
-            "Give more of them."
-        )
+    check_enough(len(samples))
     steps = question_steps(network.steps)
     parts = [samples[i : i + batch] for i in range(0, len(samples), batch)]
     readout = [network.readout.population]
@@ -79,11 +75,21 @@ def calibrate(
     return fit(network, steps, scores, labels, data)
 
 
+def check_enough(count: int) -> None:
+    """Raise :class:`ConfidenceError` for fewer samples to calibrate with than mean anything."""
+    if count < _FEWEST:
+        raise ConfidenceError(
+            f"there are {count} samples to calibrate with; expected {_FEWEST} at least. Give more "
+            "of them: 'snn-ssm calibrate' takes half of them."
+        )
+
+
 def fit(
     network: Network, steps: tuple[int, ...], scores: FloatArray, labels: NDArray[np.int64],
     data: str = "",
 ) -> Confidence:
     """:func:`calibrate` of scores (B, n, K) at n steps."""
+    check_enough(len(labels))
     order = np.random.default_rng(0).permutation(len(labels))  # samples may come class by class
     one, two = order[::2], order[1::2]
     temperatures = tuple(_temperature(scores[one, i], labels[one]) for i in range(len(steps)))

@@ -230,6 +230,14 @@ def test_a_caller_on_this_computer_is_answered(files, capsys):
     assert status == [0]
 
 
+@pytest.mark.parametrize("count", [1, 2, 38])
+def test_too_few_samples_calibrate_nothing(files, capsys, count):
+    assert calibrate(files, "--samples", str(count)) == 2
+    said = f"there are {(count + 1) // 2} samples to calibrate with; expected 20 at least"
+    assert said in capsys.readouterr().err
+    assert not (files / "checkpoint" / "confidence.json").exists()
+
+
 def test_predictions_come_early_too(files, capsys):
     assert calibrate(files) == 0
     arguments = ["predict", str(files / "network"), "--data", str(files / "samples.npz")]
