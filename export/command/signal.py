@@ -18,7 +18,7 @@ from export.samples.answers import decide
 
 if TYPE_CHECKING:
     from export.description.network import Network
-    from export.streaming import Answer
+    from export.streaming import Answer, FrontEnd
 
 _HEADER = "sample,step,answer,confidence,final"
 
@@ -36,23 +36,25 @@ class _Signal:
 
 
 @contextlib.contextmanager
-def _software(args: argparse.Namespace, network: Network) -> Iterator[_Signal]:
+def _software(
+    args: argparse.Namespace, network: Network, front: FrontEnd | None
+) -> Iterator[_Signal]:
     """The state is read before and written after, also where a line was refused."""
     from export.streaming import Session
 
     rule = rule_from(args, network)
     session = Session(network, rule=rule, endless=args.endless)
     if args.state is not None and args.state.exists():
-        session = Session.load(network, args.state, rule=rule)
+        session = Session.load(network, args.state, rule=rule, front=front)
     try:
         yield _Signal(session.steps, computed=lambda: session.computed)
     finally:
         if args.state is not None:
-            session.save(args.state)
+            session.save(args.state, front)
 
 
 @contextlib.contextmanager
-def _nest(args: argparse.Namespace, network: Network) -> Iterator[_Signal]:
+def _nest(args: argparse.Namespace, network: Network, front: FrontEnd | None) -> Iterator[_Signal]:
     from export.streaming import NestSession, lengthened
 
     if args.endless:
@@ -62,7 +64,7 @@ def _nest(args: argparse.Namespace, network: Network) -> Iterator[_Signal]:
 
 
 @contextlib.contextmanager
-def _board(args: argparse.Namespace, network: Network) -> Iterator[_Signal]:
+def _board(args: argparse.Namespace, network: Network, front: FrontEnd | None) -> Iterator[_Signal]:
     from export.streaming import BoardSession
 
     with BoardSession(network, board_of(args), steps=_steps(args)) as session:
@@ -104,26 +106,26 @@ def _check(args: argparse.Namespace) -> None:
 def stream(args: argparse.Namespace) -> int:
     """``snn-ssm stream``: a line of values a step in, a line an answer out."""
     from export.description.storage import load_network
+    from export.streaming import front_end
     from export.streaming.lines import values_of
 
     _check(args)
     network = load_network(args.network)
-    encode = network.origin.get("task", {}).get("encode", "none")
-    if encode != "none" and not args.quiet:
-        print(
-            f"the network reads recordings as {encode}: a line holds what the encoder "
-            f"{encode!r} made of a step (snn_ssm.tasks.encoders), and not the recorded values",
-            file=sys.stderr,
-        )
+    front = front_end(network, endless=args.endless)
+    if front is not None and not args.quiet:
+        print(front.words(), file=sys.stderr)
     written = _Written(network, args.answers)
     spent, slowest, count = 0.0, 0.0, 0
-    with _BACKENDS[args.backend](args, network) as session, _source(args) as (lines, out):
+    with _BACKENDS[args.backend](args, network, front) as session, _source(args) as (lines, out):
         print(_HEADER, file=out, flush=True)
-        for count, line in enumerate(lines, 1):
+        for number, line in enumerate(lines, 1):
             start = time.perf_counter()
-            answers = session.steps([[value] for value in values_of(line, count)])
+            values: Any = np.array(values_of(line, number))[:, None]
+            values = values if front is None else front.steps(values)
+            count += values.shape[1]
+            answers = session.steps(values) if values.shape[1] else []
             took = time.perf_counter() - start
-            spent, slowest = spent + took, max(slowest, took if count > 1 else 0.0)
+            spent, slowest = spent + took, max(slowest, took if number > 1 else 0.0)
             written.write(answers, out)
         written.write(session.rest(), out)
     if count and not args.quiet:

@@ -7,8 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from export.description.network import FloatArray, Network, Source
+from export.description.network import FloatArray, Network
 from pynn_models.errors import SnnSsmError
+from snn_ssm.config import TaskConfig, from_dict
+
+
+def task_of(network: Network) -> TaskConfig:
+    """The ``[task]`` of the configuration that a network was trained with."""
+    return from_dict(TaskConfig, dict(network.origin.get("task", {})), "task")
 
 
 class InputError(SnnSsmError):
@@ -45,11 +51,12 @@ def check_samples(network: Network, samples: NDArray[Any]) -> None:
             f"samples have shape {samples.shape}; the input {source.name!r} expects (B, channels, "
             f"steps) = (B, {expected[0]}, {expected[1]}), B at least 1."
         )
-    check_values(source, samples)
+    check_values(network, samples)
 
 
-def check_values(source: Source, samples: NDArray[Any]) -> None:
+def check_values(network: Network, samples: NDArray[Any]) -> None:
     """Raise :class:`InputError` unless every element is a value that the input can carry."""
+    source = network.source
     if not np.isfinite(samples).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(samples))[0])
         raise InputError(
@@ -61,6 +68,12 @@ def check_values(source: Source, samples: NDArray[Any]) -> None:
     bad = (samples < 0) | (samples >= limit) | (samples != np.floor(samples))
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
+        encoder = task_of(network).encode
+        if encoder != "none":
+            remedy = (
+                f"Recordings become these by task.encode = {encoder!r}, as in training: "
+                f"snn_ssm.tasks.encoders.ENCODERS[{encoder!r}].encode(recordings, task)."
+            )
         raise InputError(
             f"sample element {list(where)} is {samples[where]}; the input {source.name!r} expects "
             f"{words}, 0 to {limit - 1}. {remedy}"

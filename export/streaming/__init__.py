@@ -15,6 +15,7 @@ from export.streaming.confidence import (
     save_confidence,
 )
 from export.streaming.exits import Exits, exits
+from export.streaming.front import FrontEnd, front_end
 from export.streaming.session import Answer, Session, StreamError, lengthened, stream
 from export.streaming.simulated import NestSession
 
@@ -24,12 +25,14 @@ __all__ = [
     "Confidence",
     "ConfidenceError",
     "Exits",
+    "FrontEnd",
     "NestSession",
     "Rule",
     "Session",
     "StreamError",
     "calibrate",
     "exits",
+    "front_end",
     "lengthened",
     "load_confidence",
     "rule_of",

@@ -18,6 +18,7 @@ from export.samples.inputs import InputError, check_values
 from export.software.simulation import advance
 from export.software.states import at_rest
 from export.streaming.confidence import Rule
+from export.streaming.front import FrontEnd
 from pynn_models.errors import SnnSsmError
 from snn_ssm.files import read_sealed, seal_arrays, write_atomic
 
@@ -87,7 +88,7 @@ def block_of(network: Network, values: ArrayLike) -> NDArray[np.generic]:
             f"shape ({channels}, n), a row a channel and a column a step. Give one value a "
             "channel."
         )
-    check_values(network.source, block[None])
+    check_values(network, block[None])
     return block
 
 
@@ -182,9 +183,13 @@ class Session:
         other._states = self._states.copy()
         return other
 
-    def save(self, path: Path) -> None:
-        """Write the state, with a SHA-256 inside; the rule is not part of it."""
+    def save(self, path: Path, front: FrontEnd | None = None) -> None:
+        """Write the state, and that of what the values come from, with a SHA-256 inside.
+
+        The rule is not part of it.
+        """
         arrays = {name: array[0] for name, array in self._states.arrays()}
+        arrays |= {} if front is None else front.arrays()
         if self._answer is not None:
             arrays["answer"] = self._answer.scores
         metadata = {
@@ -197,8 +202,14 @@ class Session:
         write_atomic(Path(path), seal_arrays(arrays, metadata))
 
     @classmethod
-    def load(cls, network: Network, path: Path, *, rule: Rule | None = None) -> Session:
-        """The session that :meth:`save` wrote, bit for bit; raises ``FileError``, StreamError."""
+    def load(
+        cls, network: Network, path: Path, *, rule: Rule | None = None,
+        front: FrontEnd | None = None,
+    ) -> Session:
+        """The session that :meth:`save` wrote, bit for bit; raises ``FileError``, StreamError.
+
+        ``front``: takes its state, which the file then has to hold.
+        """
         arrays, metadata = read_sealed(Path(path), _STATE, _REMEDY)
         if metadata.get("network") != digest(network):
             raise StreamError(
@@ -208,6 +219,8 @@ class Session:
         session = cls(network, rule=rule, endless=metadata.get("endless") == "True")
         try:
             session._restore(arrays, metadata)
+            if front is not None:
+                front.restore(arrays, endless=session.endless)
         except (KeyError, ValueError) as error:
             raise StreamError(
                 f"{path} holds no state of this network ({error!r}). {_REMEDY}"

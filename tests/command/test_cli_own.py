@@ -17,6 +17,9 @@ pytest.importorskip("torch", reason="PyTorch is not installed")
 from support.files import save_splits
 
 from export.command.arguments import main
+from export.description.storage import load_network
+from export.samples.inputs import InputError
+from export.streaming import Session
 from snn_ssm import config
 from snn_ssm.checkpoint import load_checkpoint
 from snn_ssm.tasks.encoders import ENCODERS
@@ -240,20 +243,34 @@ def test_encoded_samples_are_of_one_network(levelled, capsys):
     assert "encoded is of int64 and shape (); expected one text" in refused(3)
 
 
-def test_stream_takes_encoded_values_and_says_so(levelled, capsys, monkeypatch):
+def test_stream_encodes_recordings_as_training_did(levelled, capsys, monkeypatch):
     import io
 
     task = load_checkpoint(levelled / "run").config.task
     with np.load(levelled / "rivers" / "test.npz") as stored:
-        encoded = ENCODERS[task.encode].encode(stored["inputs"][:1, :, :: task.stride], task)
-    expected = scores_on(levelled, levelled / "rivers" / "test.npz")[0].argmax()
-    lines = "".join(",".join(map(str, step)) + "\n" for step in encoded[0].T)
-    monkeypatch.setattr(sys, "stdin", io.StringIO(lines))
-    capsys.readouterr()
-    assert run("stream", levelled / "net", "--answers", "final") == 0
-    said = capsys.readouterr()
-    assert said.out.splitlines()[1].startswith(f"0,6,{expected},")
-    assert "reads recordings as levels: a line holds what the encoder 'levels' made" in said.err
+        recorded = stored["inputs"][:1]
+    session = Session(load_network(levelled / "net"))
+    read = ENCODERS[task.encode].encode(recorded[..., :: task.stride], task)
+    expected = [answer.label for answer in session.steps(read[0])]
+    assert expected[-1] == scores_on(levelled, levelled / "rivers" / "test.npz")[0].argmax()
+    lines = [",".join(map(repr, step)) + "\n" for step in recorded[0].T.tolist()]
+    said, err = "", ""
+    for part in (lines[:5], lines[5:]):
+        monkeypatch.setattr(sys, "stdin", io.StringIO("".join(part)))
+        capsys.readouterr()
+        state = ["--state", levelled / "state"]
+        assert run("stream", levelled / "net", "--answers", "every", *state) == 0
+        found = capsys.readouterr()
+        said, err = said + found.out.partition("final\n")[2], err + found.err
+    rows = list(csv.reader(said.splitlines()))
+    assert [(int(row[1]), int(row[2])) for row in rows] == list(enumerate(expected, 1))
+    assert "a line holds recorded values; they are encoded by 'levels' as in training, 2 l" in err
+    assert "3 steps of 1 ms, of which 3 were computed" in err
+
+
+def test_values_out_of_range_are_told_by_their_encoder(levelled):
+    with pytest.raises(InputError, match=r"become these by task\.encode = 'levels', as in train"):
+        Session(load_network(levelled / "net")).steps([[0.5], [1.0]])
 
 
 @pytest.fixture

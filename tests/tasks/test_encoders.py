@@ -111,3 +111,16 @@ def test_own_samples_have_no_other_order():
 def test_other_tasks_have_encodings_of_their_own():
     with pytest.raises(ConfigError, match=r"task.encode\] is 'levels'; expected 'none' for a task"):
         TaskConfig("smnist", 10, encode="levels")
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("cuts", [[1, 2, 3, 7, 50, 51, 398], range(1, 400), [200]])
+@pytest.mark.parametrize("hop", [1, 3, 16])
+def test_a_signal_in_pieces_is_encoded_as_the_whole_is(name, cuts, hop):
+    encoder = ENCODERS[name]
+    task = task_of(name, 6, encode_hop=hop if encoder.hops else 1)
+    x = slow() + np.random.default_rng(0).normal(size=(3, 2, 400))
+    whole = encoder.encode(x, task)[..., : 400 // task.encode_hop]
+    state = {}
+    pieces = [encoder.onwards(piece, task, state) for piece in np.split(x, list(cuts), axis=-1)]
+    assert np.array_equal(np.concatenate(pieces, axis=-1), whole) and np.ptp(whole) > 0

@@ -15,16 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_ssm.config import TaskConfig
-from snn_ssm.tasks.encoders.kind import Encoder, FloatArray, ranges, signed
+from snn_ssm.tasks.encoders.kind import Encoder, FloatArray, State, ranges, signed
 
 
 def _encode(x: FloatArray, task: TaskConfig) -> NDArray[Any]:
+    return _onwards(x, task, {})
+
+
+def _onwards(x: FloatArray, task: TaskConfig, state: State) -> NDArray[Any]:
     low, high = ranges(task)
     count = task.encode_size
     theta = low + (high - low) * np.arange(1, count + 1) / (count + 1)  # (C, T)
     above = x[:, :, None] >= theta[..., None]  # (B, C, T, L)
     above = above.reshape(len(x), -1, x.shape[-1])
-    before = np.concatenate([np.zeros_like(above[..., :1]), above[..., :-1]], axis=-1)
+    last = state.get("above", np.zeros_like(above[..., :1]))
+    before = np.concatenate([last, above], axis=-1)
+    state["above"], before = before[..., -1:], before[..., :-1]
     return signed(above & ~before, before & ~above)
 
 
@@ -37,5 +43,5 @@ def _inverse(encoded: NDArray[Any], task: TaskConfig) -> FloatArray:
 
 CROSSINGS = Encoder(
     "crossings", channels=lambda size: 2 * size, bits=lambda size: 1, encode=_encode,
-    inverse=_inverse,
+    onwards=_onwards, inverse=_inverse,
 )

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_ssm.config import TaskConfig
-from snn_ssm.tasks.encoders.kind import Encoder, FloatArray, ranges, signed
+from snn_ssm.tasks.encoders.kind import Encoder, FloatArray, State, ranges, signed
 
 
 def _step(task: TaskConfig) -> FloatArray:
@@ -26,15 +26,20 @@ def _step(task: TaskConfig) -> FloatArray:
 
 
 def _encode(x: FloatArray, task: TaskConfig) -> NDArray[Any]:
+    return _onwards(x, task, {})
+
+
+def _onwards(x: FloatArray, task: TaskConfig, state: State) -> NDArray[Any]:
     low, _ = ranges(task)
     q = _step(task)[:, 0]
     # The estimate as a whole number of steps, so that no rounding adds up.
-    at = np.zeros(x.shape[:2], np.int64)
+    at = state.get("at", np.zeros(x.shape[:2], np.int64)).copy()
     up, down = np.zeros(x.shape, np.bool_), np.zeros(x.shape, np.bool_)
     for k in range(x.shape[-1]):
         away = x[..., k] - (low[:, 0] + at * q)
         up[..., k], down[..., k] = away >= q, -away >= q
         at += up[..., k].astype(np.int64) - down[..., k]
+    state["at"] = at
     return signed(up, down)
 
 
@@ -45,5 +50,6 @@ def _inverse(encoded: NDArray[Any], task: TaskConfig) -> FloatArray:
 
 
 DELTA = Encoder(
-    "delta", channels=lambda size: 2, bits=lambda size: 1, encode=_encode, inverse=_inverse
+    "delta", channels=lambda size: 2, bits=lambda size: 1, encode=_encode, onwards=_onwards,
+    inverse=_inverse,
 )

@@ -14,7 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_ssm.config import TaskConfig
-from snn_ssm.tasks.encoders.kind import Encoder, FloatArray, ranges
+from snn_ssm.tasks.encoders.kind import Encoder, FloatArray, State, ranges
+
+
+def _onwards(x: FloatArray, task: TaskConfig, state: State) -> NDArray[Any]:
+    return _encode(x, task)
 
 
 def _encode(x: FloatArray, task: TaskConfig) -> NDArray[Any]:
@@ -30,5 +34,6 @@ def _inverse(encoded: NDArray[Any], task: TaskConfig) -> FloatArray:
 
 
 LEVELS = Encoder(
-    "levels", channels=lambda size: 1, bits=lambda size: size, encode=_encode, inverse=_inverse
+    "levels", channels=lambda size: 1, bits=lambda size: size, encode=_encode,
+    onwards=_onwards, inverse=_inverse,
 )
