@@ -41,6 +41,16 @@ def memory() -> int:
     return min(limits) // 2
 
 
+def read_number(text: Any) -> float:
+    """A number as other programs write it; raises ``ValueError`` or ``TypeError`` for none.
+
+    Python's own notation, 1_000, is none: what wrote that meant something else.
+    """
+    if isinstance(text, str) and "_" in text:
+        raise ValueError(f"{text!r} is no number")
+    return float(text)
+
+
 def open_regular(path: Path) -> BinaryIO:
     """A file opened for reading; raises ``OSError``, also for what is no regular file.
 

@@ -6,6 +6,7 @@ Torch is imported by the commands that need it.
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,20 +39,18 @@ def train(args: argparse.Namespace) -> int:
     data = _splits(args.data)
     if args.download:
         task.download(data)
+    load = partial(load_samples, args.data, task=config.task, each_step=config.model.each_step)
     metrics = training.train(
         config,
-        load_samples(args.data, "train", config.task),
+        load("train"),
         # Choosing settings on folds of the training samples, nobody is to see the test's figures.
-        None if config.task.valid_fold else load_samples(args.data, "test", config.task),
+        None if config.task.valid_fold else load("test"),
         args.out or Path("runs") / task.name,
         device=args.device,
         resume=args.resume,
         init=args.init,
         compile_step=args.compile,
-        valid_samples=(
-            load_samples(args.data, "valid", config.task)
-            if has_valid(args.data, config.task) else None
-        ),
+        valid_samples=load("valid") if has_valid(args.data, config.task) else None,
     )
     if is_first():
         kind = OUTPUTS[config.model.output]
@@ -143,7 +142,8 @@ def evaluate(args: argparse.Namespace) -> int:
 
     output = Output(args)
     checkpoint = load_checkpoint(args.checkpoint)
-    samples = load_samples(args.data, "test", checkpoint.config.task)
+    config = checkpoint.config
+    samples = load_samples(args.data, "test", config.task, each_step=config.model.each_step)
     batch_size = checkpoint.config.training.batch_size
     found = evaluation.evaluate(load_network(checkpoint), samples, batch_size)
     result = {

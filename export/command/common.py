@@ -43,14 +43,14 @@ def samples_of(
     network: Network, data: Path | None, count: int | None, split: str = "test"
 ) -> Samples:
     """Samples of the task that a network was trained for, test or train."""
-    from snn_ssm.config import TaskConfig, from_dict
+    from export.samples.inputs import task_of
     from snn_ssm.tasks import load_samples
     from snn_ssm.tasks.checks import check_labels
 
     if count is not None and count < 1:
         raise UsageError(f"--samples is {count}; expected at least 1.")
-    task = from_dict(TaskConfig, dict(network.origin.get("task", {})), "task")
-    samples = load_samples(data, split, task)
+    task = task_of(network)
+    samples = load_samples(data, split, task, each_step=network.readout.each_step)
     if count is not None and count > len(samples):
         raise UsageError(f"--samples is {count}, but there are {len(samples)} {split} samples.")
     readout = network.readout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from export.command.chunks import check_chunk, record, recorded_parts
 from export.command.common import UsageError, board_of, calibration_of, scores_by
 from export.command.output import Output
 from export.command.streaming import rule_from
+from pynn_models.errors import printable
 from snn_ssm.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -34,19 +36,22 @@ _SHOWN = 10  # answers, where they are not written
 
 def inputs_of(
     network: Network, data: Path, count: int | None
-) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
-    """The inputs (B, C, L) in a user's file or folder, and lengths (B,); labels are not needed."""
-    from snn_ssm.config import TaskConfig, from_dict
+) -> tuple[NDArray[Any], NDArray[np.int64] | None, tuple[str, ...]]:
+    """The inputs (B, C, L) in a user's file or folder, lengths (B,) and the samples' names, if any.
+
+    Labels are not needed.
+    """
+    from export.samples.inputs import task_of
     from snn_ssm.tasks.own import read_inputs
 
     if count is not None and count < 1:
         raise UsageError(f"--samples is {count}; expected at least 1.")
-    task = from_dict(TaskConfig, dict(network.origin.get("task", {})), "task")
+    task = task_of(network)
     found = read_inputs(data, task)
     if count is not None and count > len(found):
         raise UsageError(f"--samples is {count}, but there are {len(found)} samples.")
     lengths = None if found.lengths is None else found.lengths[:count]
-    return found.inputs[:count], lengths
+    return found.inputs[:count], lengths, found.samples[:count]
 
 
 def _check_recording(args: argparse.Namespace) -> None:
@@ -77,7 +82,7 @@ def predict(args: argparse.Namespace) -> int:
     check_chunk(args)
     output = Output(args, *(["out"] if args.chunk is None else []))
     network = load_network(args.network)
-    inputs, lengths = inputs_of(network, args.data, args.samples)
+    inputs, lengths, called = inputs_of(network, args.data, args.samples)
     if args.backend == "spinnaker" and board_of(args).is_virtual:
         raise UsageError(
             "the virtual board maps only, and answers nothing. Give --board an address, or "
@@ -107,6 +112,7 @@ def predict(args: argparse.Namespace) -> int:
         name, found = source, _whole(network, parts, scores, inputs, lengths)
     else:
         name, found = _early(backend, network, parts, inputs, rule)
+    found = replace(found, samples=called)
     if args.out is not None:
         found.write(args.out)
         output.say(f"{args.out}: answers to {len(inputs)} samples, from {name}")
@@ -116,6 +122,7 @@ def predict(args: argparse.Namespace) -> int:
         {
             "backend": backend,
             "samples": len(inputs),
+            **({"sample_names": list(called)} if called else {}),
             "output": network.readout.output,
             "names": list(network.names),
             "answers": found.answers.tolist(),
@@ -174,7 +181,9 @@ def _early(
         for name in ("scores", "steps", "sure")
     }
     name = f"{backend}, early: {joined['steps'].mean() / network.steps:.1%} of the steps"
-    return name, Predictions(network, **joined)
+    return name, Predictions(
+        network, joined["scores"], steps=joined["steps"], sure=joined["sure"]
+    )
 
 
 def _lines(found: Any) -> list[str]:
@@ -186,8 +195,10 @@ def _lines(found: Any) -> list[str]:
         if len(rows) == _SHOWN:
             break
         rows.append(row)
-    cells = [
-        [f"{v:.4g}" if isinstance(v, float | np.floating) else str(v) for v in row.values()]
-        for row in rows
-    ]
+    cells = [[_cell(value) for value in row.values()] for row in rows]
     return [table(list(rows[0]), cells), "(the first; --out F.csv writes all)"]
+
+
+def _cell(value: object) -> str:
+    number = isinstance(value, float | np.floating)
+    return f"{value:.4g}" if number else printable(str(value))

@@ -27,7 +27,8 @@ class Predictions:
     """``scores`` (B, K), or (B, L, K) of each step, and all that follows from them.
 
     ``lengths`` (B,): the steps of each sample that count; None: all. ``steps`` (B,): how many were
-    needed where answers came early, and ``sure`` (B,) how sure these are.
+    needed where answers came early, and ``sure`` (B,) how sure these are. ``samples``: what the
+    samples are called, where the data name them.
     """
 
     network: Network
@@ -35,6 +36,7 @@ class Predictions:
     lengths: NDArray[np.int64] | None = None
     steps: NDArray[np.int64] | None = None
     sure: FloatArray | None = None
+    samples: tuple[str, ...] = ()
 
     @property
     def answers(self) -> NDArray[Any]:
@@ -48,21 +50,23 @@ class Predictions:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What an ``.npz`` holds: ``answers``, ``scores``, ``names``, and where there are any
-        ``confidence``, ``lengths`` and ``steps``."""
+        ``confidence``, ``lengths``, ``steps`` and ``samples``."""
         found: dict[str, Any] = {
             "answers": self.answers, "scores": self.scores, "names": np.array(self.network.names),
             "confidence": self.confidence, "lengths": self.lengths,
-            "steps": self.steps,
+            "steps": self.steps, "samples": np.array(self.samples) if self.samples else None,
         }
         return {name: array for name, array in found.items() if array is not None}
 
     def rows(self) -> Iterator[dict[str, object]]:
-        """A row an answer: the sample, the step where each is answered, and what was answered."""
+        """A row an answer: the sample, by its name or its number, the step where each is answered,
+        and what was answered."""
         answers, sure, names = self.answers, self.confidence, self.network.names
         kind = self.network.readout.answers
         for b in range(len(self.scores)):
             for at, step in self._places(b):
-                row: dict[str, object] = {"sample": b, **step}
+                called = self.samples[b] if self.samples else b
+                row: dict[str, object] = {"sample": called, **step}
                 if kind.vector:
                     row |= {name: answers[at][k] for k, name in enumerate(names)}
                     if sure is not None:

@@ -11,6 +11,7 @@ from typing import TextIO
 
 from export.samples.inputs import InputError
 from pynn_models.errors import SnnSsmError, printable
+from snn_ssm.reading import read_number
 
 _WAIT = 0.05  # seconds between looks at a file that grows
 _LONGEST = 2**20  # characters of a line
@@ -24,7 +25,7 @@ class ListenError(SnnSsmError):
 def values_of(line: str, number: int) -> list[float]:
     """A step's values: numbers with commas or blanks between them; raises ``InputError``."""
     try:
-        return [float(word) for word in line.replace(",", " ").split()]
+        return [read_number(word) for word in line.replace(",", " ").split()]
     except ValueError as error:
         raise InputError(
             f"line {number} of the signal is {printable(line.strip()[:80])!r}; expected a number a "

@@ -39,19 +39,22 @@ def get_task(name: str) -> Task:
     return TASKS[name]
 
 
-def load_samples(data: Path | None, split: str, task: TaskConfig) -> Samples:
+def load_samples(
+    data: Path | None, split: str, task: TaskConfig, *, each_step: bool = False
+) -> Samples:
     """A task's samples from a data directory, or a user's own from files of their own.
 
     ``data`` None: ``$SNN_SSM_DATA``. ``split``: ``train``, ``test`` or ``valid``. Own samples are a
     file, or a directory with a ``train`` and a ``test``, each as :mod:`snn_ssm.tasks.own` reads
     them; their steps are not permuted. A file has no splits: it is all of each. With
     ``task.valid_samples`` or ``task.valid_fold`` some training samples are held out and are
-    ``valid`` (:mod:`snn_ssm.tasks.holding`); without, only own samples have a ``valid``. Raises
-    :class:`DataError`.
+    ``valid`` (:mod:`snn_ssm.tasks.holding`); without, only own samples have a ``valid``.
+    ``each_step``: the model answers each step (``model.each_step``), and so is a table read whose
+    labels or targets are the same in all of a sample. Raises :class:`DataError`.
     """
     path = data_directory(data)
     if path.is_file():
-        return own_file(path, task)
+        return own_file(path, task, each_step=each_step)
     mine = own.splits(path)
     if holds_out(task) and "valid" in mine:
         raise DataError(
@@ -60,7 +63,7 @@ def load_samples(data: Path | None, split: str, task: TaskConfig) -> Samples:
         )
     if split == "valid" and holds_out(task):
         whole = replace(task, valid_samples=0, valid_fold="")
-        return held_out(load_samples(data, "train", whole), task, True)
+        return held_out(load_samples(data, "train", whole, each_step=each_step), task, True)
     if not mine:
         samples = get_task(task.name).load(path, split, task)
     elif split not in mine:
@@ -69,7 +72,8 @@ def load_samples(data: Path | None, split: str, task: TaskConfig) -> Samples:
             "it, or give the directory of the data sets as --data."
         )
     else:
-        samples = own.load(mine[split], f"{path.name}/{mine[split].name}", task)
+        source = f"{path.name}/{mine[split].name}"
+        samples = own.load(mine[split], source, task, each_step=each_step)
         samples = samples.take(order(len(samples), split, task))
     return held_out(samples, task, False) if split == "train" and holds_out(task) else samples
 
@@ -80,9 +84,9 @@ def has_valid(data: Path | None, task: TaskConfig) -> bool:
     return holds_out(task) or (not path.is_file() and "valid" in own.splits(path))
 
 
-def own_file(path: Path, task: TaskConfig) -> Samples:
+def own_file(path: Path, task: TaskConfig, *, each_step: bool = False) -> Samples:
     """The samples of one file of a user's; raises :class:`DataError`."""
-    return own.load(path, path.name, task)
+    return own.load(path, path.name, task, each_step=each_step)
 
 
 def class_names(task: TaskConfig, count: int) -> tuple[str, ...]:

@@ -147,13 +147,16 @@ def read_label(text: str | bytes) -> int:
     return label
 
 
-def require_room(shape: tuple[int, ...], itemsize: int, what: str) -> None:
+def require_room(
+    shape: tuple[int, ...], itemsize: int, what: str,
+    remedy: str = "Lower task.steps or task.train_samples.",
+) -> None:
     """Raise :class:`DataError` where an array of that shape would not fit into memory."""
     size, room = math.prod(shape) * itemsize, memory()
     if size > room:
         raise DataError(
             f"{what} would take {size} bytes as an array of shape {shape}; expected no more than "
-            f"{room}, half of the memory. Lower task.steps or task.train_samples."
+            f"{room}, half of the memory. {remedy}"
         )
 
 

@@ -89,10 +89,16 @@ def binned(samples: Sequence[Events], task: TaskConfig, where: Path) -> Recordin
     columns, rows = -(-width // pool), -(-height // pool)
     polarities = 2 if task.event_polarity == "both" else 1
     kept = [_kept(s, task) for s in samples]
+    longest = max((float(s.t[-1] - s.t[0]) / task.event_bin for s in kept if len(s.t)), default=0)
+    channels = polarities * rows * columns
+    require_room(
+        (len(samples), channels, int(min(longest, 1e18)) + 1), 1,
+        f"the events of {where}, a spike each of its pixels and bins",
+        f"Set a larger task.event_bin (it is {task.event_bin:g} µs) or task.event_pool.",
+    )
     steps = [((s.t - s.t[:1]) // task.event_bin).astype(np.int64) for s in kept]
     lengths = np.array([int(k[-1]) + 1 if len(k) else 1 for k in steps], np.int64)
-    shape = (len(samples), polarities * rows * columns, int(lengths.max(initial=1)))
-    require_room(shape, 1, f"the events of {where}, a spike each of its pixels and bins")
+    shape = (len(samples), channels, int(lengths.max(initial=1)))
     spikes = np.zeros(shape, np.uint8)
     for b, (sample, k) in enumerate(zip(kept, steps, strict=True)):
         if len(k) and (sample.x.max() >= width or sample.y.max() >= height):

@@ -11,7 +11,7 @@ from snn_ssm.tasks.base import DataError, Samples
 from snn_ssm.tasks.checks import check_steps
 from snn_ssm.tasks.own import arrays, tables
 from snn_ssm.tasks.own.encoded import encoded
-from snn_ssm.tasks.own.recordings import Recordings, fitted, to_samples
+from snn_ssm.tasks.own.recordings import Recordings, answering, fitted, to_samples
 
 SPLITS = ("train", "valid", "test")
 
@@ -66,7 +66,7 @@ def read_samples(path: Path) -> Samples:
 
 def read_inputs(path: Path, task: TaskConfig) -> Recordings:
     """What a file or folder holds, without answers, of ``task.steps`` steps, as :func:`load`."""
-    return _fitted(replace(read_recordings(path, task), answers=None), task)
+    return _fitted(replace(read_recordings(path, task), answers=None, at_steps=None), task)
 
 
 def _fitted(found: Recordings, task: TaskConfig) -> Recordings:
@@ -82,9 +82,11 @@ def _fitted(found: Recordings, task: TaskConfig) -> Recordings:
     return found
 
 
-def load(path: Path, source: str, task: TaskConfig) -> Samples:
+def load(path: Path, source: str, task: TaskConfig, *, each_step: bool = False) -> Samples:
     """The samples of a user's file or folder, of ``task.steps`` steps; raises :class:`DataError`.
 
     Shorter ones are filled up where the data say how long samples are, or the task is ``own``.
+    ``each_step``: each step is answered, also where a table has the same answer at all of a sample.
     """
-    return to_samples(_fitted(read_recordings(path, task), task), task.classes, source)
+    found = answering(read_recordings(path, task), each_step)
+    return to_samples(_fitted(found, task), task.classes, source)

@@ -22,7 +22,7 @@ class Piece:
     """One sample: ``inputs`` (n, C), and its ``answers``, one (1, ...) or one a step (n, ...).
 
     ``channels``, ``names``: of the inputs and of values; ``rate``: in Hz, 0 where it is not known;
-    ``group``: None where the data have none.
+    ``group``: None where the data have none; ``sample``: its name, "" where it has none.
     """
 
     inputs: NDArray[Any]
@@ -31,6 +31,7 @@ class Piece:
     names: tuple[str, ...] = ()
     rate: float = 0.0
     group: str | None = None
+    sample: str = ""
 
 
 def joined(where: Path, pieces: Sequence[Piece]) -> Recordings:
@@ -53,13 +54,15 @@ def joined(where: Path, pieces: Sequence[Piece]) -> Recordings:
             "Add it, or leave them all out."
         )
     inputs, lengths = filled_up([piece.inputs for piece in pieces], where)
-    answers, names = None, pieces[0].names
+    answers, at_steps, names = None, None, pieces[0].names
     if all(known):
-        answers, names = _answers([piece.answers for piece in pieces], where, names)
+        answers, at_steps, names = _answers(pieces, where)
+    called = tuple(piece.sample for piece in pieces)
     return check_recordings(Recordings(
         where, by_channel(inputs), lengths, answers, names, pieces[0].rate,
         groups=groups_of([piece.group for piece in pieces], where),
-        channels=pieces[0].channels, written=True,
+        channels=pieces[0].channels, written=True, at_steps=at_steps,
+        samples=called if all(called) else (),
     ))
 
 
@@ -85,34 +88,32 @@ def groups_of(found: Sequence[str | None], where: Path) -> NDArray[np.str_] | No
 
 
 def _answers(
-    answers: Sequence[Any], where: Path, names: tuple[str, ...]
-) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """One answer a sample where none changes within one, else one a step; and their names."""
-    constant = all((each == each[:1]).all() for each in answers)
-    if constant:
-        found = np.stack([each[0] for each in answers])
-        if found.dtype.kind == "f":
-            return found.reshape(len(found), -1), names
-    else:
-        filled, _ = filled_up(answers, where)
-        if filled.dtype.kind == "f":
-            return by_channel(filled), names
-        found = filled
-    return numbers_of(found, where), names
+    pieces: Sequence[Piece], where: Path
+) -> tuple[NDArray[Any], NDArray[Any] | None, tuple[str, ...]]:
+    """One answer a sample where none changes within one, else one a step; and their names.
+
+    Between them the answers at each step where these are the same as one a sample, else None.
+    """
+    answers: list[Any] = [piece.answers for piece in pieces]
+    names, at_steps = pieces[0].names, None
+    if all(len(piece.answers) == len(piece.inputs) for piece in pieces):  # type: ignore[arg-type]
+        at_steps, _ = filled_up(answers, where)
+        real = at_steps.dtype.kind == "f"
+        at_steps = by_channel(at_steps) if real else numbers_of(at_steps)
+    if at_steps is not None and not all((each == each[:1]).all() for each in answers):
+        return at_steps, None, names
+    found = np.stack([each[0] for each in answers])
+    if found.dtype.kind == "f":
+        return found.reshape(len(found), -1), at_steps, names
+    return numbers_of(found), at_steps, names
 
 
-def numbers_of(labels: NDArray[Any], where: Path) -> NDArray[Any]:
-    """Labels of text as integers where all are written as such; -1 where a step has none.
+def numbers_of(labels: NDArray[Any]) -> NDArray[Any]:
+    """Labels of text as integers where all are written as such; -1 where there is none.
 
     A number that begins with a 0, such as 01, is a name.
     """
     texts = [text for text in np.unique(labels).tolist() if text]
     if not all(re.fullmatch("0|[1-9][0-9]{0,7}", text) for text in texts):
         return labels
-    numbers = np.where(labels == "", "-1", labels).astype(np.int64)
-    if numbers.ndim == 1 and (numbers < 0).any():
-        raise DataError(
-            f"recording {int(numbers.argmin())} of {where} has an empty label. Fill it in, or "
-            "leave that recording out."
-        )
-    return numbers
+    return np.where(labels == "", "-1", labels).astype(np.int64)

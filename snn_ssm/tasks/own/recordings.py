@@ -14,6 +14,8 @@ from snn_ssm.config import TaskConfig
 from snn_ssm.tasks.base import DataError, Samples, check_groups, require_room, whole_lengths
 from snn_ssm.tasks.checks import MOST_CLASSES
 
+_TOO_LONG = "All are as long as the longest in memory: cut that one, or give fewer samples."
+
 
 @dataclass(frozen=True)
 class Recordings:
@@ -25,7 +27,9 @@ class Recordings:
     ``groups`` (B,): as :class:`Samples` has them; ``encoded``: by what the inputs were encoded
     before they were stored, as :mod:`snn_ssm.tasks.own.encoded` has it; "": not. ``channels``: the
     names of the inputs, where a table has them; ``written``: whether labels that are integers were
-    written as text, and so may be names.
+    written as text, and so may be names. ``at_steps``: the answers at each step, where a table has
+    them there and they are the same in all of a sample. ``samples``: their names, where the data
+    have any.
     """
 
     where: Path
@@ -39,6 +43,8 @@ class Recordings:
     encoded: str = ""
     channels: tuple[str, ...] = ()
     written: bool = False
+    at_steps: NDArray[Any] | None = None
+    samples: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -96,7 +102,7 @@ def filled_up(items: Sequence[NDArray[Any]], where: Path) -> tuple[NDArray[Any],
         )
     dtype = np.result_type(*{item.dtype for item in items})
     shape = (len(items), int(lengths.max()), *shapes.pop())
-    require_room(shape, dtype.itemsize, f"the samples of {where}")
+    require_room(shape, dtype.itemsize, f"the samples of {where}", _TOO_LONG)
     found_array = np.zeros(shape, dtype)
     for row, item in zip(found_array, items, strict=True):
         row[: len(item)] = item
@@ -130,7 +136,7 @@ def check_recordings(found: Recordings) -> Recordings:
             "again."
         )
     if answers is not None:
-        _check_answers(path, answers)
+        _check_answers(path, answers, -1 if answers.ndim == 2 or found.written else 0)
     try:
         lengths = None if found.lengths is None else whole_lengths(found.lengths, inputs)
         if found.groups is not None:
@@ -144,7 +150,7 @@ def _native(array: NDArray[Any]) -> NDArray[Any]:
     return array.astype(array.dtype.newbyteorder("="), copy=False)  # torch takes no other
 
 
-def _check_answers(path: Path, answers: NDArray[Any]) -> None:
+def _check_answers(path: Path, answers: NDArray[Any], least: int) -> None:
     if answers.dtype.kind == "f":
         if not np.isfinite(answers).all() or answers.ndim > 3:
             raise DataError(
@@ -152,7 +158,6 @@ def _check_answers(path: Path, answers: NDArray[Any]) -> None:
                 "(B, K), or of a step, (B, K, L). Make the file again."
             )
         return
-    least = -1 if answers.ndim == 2 else 0  # of a step that has no label
     if answers.dtype.kind in "iu" and (answers.min() < least or answers.max() >= MOST_CLASSES):
         low = answers.dtype.kind == "i" and answers.min() < least
         extreme = f"the least is {answers.min()}" if low else f"the largest is {answers.max()}"
@@ -190,6 +195,25 @@ def numbered(found: Recordings, classes: Sequence[str]) -> Recordings:
     return replace(found, answers=numbers.reshape(answers.shape))
 
 
+def answering(found: Recordings, each_step: bool) -> Recordings:
+    """The recordings with their answers at each step, where that is asked for and they have any."""
+    answers = found.at_steps if each_step and found.at_steps is not None else found.answers
+    return replace(found, answers=answers, at_steps=None)
+
+
+def _check_labelled(found: Recordings) -> None:
+    """Raise :class:`DataError` for a sample of a table that has no label."""
+    answers = found.answers
+    if answers is None or answers.ndim != 1 or answers.dtype.kind not in "iU":
+        return
+    missing = answers == ("" if answers.dtype.kind == "U" else -1)
+    if missing.any():
+        raise DataError(
+            f"recording {int(missing.argmax())} of {found.where} has an empty label. Fill it in, "
+            "or leave that recording out."
+        )
+
+
 def to_samples(found: Recordings, classes: Sequence[str], source: str) -> Samples:
     """The samples of recordings that have answers; raises :class:`DataError` where they have none.
     """
@@ -198,6 +222,7 @@ def to_samples(found: Recordings, classes: Sequence[str], source: str) -> Sample
             f"{found.where} has the names {', '.join(found.names)}, and task.classes are "
             f"{', '.join(classes)}. Correct task.classes, or make the file again."
         )
+    _check_labelled(found)
     found = numbered(found, classes or found.names)
     answers = found.answers
     if answers is None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_ssm.config import TaskConfig
+from snn_ssm.reading import read_number
 from snn_ssm.tasks.base import DataError, read_file
 from snn_ssm.tasks.own.aedat import read_aedat
 from snn_ssm.tasks.own.events import Events, binned, read_address_events, read_spike_lists
@@ -29,6 +31,8 @@ from snn_ssm.tasks.own.recordings import Recordings, check_recordings
 from snn_ssm.tasks.own.sound import read_sound
 
 SAMPLE, LABEL, TARGET = "sample", "label", "target"
+_LEFT_BEHIND = ("thumbs.db", "desktop.ini", "__macosx")
+_OTHER_SIGNS = {";": "semicolons", "\t": "tabs", "|": "bars"}  # what some write for commas
 
 
 def read_table(path: Path, task: TaskConfig) -> Recordings:
@@ -67,9 +71,9 @@ def _pieces(path: Path) -> list[Piece]:
     return [
         Piece(
             inputs[row], None if answers is None else answers[row], tuple(channels), names,
-            group=_group(path, columns.get(GROUP), row),
+            group=_group(path, columns.get(GROUP), row), sample=name,
         )
-        for row in rows
+        for name, row in rows.items()
     ]
 
 
@@ -103,13 +107,13 @@ def _text(value: Any) -> str:
     return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
-def _rows(path: Path, sample: Sequence[Any] | None, count: int) -> list[NDArray[np.int64]]:
-    """The rows of each sample, in the order in which samples first come.
+def _rows(path: Path, sample: Sequence[Any] | None, count: int) -> dict[str, NDArray[np.int64]]:
+    """The rows of each sample by its name, "" without, in the order in which samples first come.
 
     Raises :class:`DataError` for a row of none.
     """
     if sample is None:
-        return [np.arange(count)]
+        return {"": np.arange(count)}
     found: dict[str, list[int]] = {}
     for row, name in enumerate(map(_text, sample)):
         if not name:
@@ -118,7 +122,7 @@ def _rows(path: Path, sample: Sequence[Any] | None, count: int) -> list[NDArray[
                 "row is of, any text. Fill it in, or leave the row out."
             )
         found.setdefault(name, []).append(row)
-    return [np.array(rows) for rows in found.values()]
+    return {name: np.array(rows) for name, rows in found.items()}
 
 
 def _numbers(path: Path, name: str, values: Sequence[Any]) -> NDArray[Any]:
@@ -126,7 +130,7 @@ def _numbers(path: Path, name: str, values: Sequence[Any]) -> NDArray[Any]:
     found = np.empty(len(values))
     for row, value in enumerate(values):
         try:
-            found[row] = float(value)
+            found[row] = read_number(value)
         except (TypeError, ValueError) as error:
             raise DataError(
                 f"{path}: column {name!r}, row {row + 1}, is {str(value)[:40]!r}; expected a "
@@ -149,6 +153,12 @@ def _read_csv(path: Path) -> Mapping[str, Sequence[Any]]:
         raise DataError(f"{path} is no CSV table ({error}). Save it again, in UTF-8.") from error
     rows = [row for row in rows if row]
     header = [name.strip() for name in rows[0]] if rows else []
+    between = next((sign for sign in _OTHER_SIGNS if len(header) == 1 and sign in header[0]), None)
+    if between:
+        raise DataError(
+            f"{path} begins with {header[0][:80]!r}: columns with {_OTHER_SIGNS[between]} between "
+            "them; expected commas between columns, and a point in numbers. Save it again so."
+        )
     if not header or len(set(header)) < len(header) or not all(header):
         raise DataError(
             f"{path} begins with {', '.join(header) or 'nothing'}; expected the names of the "
@@ -203,7 +213,7 @@ _RECORDINGS: Mapping[str, Callable[[Path], list[Piece]]] = {
 
 def read_folder(folder: Path, task: TaskConfig) -> Recordings:
     """A file a recording, or a folder a class of such files; raises :class:`DataError`."""
-    entries = sorted(folder.iterdir())
+    entries = _entries(folder)
     classes = [entry for entry in entries if entry.is_dir()]
     files = [entry for entry in entries if not entry.is_dir()]
     placed = [Placed(place.name, *each) for place in classes for each in _grouped(place)]
@@ -215,10 +225,18 @@ def read_folder(folder: Path, task: TaskConfig) -> Recordings:
             "expected a file a recording, or a folder a class. Move one of them."
         )
     if not classes:
-        return joined(folder, [piece for path in files for piece in _recording(path)])
+        return joined(folder, [piece for path in files for piece in _recording(path, folder)])
     return joined(folder, [
-        _placed(piece, each) for each in placed for piece in _recording(each.path)
+        _placed(piece, each) for each in placed for piece in _recording(each.path, folder)
     ])
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What a folder holds, without hidden entries and those that file managers leave behind."""
+    return sorted(
+        entry for entry in folder.iterdir()
+        if not entry.name.startswith(".") and entry.name.lower() not in _LEFT_BEHIND
+    )
 
 
 @dataclass(frozen=True)
@@ -233,8 +251,8 @@ class Placed:
 def _grouped(place: Path) -> list[tuple[str | None, Path]]:
     """The files of a class's folder, each with the name of the folder within that it is in."""
     found: list[tuple[str | None, Path]] = []
-    for entry in sorted(place.iterdir()):
-        inside = sorted(entry.iterdir()) if entry.is_dir() else []
+    for entry in _entries(place):
+        inside = _entries(entry) if entry.is_dir() else []
         found += [(entry.name, path) for path in inside] if entry.is_dir() else [(None, entry)]
     return found
 
@@ -266,15 +284,28 @@ def _of_events(folder: Path, placed: Sequence[Placed], task: TaskConfig) -> Reco
     found = binned([_EVENTS[each.path.suffix.lower()](each.path) for each in placed], task, folder)
     answers = np.array([each.label for each in placed])
     groups = groups_of([each.group for each in placed], folder)
-    labels = numbers_of(answers, folder)
-    return check_recordings(replace(found, answers=labels, groups=groups, written=True))
+    labels = numbers_of(answers)
+    return check_recordings(replace(
+        found, answers=labels, groups=groups, written=True,
+        samples=tuple(_called(each.path, folder) for each in placed),
+    ))
 
 
-def _recording(path: Path) -> list[Piece]:
+def _recording(path: Path, folder: Path) -> list[Piece]:
+    """What a file holds, each sample with the file's name within the folder before its own."""
     read = _RECORDINGS.get(path.suffix.lower())
     if read is None or not path.is_file():
         raise DataError(
             f"{path} is no recording that is known here; expected a file whose name ends in "
             f"{', '.join(_RECORDINGS)}. Convert it, or move it away."
         )
-    return read(path)
+    place = _called(path, folder)
+    return [
+        replace(piece, sample=f"{place}:{piece.sample}" if piece.sample else place)
+        for piece in read(path)
+    ]
+
+
+def _called(path: Path, folder: Path) -> str:
+    """The name of a file within a folder, as text that can be written, whatever its bytes are."""
+    return os.fsencode(path.relative_to(folder)).decode("utf-8", "backslashreplace")
