@@ -102,9 +102,9 @@ def place(
             places[name].append(target)
             try:
                 change = names.change_of(target)
-                arrays[target], changes[target] = _stored(
-                    source[name], shape, _type(target), change
-                )
+                found = _real(source[name], target)
+                arrays[target], changes[target] = _stored(found, shape, _type(target), change)
+                _check_variance(arrays[target], target)
             except _MisfitError as error:
                 unfit.append(f"{target}: {name}{error}")
         elif _matches(target, names.zeros):
@@ -169,6 +169,22 @@ def _ones(shape: Shape) -> NDArray[np.float32]:
     return ones
 
 
+def _real(array: NDArray[Any], target: str) -> NDArray[Any]:
+    """The array; a complex one of modes as (..., 2), (re, im)."""
+    if array.dtype.kind == "c" and target.endswith((".ssm.b", ".ssm.c")):
+        return np.stack([array.real, array.imag], axis=-1)
+    if array.dtype.kind not in "fiu":
+        raise _MisfitError(f" is of type {array.dtype}; expected real numbers")
+    return array
+
+
+def _check_variance(array: NDArray[Any], target: str) -> None:
+    """Raise :class:`_MisfitError` for variances of a norm that are none."""
+    if target.endswith("running_var") and (array < 0).any():
+        at = int(array.argmin())
+        raise _MisfitError(f"[{at}] is {array[at]}; expected a variance, from 0 on")
+
+
 def _stored(
     array: NDArray[Any],
     shape: Shape,
@@ -176,10 +192,6 @@ def _stored(
     change: tuple[str, Change] | None,
 ) -> tuple[NDArray[Any], float]:
     """The array in a place's shape and type, and the largest relative change that this made."""
-    if array.dtype.kind == "c" and shape[-1:] == (2,):
-        array = np.stack([array.real, array.imag], axis=-1)
-    if array.dtype.kind not in "fiu":
-        raise _MisfitError(f" is of type {array.dtype}; expected real numbers")
     if _long_axes(array.shape) != _long_axes(shape):
         raise _MisfitError(f" has shape {array.shape}; expected {shape}")
     given = exact = array.astype(np.float64).reshape(shape)

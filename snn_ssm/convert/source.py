@@ -112,19 +112,33 @@ def _state_dict(path: Path, content: Any, key: str) -> dict[str, Any]:
     if not _is_state(content):
         where = f"{path}, key {key!r}," if key else str(path)
         raise SourceError(
-            f"{where} holds {_described(content)}; expected a state dict, tensors by name. Where "
-            "the state dict stands under a key, say which as names.key."
+            f"{where} holds {_described(_telling(content))}; expected a state dict, tensors by "
+            "name. Where the state dict stands under a key, say which as names.key."
         )
     return dict(content)
 
 
 def _is_state(content: Any) -> bool:
+    return isinstance(content, dict) and all(
+        _is_tensor(name, value) for name, value in content.items()
+    )
+
+
+def _is_tensor(name: Any, value: Any) -> bool:
     import torch
 
-    return isinstance(content, dict) and all(
-        isinstance(name, str) and isinstance(value, torch.Tensor | np.ndarray)
-        for name, value in content.items()
-    )
+    return isinstance(name, str) and isinstance(value, torch.Tensor | np.ndarray)
+
+
+def _telling(content: Any) -> Any:
+    """Of a table with tensors that of which it has too much, of another all of it."""
+    import torch
+
+    if not isinstance(content, dict):
+        return content
+    if not any(isinstance(value, torch.Tensor) for value in content.values()):
+        return content
+    return {name: value for name, value in content.items() if not _is_tensor(name, value)}
 
 
 def _described(content: Any) -> str:

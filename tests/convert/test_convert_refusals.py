@@ -194,3 +194,19 @@ def test_the_command_asks_for_a_map(tmp_path, capsys):
 
 def test_errors_are_the_projects_own():
     assert issubclass(ConvertError, SnnSsmError)
+
+
+def test_a_complex_array_is_two_real_ones_of_modes_only():
+    twice = {"encoder.weight": np.ones(5, np.complex64), "decoder.bias": np.ones(3, np.complex64)}
+    lines = refusal({**SOURCE, **twice})
+    assert lines[-2:] == [
+        "  encoder.weight: encoder.weight is of type complex64; expected real numbers",
+        "  decoder.bias: decoder.bias is of type complex64; expected real numbers",
+    ]
+
+
+def test_a_variance_below_0():
+    variance = SOURCE["norms.1.running_var"].copy()
+    variance[2] = -0.5
+    said = refusal({**SOURCE, "norms.1.running_var": variance})[-1]
+    assert said.endswith(": norms.1.running_var[2] is -0.5; expected a variance, from 0 on")

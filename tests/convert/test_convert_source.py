@@ -282,3 +282,13 @@ def test_reading_leaves_torchs_own_rules_as_they_were(tmp_path):
     assert set(torch.serialization.get_safe_globals()) == before
     with pytest.raises(pickle.UnpicklingError):
         torch.load(tmp_path / "model.pt", weights_only=True)
+
+
+@pytest.mark.parametrize(("name", "value", "said"), [
+    ("epoch", 5, "'epoch' (a int)"), ("n", None, "'n' (a NoneType)"), (7, torch.ones(1), "7 (a Te"),
+])
+def test_what_is_no_tensor_is_told_and_not_all_that_is(tmp_path, name, value, said):
+    torch.save({"weight": torch.ones(2), name: value}, tmp_path / "model.pt")
+    with pytest.raises(SourceError) as caught:
+        read_state(tmp_path / "model.pt")
+    assert f"model.pt holds {said}" in str(caught.value) and "weight" not in str(caught.value)
