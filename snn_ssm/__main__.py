@@ -7,6 +7,7 @@ half a second is told so, and not where.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 
@@ -43,9 +44,18 @@ def _open_streams() -> None:
             setattr(sys, name, os.fdopen(number, mode))
 
 
+def _end_as_interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def main() -> int:
-    """Run one command of ``snn-ssm``; returns its exit status."""
+    """Run one command of ``snn-ssm``; returns its exit status.
+
+    SIGTERM, as schedulers send it, ends it as Ctrl-C does, so that nothing is left half done.
+    """
     try:
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, _end_as_interrupted)
         _open_streams()
         _load_export()
         from export.command import main as run

@@ -37,6 +37,7 @@ _SEAL = "sha256"
 
 __all__ = [
     "FileError",
+    "is_leftover",
     "is_new",
     "new_directory",
     "pack_arrays",
@@ -148,12 +149,13 @@ def remove_leftovers(directory: Path, name: str = "") -> None:
     start = f".{name[:_LONGEST_PART]}." if name else "."
     with contextlib.suppress(OSError):
         for path in list(directory.iterdir()):
-            if path.name.startswith(start) and _is_leftover(path):
+            if path.name.startswith(start) and is_leftover(path):
                 with contextlib.suppress(OSError):  # what cannot be removed does no harm
                     _remove_unlocked(path)
 
 
-def _is_leftover(path: Path) -> bool:
+def is_leftover(path: Path) -> bool:
+    """Whether a name is that of what a write left behind when it was killed."""
     return _LEFTOVER.fullmatch(path.name) is not None
 
 
@@ -175,7 +177,7 @@ def is_new(path: Path) -> bool:
     """Whether nothing is at ``path``, or a directory without content, leftovers aside."""
     if not path.is_dir():
         return not os.path.lexists(path)
-    return all(_is_leftover(entry) for entry in path.iterdir())
+    return all(is_leftover(entry) for entry in path.iterdir())
 
 
 def new_directory(path: Path, what: str) -> Path:
@@ -236,7 +238,7 @@ def was_cut_short(path: Path) -> bool:
     if inside or not beside.is_dir():
         return bool(inside) and is_new(path)
     return is_new(path) and any(
-        entry.name.startswith(start) and _is_leftover(entry) for entry in beside.iterdir()
+        entry.name.startswith(start) and is_leftover(entry) for entry in beside.iterdir()
     )
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pynn_models.spinnaker.board import EmulatedBoard
@@ -24,7 +23,6 @@ def board(args: argparse.Namespace) -> int:
     """``snn-ssm board``: an emulated SpiNNaker board until it is interrupted or terminated."""
     from pynn_models.spinnaker.board import emulated_board
 
-    signal.signal(signal.SIGTERM, _terminated)
     with emulated_board(args.address, args.version) as started:
         shown = Shown(started, args.quiet)
         try:
@@ -34,10 +32,6 @@ def board(args: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             shown.end()
     return 0  # a board that ended by itself raises
-
-
-def _terminated(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 class Shown:

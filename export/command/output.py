@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import json
 import math
 import os
@@ -21,9 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from pynn_models.errors import SnnSsmError
-from snn_ssm.files import writable, write_atomic
+from snn_ssm.files import FileError, is_leftover, writable, write_atomic
 
 STANDARD_OUTPUT = Path("-")
+_LONGEST = 100  # characters of a directory's name in that of its replacement
+_HERE, _TRADE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 
 
 class ExistsError(SnnSsmError):
@@ -85,17 +88,40 @@ def directory(path: Path, what: str, own: tuple[str, ...], force: bool) -> Itera
             f"the {what} {path} exists; nothing was written. Name a new directory, or replace it "
             "with --force."
         )
-    strange = [p.name for p in path.iterdir() if not any(fnmatch(p.name, name) for name in own)]
+    strange = [
+        p.name for p in path.iterdir()
+        if not is_leftover(p) and not any(fnmatch(p.name, name) for name in own)
+    ]
     if strange or path.is_symlink() or path.is_mount():
         raise ExistsError(
             f"the {what} {path} holds {', '.join(sorted(strange)) or 'a link or a mount'}, which "
             "is none of its own files; it is not replaced. Name a new directory, or move that away."
         )
-    new, old = (path.with_name(f".{path.name}.{secrets.token_hex(4)}.{end}") for end in "no")
+    new = path.with_name(f".{path.name[:_LONGEST]}.{secrets.token_hex(4)}.n")
     try:
         yield new
-        os.rename(path, old)
-        os.rename(new, path)
-        shutil.rmtree(old)
+        try:
+            _exchange(new, path)
+        except OSError as error:
+            raise FileError(f"cannot replace the {what} {path}: {error.strerror}.") from error
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Let two directories trade places at once, so that whoever ends this loses neither."""
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+        if not rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _TRADE):
+            return
+    except AttributeError:  # a C library without it
+        pass
+    between = one.with_suffix(".o")  # a file system without it
+    os.rename(other, between)
+    try:
+        os.rename(one, other)
+    except BaseException:
+        if not other.exists():
+            os.rename(between, other)
+        raise
+    os.rename(between, one)

@@ -1,7 +1,7 @@
 """What a process of ``snn-ssm`` owes its surroundings: streams, signals, its exit status.
 
 0 done; 1 a comparison failed, and nothing else; 2 refused, the reason on standard error; 70 a bug,
-with its traceback; 130 interrupted; 141 whoever read the output went away.
+with its traceback; 130 interrupted, by Ctrl-C or SIGTERM; 141 whoever read the output went away.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def guarded(work: Callable[[], int]) -> int:
         _give_up_output()
         return CLOSED_PIPE
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF, errno.EFBIG):
             return _bug()
         _give_up_output()
         return _end(REFUSED, f"the output cannot be written ({error.strerror}). Make room for it.")

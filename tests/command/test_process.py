@@ -229,14 +229,15 @@ def test_too_little_memory_is_no_bug(files, capsys, monkeypatch):
     assert "there is not enough memory" in capsys.readouterr().err
 
 
-def test_an_interrupt_while_it_starts(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_while_it_starts(tmp_path, number):
     module = tmp_path / "numpy.py"  # stands for an import that takes long
     module.write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
     started = command(
         "--help", stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(tmp_path)}
     )
     assert started.stdout.readline() == "importing\n"
-    started.send_signal(signal.SIGINT)
+    started.send_signal(number)
     _, said = started.communicate(timeout=60)
     assert (started.returncode, said) == (130, "snn-ssm: interrupted\n")
 
@@ -246,7 +247,8 @@ def children_of(process):
     return found.read_text().split() if found.exists() else []
 
 
-def test_an_interrupt_ends_the_processes_that_share_the_samples(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_the_processes_that_share_the_samples(tmp_path, number):
     checkpoint = checkpoint_of(1, steps=2000, channels=64, modes=32)
     (tmp_path / "checkpoint").mkdir()
     save_checkpoint(tmp_path / "checkpoint", checkpoint)
@@ -261,7 +263,7 @@ def test_an_interrupt_ends_the_processes_that_share_the_samples(tmp_path):
     while len(children := children_of(started)) < 2:  # and a watcher of shared memory
         assert started.poll() is None and time.monotonic() - begun < 60
         time.sleep(0.01)
-    started.send_signal(signal.SIGINT)
+    started.send_signal(number)
     _, said = started.communicate(timeout=60)
     assert started.returncode == 130 and said.endswith("snn-ssm: interrupted\n")
     begun = time.monotonic()
