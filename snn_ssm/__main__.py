@@ -60,10 +60,18 @@ def main() -> int:
         _load_export()
         from export.command import main as run
 
-        return run()
+        status = run()
     except KeyboardInterrupt:
         print("snn-ssm: interrupted", file=sys.stderr)
-        return 130
+        status = 130
+    _keep(status)
+    return status
+
+
+def _keep(status: int) -> None:
+    """From now on there is nothing to interrupt: libraries are let go, which takes a while."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: os._exit(status))
 
 
 if __name__ == "__main__":

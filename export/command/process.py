@@ -17,6 +17,8 @@ from collections.abc import Callable
 from pynn_models.errors import SnnSsmError, printable
 
 COMPARISON_FAILED = 1
+_OF_A_NAME = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS)
+_SHOWN = 100  # characters of such a name
 REFUSED, BUG, INTERRUPTED, CLOSED_PIPE = 2, 70, 130, 141
 
 
@@ -49,12 +51,26 @@ def guarded(work: Callable[[], int]) -> int:
         _give_up_output()
         return CLOSED_PIPE
     except OSError as error:
+        if error.filename is not None and error.errno in _OF_A_NAME:
+            place = os.fsdecode(error.filename)
+            return _end(REFUSED, printable(
+                f"{place[:_SHOWN]}: {error.strerror}. Check the name, and who may read and write "
+                "there."
+            ))
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF, errno.EFBIG):
             return _bug()
         _give_up_output()
         return _end(REFUSED, f"the output cannot be written ({error.strerror}). Make room for it.")
-    except Exception:
-        return _bug()
+    except Exception as error:
+        # A library of C++ that is interrupted while it is loaded says that it cannot be.
+        return _end(INTERRUPTED, "interrupted") if _of_an_interrupt(error) else _bug()
+
+
+def _of_an_interrupt(error: BaseException | None) -> bool:
+    """Whether an interrupt is the cause of an error, or of its cause."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _bug() -> int:

@@ -15,6 +15,7 @@ import numpy as np
 from export.command.common import UsageError, board_of
 from export.command.streaming import rule_from
 from export.samples.answers import decide
+from snn_ssm.files import writable
 
 if TYPE_CHECKING:
     from export.description.network import Network
@@ -44,6 +45,8 @@ def _software(
 
     rule = rule_from(args, network)
     session = Session(network, rule=rule, endless=args.endless)
+    if args.state is not None:
+        writable(args.state)
     if args.state is not None and args.state.exists():
         session = Session.load(network, args.state, rule=rule, front=front)
     try:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from export.command.common import require_classes, samples_of
 from export.command.output import Output
+from snn_ssm.files import writable
 from snn_ssm.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -85,6 +87,7 @@ def calibrate(args: argparse.Namespace) -> int:
     from export.lowering.network import lower
     from export.software.simulation import run
     from export.streaming import ConfidenceError, calibration, save_confidence
+    from export.streaming.confidence import CONFIDENCE_FILE
     from export.streaming.exits import counts, describe_rules, measured
     from snn_ssm.checkpoint import load_checkpoint
 
@@ -96,6 +99,9 @@ def calibrate(args: argparse.Namespace) -> int:
                 f"{path} was exported from another checkpoint than {args.checkpoint}. Export it "
                 "anew, or calibrate the checkpoint that it is of."
             )
+    places = [Path(place) for place in (args.checkpoint, *args.networks)]
+    for place in places:
+        writable(place / CONFIDENCE_FILE)
     samples = samples_of(network, args.data, args.samples)
     require_classes(network, "snn-ssm calibrate", samples)
     calibration.check_enough((len(samples) + 1) // 2)
@@ -113,8 +119,8 @@ def calibrate(args: argparse.Namespace) -> int:
     one, two = np.sort(order[::2]), np.sort(order[1::2])
     found = calibration.fit(network, steps, every[one], samples.labels[one], samples.source)
     rows = measured(found, every[two], used[two], samples.labels[two])
-    for directory in (args.checkpoint, *args.networks):
-        save_confidence(found, directory)
+    for place in places:
+        save_confidence(found, place)
     output.say(describe_rules(rows, len(two)))
     output.result({"calibrated": len(one), "measured": len(two), "rules": rows})
     return 0

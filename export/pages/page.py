@@ -94,7 +94,7 @@ def html_report(
 </body>
 </html>
 """
-    write_atomic(Path(path), page.encode())
+    write_atomic(Path(path), page.encode("utf-8", "backslashreplace"))
 
 
 def _section(index: int, section: Section, numbers: Iterator[int]) -> str:

@@ -161,6 +161,7 @@ def test_a_network_of_another_checkpoint_is_not_calibrated(files, tmp_path, caps
         ("", ["--backend", "nest", "--confidence", "0.9"], "--confidence goes with"),
         ("", ["--backend", "nest", "--endless"], "needs a length in --backend nest; --steps is No"),
         ("", ["--backend", "spinnaker", "--steps", "0"], "--steps is 0"),
+        ("a\n", ["--state", "no/state"], "cannot write no/state: No such file or directory"),
     ],
 )
 def test_what_is_no_signal_is_refused(files, monkeypatch, capsys, signal, more, message):
@@ -235,6 +236,13 @@ def test_too_few_samples_calibrate_nothing(files, capsys, count):
     assert calibrate(files, "--samples", str(count)) == 2
     said = f"there are {(count + 1) // 2} samples to calibrate with; expected 20 at least"
     assert said in capsys.readouterr().err
+    assert not (files / "checkpoint" / "confidence.json").exists()
+
+
+def test_where_nothing_can_be_written_nothing_is_calibrated(files, capsys):
+    (files / "network" / "confidence.json").mkdir()
+    assert calibrate(files) == 2
+    assert "confidence.json: Is a directory" in capsys.readouterr().err
     assert not (files / "checkpoint" / "confidence.json").exists()
 
 

@@ -229,6 +229,37 @@ def test_too_little_memory_is_no_bug(files, capsys, monkeypatch):
     assert "there is not enough memory" in capsys.readouterr().err
 
 
+def test_an_interrupt_while_a_library_is_loaded_is_no_bug(files, capsys, monkeypatch):
+    def loaded(*_):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as interrupt:
+            raise ImportError("initialization failed") from interrupt
+
+    monkeypatch.setattr(networks, "samples_of", loaded)
+    assert main(["run", str(files / "network"), "--data", "anything"]) == 130
+    assert capsys.readouterr().err == "snn-ssm: interrupted\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_done_is_done_though_its_end_is_interrupted(files, number):
+    script = (
+        "import atexit, os, sys, time\n"
+        "from snn_ssm.__main__ import main\n"
+        "atexit.register(lambda: (print('ending', flush=True), time.sleep(60)))\n"
+        "sys.exit(main())\n"
+    )
+    started = subprocess.Popen(
+        [sys.executable, "-c", script, "inspect", str(files / "network")], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    while started.stdout.readline() != "ending\n":
+        assert started.poll() is None
+    started.send_signal(number)
+    _, said = started.communicate(timeout=50)
+    assert (started.returncode, said) == (0, "")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_while_it_starts(tmp_path, number):
     module = tmp_path / "numpy.py"  # stands for an import that takes long

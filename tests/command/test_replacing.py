@@ -117,3 +117,22 @@ def test_an_export_that_is_ended_leaves_what_was_there(files, number):
     assert time.monotonic() - begun < 50
     assert content(files / "net") == before
     assert sorted(os.listdir(files)) == ["checkpoint", "net"]
+
+
+@pytest.mark.parametrize("more", [[], ["--force"]])
+def test_a_name_that_is_too_long_is_no_bug(files, capsys, more):
+    assert export(files, "n" * 256, *more) == 2
+    assert main(["evaluate", str(files / "checkpoint"), "--json", "n" * 256]) == 2
+    said = capsys.readouterr().err
+    assert said.count("File name too long. Check the name") == 2 and "Traceback" not in said
+
+
+def test_a_folder_that_nobody_may_read_is_no_bug(files, capsys, monkeypatch):
+    (files / "net").mkdir()
+
+    def refused(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(output.Path, "iterdir", refused)
+    assert export(files, "net") == 2
+    assert "net: Permission denied. Check the name, and who may" in capsys.readouterr().err

@@ -347,3 +347,8 @@ def test_neither_pyplot_nor_torch_is_imported():
         "sys.exit(bool({'torch', 'matplotlib.pyplot'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_page_may_name_files_that_are_no_utf_8(tmp_path):
+    html_report(tmp_path / "page.html", "of \udcff", ("the same", True), [])
+    assert "of \\udcff" in (tmp_path / "page.html").read_text(encoding="utf-8")

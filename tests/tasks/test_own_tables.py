@@ -1,5 +1,7 @@
 """Tables and folders as others leave them: answers a row, names, stray files, other notations."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -125,3 +127,17 @@ def test_a_configuration_is_derived_of_labels_that_change_in_no_test_sample(tmp_
     tables = {"task": {"name": "own", "steps": 1, "encode": "none", "encode_hop": 1,
                        "permutation": [], "stride": 1}, "model": {"per_step": False}}
     assert derived(tmp_path, tables, ())["model"]["output"] == "labels"
+
+
+def test_folders_that_nobody_may_read_are_told(tmp_path, monkeypatch):
+    table(tmp_path / "train" / "calm" / "r.csv", [[1]], "x")
+    iterdir = Path.iterdir
+
+    def refused(path):
+        if path.name == "calm":
+            raise PermissionError(13, "Permission denied", str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(DataError, match=r"the folder .*calm cannot be read \(Permission denied\)"):
+        read_recordings(tmp_path / "train", TASK)

@@ -232,11 +232,20 @@ def read_folder(folder: Path, task: TaskConfig) -> Recordings:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """What a folder holds, without hidden entries and those that file managers leave behind."""
-    return sorted(
-        entry for entry in folder.iterdir()
+    """What a folder holds, without hidden entries and those that file managers leave behind.
+
+    Raises :class:`DataError` for a folder that cannot be read.
+    """
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(
+            f"the folder {folder} cannot be read ({error.strerror}). Allow it, or move it away."
+        ) from error
+    return [
+        entry for entry in entries
         if not entry.name.startswith(".") and entry.name.lower() not in _LEFT_BEHIND
-    )
+    ]
 
 
 @dataclass(frozen=True)
