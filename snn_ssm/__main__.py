@@ -6,9 +6,12 @@ half a second is told so, and not where.
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
+
+_INTERRUPTED = 130  # as export.command.process has it, which takes long to load
 
 
 def _load_export() -> None:
@@ -53,6 +56,8 @@ def main() -> int:
 
     SIGTERM, as schedulers send it, ends it as Ctrl-C does, so that nothing is left half done.
     """
+    ended: list[int] = []
+    atexit.register(_last, ended)  # what was registered first runs last
     try:
         if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, _end_as_interrupted)
@@ -63,8 +68,9 @@ def main() -> int:
         status = run()
     except KeyboardInterrupt:
         print("snn-ssm: interrupted", file=sys.stderr)
-        status = 130
+        status = _INTERRUPTED
     _keep(status)
+    ended.append(status)
     return status
 
 
@@ -72,6 +78,18 @@ def _keep(status: int) -> None:
     """From now on there is nothing to interrupt: libraries are let go, which takes a while."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(status))
+
+
+def _last(ended: list[int]) -> None:
+    """At the very end: signals would otherwise end Python by their own number again.
+
+    And Python ends itself by SIGINT wherever one came while a string was executed, as dataclasses
+    do when they are made, although it was caught.
+    """
+    if ended == [_INTERRUPTED]:
+        os._exit(_INTERRUPTED)
+    for number in (signal.SIGINT, signal.SIGTERM) if ended else ():
+        signal.signal(number, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

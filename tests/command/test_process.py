@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.files import ROOT
 from support.random_networks import checkpoint_of, samples_of
 
 from export.command import networks
@@ -241,13 +242,31 @@ def test_an_interrupt_while_a_library_is_loaded_is_no_bug(files, capsys, monkeyp
     assert capsys.readouterr().err == "snn-ssm: interrupted\n"
 
 
+def test_an_interrupt_while_a_string_is_executed_is_one_as_well(files):
+    script = (
+        "import sys\n"
+        "from export.command import networks\n"
+        "networks.samples_of = lambda *_: exec('raise KeyboardInterrupt')\n"
+        "from snn_ssm.__main__ import main\n"
+        "sys.exit(main())\n"
+    )
+    (files / "started_as_a_module.py").write_text(script)
+    path = os.pathsep.join([str(files), str(ROOT)])
+    done = subprocess.run(
+        [sys.executable, "-m", "started_as_a_module", "run", str(files / "network"), "--data", "x"],
+        text=True, capture_output=True, timeout=60, env=os.environ | {"PYTHONPATH": path},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (130, "snn-ssm: interrupted\n")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_what_is_done_is_done_though_its_end_is_interrupted(files, number):
     script = (
         "import atexit, os, sys, time\n"
         "from snn_ssm.__main__ import main\n"
+        "status = main()\n"
         "atexit.register(lambda: (print('ending', flush=True), time.sleep(60)))\n"
-        "sys.exit(main())\n"
+        "sys.exit(status)\n"
     )
     started = subprocess.Popen(
         [sys.executable, "-c", script, "inspect", str(files / "network")], text=True,
