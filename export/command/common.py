@@ -43,7 +43,7 @@ def samples_of(
     network: Network, data: Path | None, count: int | None, split: str = "test"
 ) -> Samples:
     """Samples of the task that a network was trained for, test or train."""
-    from export.samples.inputs import task_of
+    from export.samples.task import task_of
     from snn_ssm.tasks import load_samples
     from snn_ssm.tasks.checks import check_labels
 

@@ -41,7 +41,7 @@ def inputs_of(
 
     Labels are not needed.
     """
-    from export.samples.inputs import task_of
+    from export.samples.task import task_of
     from snn_ssm.tasks.own import read_inputs
 
     if count is not None and count < 1:

@@ -9,12 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from export.description.network import FloatArray, Network
 from pynn_models.errors import SnnSsmError
-from snn_ssm.config import TaskConfig, from_dict
-
-
-def task_of(network: Network) -> TaskConfig:
-    """The ``[task]`` of the configuration that a network was trained with."""
-    return from_dict(TaskConfig, dict(network.origin.get("task", {})), "task")
 
 
 class InputError(SnnSsmError):
@@ -68,7 +62,7 @@ def check_values(network: Network, samples: NDArray[Any]) -> None:
     bad = (samples < 0) | (samples >= limit) | (samples != np.floor(samples))
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
-        encoder = task_of(network).encode
+        encoder = network.origin.get("task", {}).get("encode", "none")
         if encoder != "none":
             remedy = (
                 f"Recordings become these by task.encode = {encoder!r}, as in training: "

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from export.description.network import Network
-from export.samples.inputs import InputError, task_of
+from export.samples.inputs import InputError
+from export.samples.task import task_of
 from snn_ssm.tasks.encoders import ENCODERS
 from snn_ssm.tasks.encoders.kind import State
 
