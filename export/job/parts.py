@@ -78,6 +78,14 @@ def alone(out: Path, part: Part | None) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def in_turn(out: Path) -> Iterator[None]:
+    """Wait until no other process does what is done in this context in this directory."""
+    with (out / f"{_LOCK}-summary").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def run_in_processes(bundle: Path, simulator: str, out: Path, chunk: int, count: int) -> int:
     """A part of the job in each of so many processes: the first exit status that is not 0.
 

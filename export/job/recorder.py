@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from export.description.network import Network
 from export.job.chunk import SCHEMA, Chunk, Identity, JobError
 from export.job.inputs import Given
-from export.job.parts import Part, Range, alone
+from export.job.parts import Part, Range, alone, in_turn
 from export.job.results import check_identity, gaps, read_chunks, recorded, scores_in
 from export.samples.answers import Counted, decide
 from export.samples.neo_files import block_bytes, to_block
@@ -73,7 +73,10 @@ class Recorder:
 
     def _run_missing(self, size: int) -> int:
         given, answers = self.given, Counted.of(self.network)
-        chunks = self._whole_chunks(answers)
+        chunks, broken = self._whole_chunks(answers)
+        for path, reason in broken.items():
+            self.say(printable(f"not whole, runs again: {path.name}: {reason}"))
+            path.unlink()  # else it would be found again beside what replaces it
         missing = gaps(chunks, len(given.inputs))
         if self.part is not None:
             missing = self.part.of(missing, len(given.inputs))
@@ -88,8 +91,17 @@ class Recorder:
                 f"samples {start} to {stop - 1} of {len(given.inputs)}: "
                 f"{self._said(chunk, own)}{chunk.seconds:.1f} s"
             )
-        self._summarise(chunks, answers)
+        if self.part is None:
+            self._summarise(chunks, answers)
+        else:
+            self._summarise_all()
         return sum(stop - start for start, stop in missing)
+
+    def _summarise_all(self) -> None:
+        """Of what other processes have run meanwhile, too: the last of them sees every part."""
+        with in_turn(self.out):
+            answers = Counted.of(self.network)
+            self._summarise(self._whole_chunks(answers)[0], answers)
 
     def _said(self, chunk: Chunk, answers: Counted) -> str:
         """How good the answers of a chunk are, in words; nothing where that is not known."""
@@ -97,8 +109,9 @@ class Recorder:
             return ""
         return f"{answers.headline() if chunk.correct is None else f'{chunk.correct} correct'}, "
 
-    def _whole_chunks(self, answers: Counted) -> list[Chunk]:
-        """The chunks that need not be run again, what they count counted anew."""
+    def _whole_chunks(self, answers: Counted) -> tuple[list[Chunk], dict[Path, str]]:
+        """The chunks that need not be run again, what they count counted anew; and what is wrong
+        with the others."""
         chunks, broken = read_chunks(self.out)
         for chunk in chunks[:1]:
             check_identity(chunk.identity, self.identity, self.out)
@@ -112,10 +125,7 @@ class Recorder:
                 continue
             found = _counts(self.network, self.given.take(part), recording, answers)
             whole.append(replace(chunk, **found))
-        for path, reason in broken.items():
-            self.say(printable(f"not whole, runs again: {path.name}: {reason}"))
-            path.unlink()  # else it would be found again beside what replaces it
-        return whole
+        return whole, broken
 
     def _prepare(self) -> None:
         try:

@@ -3,6 +3,7 @@
 import json
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from support.random_networks import samples_of
 from export.job import make as job
 from export.job import runner as job_runner
 from export.job.chunk import JobError
-from export.job.parts import Part, alone, part_of
+from export.job.parts import Part, alone, in_turn, part_of
+from export.job.recorder import Recorder
 from export.lowering.network import lower
 from snn_ssm.tasks import Samples
 
@@ -58,6 +60,37 @@ def test_the_tasks_of_an_array_job_are_the_whole_job(files, capsys):
     assert without_seconds(together) == without_seconds(whole) and whole["complete"]
     assert len(together["files"]) == 3
     assert verify(files, results) == 0
+
+
+def test_the_last_of_tasks_that_run_at_once_sees_what_the_others_ran(files, monkeypatch):
+    bundle, results = files / "job", files / "together"
+    assert run_here(bundle, "software", "--out", files / "alone", "--part", "1/1") == 0
+    own = Recorder._run_chunk
+
+    def while_another_runs(self, *arguments):
+        monkeypatch.setattr(Recorder, "_run_chunk", own)
+        assert run_here(bundle, "software", "--out", results, "--part", "2/2") == 0
+        assert summary_of(results)["missing"] == [[0, 4]]
+        return own(self, *arguments)
+
+    monkeypatch.setattr(Recorder, "_run_chunk", while_another_runs)
+    assert run_here(bundle, "software", "--out", results, "--part", "1/2") == 0
+    found = summary_of(results)
+    assert found["complete"] and len(found["files"]) == 2
+    assert without_seconds(found) == without_seconds(summary_of(files / "alone"))
+
+
+def test_who_summarises_waits_for_whoever_does(tmp_path):
+    def turn():
+        with in_turn(tmp_path):
+            return True
+
+    with ThreadPoolExecutor(1) as other:
+        with in_turn(tmp_path):
+            waiting = other.submit(turn)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.2)
+        assert waiting.result(60)
 
 
 def test_processes_run_the_whole_job(files, capfd, monkeypatch):
