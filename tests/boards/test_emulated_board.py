@@ -15,7 +15,15 @@ from pynn_models.spinnaker.board.core import Progress, Start
 from pynn_models.spinnaker.board.errors import CoreError
 from pynn_models.spinnaker.board.heap import Heap
 from pynn_models.spinnaker.board.layout import LAYOUTS, SELF, opposite, parent
-from pynn_models.spinnaker.board.memory import SDRAM, SYSRAM, USER_HEAP, AddressError, Memory, Ram
+from pynn_models.spinnaker.board.memory import (
+    SDRAM,
+    SYSRAM,
+    SYSTEM_HEAP,
+    USER_HEAP,
+    AddressError,
+    Memory,
+    Ram,
+)
 from pynn_models.spinnaker.board.monitor import Monitor, Request
 from pynn_models.spinnaker.board.native_core import NativeCore
 from pynn_models.spinnaker.board.peripherals import Flags, Vic
@@ -111,6 +119,19 @@ def test_a_repeated_request_for_memory_gets_the_same_block():
     other = chip.allocate(100, 18, 201, again=True)
     chip.release(18)
     assert chip.allocate(100, 18, 202, again=True) == other > first
+
+
+def test_what_programs_allocated_is_free_when_their_application_ends():
+    """Each core's output takes 16 KiB of the system's heap, which 400 of them would fill."""
+    board, _ = board_of()
+    chip = board.chips[1, 1]
+    tables = chip.memory.read(SYSTEM_HEAP[0], 16)
+    for heap in chip.program_heaps:
+        assert heap.allocate(5000, 17 << 8) and heap.allocate(5000, 18 << 8)
+    for app in (17, 18, 0):
+        board.stop(app)
+    assert chip.memory.read(SYSTEM_HEAP[0], 16) == tables
+    assert not chip.program_heaps[1].used
 
 
 def test_the_monitor_refuses_what_it_does_not_know():

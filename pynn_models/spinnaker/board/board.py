@@ -87,7 +87,7 @@ class Board:
             chip.stop(number)
             self._mail.pop((chip.place, number), None)
         for chip in self.chips.values():
-            chip.release(app)
+            chip.end(app)
 
     @property
     def idle(self) -> bool:

@@ -78,7 +78,7 @@ class Chip:
     def _system_variables(self) -> None:
         memory, layout = self.memory, self._layout
         system = Heap(memory, *SYSTEM_HEAP)
-        Heap(memory, *SYSRAM_HEAP)
+        self.program_heaps = system, Heap(memory, *SYSRAM_HEAP)
         messages = system.allocate(_MESSAGES * _MESSAGE_SIZE)
         tags = system.allocate(4 * 65536)
         if any(memory.read(tags, 4 * 65536)):  # pages that nobody wrote to take no room
@@ -130,9 +130,18 @@ class Chip:
         return found
 
     def release(self, app: int) -> None:
-        """Free an application's memory."""
+        """Free what the host and programs allocated for an application in the user's heap."""
         self.user_heap.free(app)
         self.memory.write(self.memory.get(_TAGS) + 4 * (app << 8), bytes(4 * 256))
+
+    def end(self, app: int) -> None:
+        """Free an application's memory in all heaps: its cores' output lies in the system's.
+
+        Application 0 is the monitor's own, whose tables stay.
+        """
+        self.release(app)
+        for heap in self.program_heaps if app else ():
+            heap.free(app)
 
     def state(self, number: int) -> tuple[int, int]:
         """State and application of a core."""
