@@ -16,9 +16,10 @@ import _timing  # first, see there
 import numpy as np
 from simulate import through_pynn
 
-from export.boards.execution import estimate, time_scale
+from export.boards.cost import budgets, time_scale, traffic_of
 from export.lowering.lowerable import RESIDUALS
 from export.lowering.network import lower
+from export.pynn.registry import board_backend
 from export.samples.recording import Recording
 from snn_ssm.checkpoint import load_checkpoint
 from snn_ssm.shipped import checkpoint, images
@@ -52,12 +53,12 @@ def main() -> None:
     _timing.require(differ == 0 and one.keys() == other.keys(), f"all of {total:,} spikes")
     for residual, network in networks.items():
         synapses = sum(np.count_nonzero(p.weights) for p in network.projections)
-        rates = dict.fromkeys([network.source.name, *(p.name for p in network.layers)], 0.15)
-        most = max(estimate(network, p.name, 32, rates)[0] for p in network.populations)
+        rows = budgets(network, board_backend(network), 1, traffic_of(network, samples))
+        most = max(row.planned for row in rows)
         factor = time_scale(most, network.timestep)
         print(
-            f"  {residual}: {synapses:,} synapses; SpiNNaker 1, 32 neurons a core: {most:,} "
-            f"instructions a tick at most, time scale factor {factor}"
+            f"  {residual}: {synapses:,} synapses; SpiNNaker 1: {most:,} instructions in a "
+            f"core's longest tick, time scale factor {factor}"
         )
     _timing.verdict("relayed", _timing.ratio(folded, relayed), TARGET, " x")
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from export.boards.config import EMULATED, Board
-from export.description.inspection import table
 
 if TYPE_CHECKING:
     from pynn_models.spinnaker.board import EmulatedBoard
@@ -52,22 +51,6 @@ def told(made: EmulatedBoard) -> dict[str, Any]:
         ],
         "late": made.late,
     }  # fmt: skip
-
-
-def loads(found: dict[str, Any]) -> list[str]:
-    """The cores' instructions as a table."""
-    from pynn_models.spinnaker.board.timing import CYCLES_PER_INSTRUCTION
-
-    rows = [
-        [row["core"], f"{row['instructions']:,}", f"{row['most']:,}", row["factor"]]
-        for row in found["cores"]
-    ]
-    least, most = CYCLES_PER_INSTRUCTION
-    return [
-        f"Executed instructions a tick, and the factor of time that the longest needs at {least} "
-        f"to {most} cycles each (an estimate):",
-        table(["core", "mean", "most", "factor"], rows),
-    ]
 
 
 def lines(found: dict[str, Any]) -> list[str]:

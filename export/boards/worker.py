@@ -69,10 +69,12 @@ def read_board(built: Built) -> dict[str, Any]:
             continue
         name = vertex.app_vertex.label
         row = rows.setdefault(
-            name, {"name": name, "cores": 0, "neurons": 0, "per_core": 0, "sdram": 0, "chips": []}
+            name, {"name": name, "cores": 0, "neurons": 0, "per_core": 0, "sdram": 0, "chips": [],
+                   "placed": []}
         )
         size = int(vertex.vertex_slice.n_atoms)
         row["cores"] += 1
+        row["placed"].append([placement.x, placement.y, placement.p, *_held(vertex)])
         row["neurons"] += size
         row["per_core"] = max(row["per_core"], size)
         row["sdram"] += int(vertex.sdram_required.get_total_sdram(steps))
@@ -93,6 +95,12 @@ def read_board(built: Built) -> dict[str, Any]:
             "chips": len(tables), "entries": sum(tables), "largest": max(tables, default=0)
         },
     }
+
+
+def _held(vertex: Any) -> list[int]:
+    """The first neuron on a core, and how many there are."""
+    held = vertex.vertex_slice
+    return [int(held.lo_atom), int(held.n_atoms)]
 
 
 def _in_order(rows: dict[str, dict[str, Any]], network: Network) -> list[dict[str, Any]]:
@@ -191,6 +199,7 @@ def work(directory: Path) -> dict[str, Any]:
         built = _run(sim, network, part, backend, request["board"])
         if not result:
             result = read_board(built) | {"weights": check_weights(built, backend)}
+            result["neurons_per_core"] = request["neurons_per_core"]
             if backend.reads_parameters:
                 result["parameters"] = check_parameters(built, backend)
         if not request["virtual"]:

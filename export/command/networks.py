@@ -23,7 +23,6 @@ from snn_ssm.progress import progress_bar
 if TYPE_CHECKING:
     from export.description.network import Network
 
-_RATES = 20  # samples that a spike rate is taken from
 # What --force may replace.
 _CONFIDENCE = "confidence.json"
 _NETWORK = ("network.json", "arrays.safetensors", _CONFIDENCE, "spinnaker2*")
@@ -88,7 +87,7 @@ def inspect(args: argparse.Namespace) -> int:
     network = load_network(args.network)
     if args.board is not None:
         silence = np.zeros((1, network.source.channels, network.steps), np.uint16)
-        return _map(network, args, silence, {}, output)
+        return _map(network, args, silence, output)
     calibration = calibration_of(network, args, args.samples)
     if args.spinnaker:
         from export.fixed_point.report import describe_plan, plan_rows
@@ -147,12 +146,12 @@ def refuse_unused(args: argparse.Namespace) -> None:
 
 
 def _map(
-    network: Network, args: argparse.Namespace, samples: Any, rates: dict[str, float],
-    output: Output,
+    network: Network, args: argparse.Namespace, samples: Any, output: Output, known: bool = False
 ) -> int:
     """Map on the virtual board, or run on an emulated one; print what sPyNNaker made of it."""
     from export.boards.config import EMULATED
-    from export.boards.execution import describe, execute
+    from export.boards.execution import execute
+    from export.boards.tables import describe
 
     board = board_of(args)
     if not board.is_virtual and board.address != EMULATED:
@@ -160,7 +159,7 @@ def _map(
             "only boards of the command's own are inspected; use --board virtual or emulated."
         )
     report = execute(network, samples, board).report
-    output.say(describe(network, board, report, rates))
+    output.say(describe(network, board, report, samples if known or not board.is_virtual else None))
     output.result(report)
     return 0
 
@@ -183,15 +182,12 @@ def run(args: argparse.Namespace) -> int:
     network = load_network(args.network)
     samples = samples_of(network, args.data, args.samples)
     if args.backend == SPINNAKER.name and board_of(args).is_virtual:
-        from export.boards.execution import mean_rates
-
         if args.out:
             raise UsageError(
                 "--out is given, and the virtual board maps only: there are no spikes to write. "
                 "Leave it out, or give --board an address."
             )
-        rates = mean_rates(network, samples.head(_RATES).inputs)
-        return _map(network, args, samples.inputs, rates, output)
+        return _map(network, args, samples.inputs, output, known=True)
     options = Options(
         board_of(args), calibration_of(network, args), processes=args.processes,
         threads=args.threads or 1,

@@ -121,7 +121,7 @@ LIF = Arithmetic(
     "lif",
     takes=lambda network: network.cells == "lif",
     plan=_plan,
-    instructions=lambda population: 150,  # at most, of sPyNNaker's own binary
+    instructions=lambda population: 138,  # of sPyNNaker's own binary
     whole=False,
     note="The logits of LIF cells are computed from spike counts, on the host.",
 )

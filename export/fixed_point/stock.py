@@ -143,7 +143,7 @@ STOCK = Arithmetic(
     "stock",
     takes=lambda network: network.cells == "stock",
     plan=_plan,
-    instructions=lambda population: 150,  # at most, of sPyNNaker's own binary
+    instructions=lambda population: 160,  # of sPyNNaker's own binary
     whole=False,
     note="The logits of stock cells are computed from spike counts, on the host.",
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,39 +9,50 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.boards.config import Board
-from export.boards.execution import check_fits, estimate, mean_rates, time_scale
+from export.boards.cost import RATES, budgets, mean_rates, time_scale, traffic_of
+from export.boards.execution import check_fits, source_cores
 from export.description.inspection import table
 from export.description.multiplicity import in_units
 from export.description.network import Network
 from export.fixed_point.simulation import make_plan
 from export.pynn.registry import board_backend
 
-_RATES = 20  # samples that the spike rates are taken from
 _VERSION = 5
 
 
 @dataclass(frozen=True)
 class Preflight:
-    """``rows``: a population each; ``factor``: the time scale factor that its spikes need."""
+    """``rows``: a population each; ``sources``: cores that the input, and constant inputs, take.
+
+    ``factor``: the time scale factor that the samples' busiest tick needs; ``worst``: that of one
+    in which every source spikes.
+    """
 
     rows: tuple[dict[str, Any], ...]
+    sources: int
     factor: int
     worst: int
+
+    @property
+    def cores(self) -> int:
+        """All that it takes, but sPyNNaker's own."""
+        return self.sources + sum(int(row["cores"]) for row in self.rows)
 
     def __str__(self) -> str:
         """The table, and what it means."""
         lines = [
             table(
-                ["population", "neurons", "cores", "spikes a step", "instructions", "factor"],
+                ["population", "neurons", "cores", "spikes a neuron and step", "longest tick",
+                 "factor"],
                 [
                     [r["name"], r["neurons"], r["cores"], f"{r['rate']:.3f}",
                      f"{r['instructions']:,}", r["factor"]]
                     for r in self.rows
                 ],
             ),
-            f"{sum(r['cores'] for r in self.rows)} cores; time scale factor {self.factor} at these "
-            f"spike rates, {self.worst} if every source spikes at every step: estimates, in "
-            "instructions a core and tick, nothing was measured on a board",
+            f"{self.cores} cores, {self.sources} of them of the input; time scale factor "
+            f"{self.factor} for the longest tick, {self.worst} if every source spikes at once: "
+            "estimates, in instructions a core and tick, nothing was measured on a board",
         ]  # fmt: skip
         return "\n".join(lines)
 
@@ -64,22 +74,22 @@ def preflight(
     backend = board_backend(network, neurons_per_core, plan)
     backend.check(network)
     check_fits(network, Board(machine_version=_VERSION), backend, backend.copies or 1)
-    rates = mean_rates(network, np.asarray(samples)[:_RATES])
+    copies = backend.copies or 1
+    traffic = traffic_of(network, np.asarray(samples)[:RATES])
+    rates = mean_rates(traffic)
     rows: list[dict[str, Any]] = []
-    factors, worst = [1], 1
-    for population in backend.mapped(network):
-        most = min(backend.per_core(network, population), population.size)
-        typical, all_spike = estimate(network, population.name, most, rates)
-        factors.append(time_scale(typical, network.timestep))
-        worst = max(worst, time_scale(all_spike, network.timestep))
+    worst = 1
+    for row in budgets(network, backend, copies, traffic):
+        worst = max(worst, time_scale(row.most, network.timestep))
         rows.append(
             {
-                "name": population.name,
-                "neurons": population.size,
-                "cores": math.ceil((backend.copies or 1) * population.size / most),
-                "rate": rates.get(population.name, 0.0),
-                "instructions": typical,
-                "factor": factors[-1],
+                "name": row.population,
+                "neurons": row.neurons,
+                "cores": row.cores,
+                "rate": rates[row.population],
+                "instructions": row.planned,
+                "factor": time_scale(row.planned, network.timestep),
             }
         )
-    return Preflight(tuple(rows), max(factors), worst)
+    sources = source_cores(network, backend, copies)
+    return Preflight(tuple(rows), sources, max(row["factor"] for row in rows), worst)

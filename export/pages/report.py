@@ -68,7 +68,7 @@ def write_report(
         sections.spikes(network, samples[sample], recording, sample, verification),
         sections.membranes(network, recording, membranes, verification, layer, neuron, sample),
         *sections.modes(network, layer),
-        board_section(network, samples, verification),
+        board_section(network, samples),
         Section(
             "Where this comes from",
             [_description(network), "Versions: " + listed(of(verification, "versions")) + "."],

@@ -185,6 +185,10 @@ class SpinnakerBackend:
         check_size(size)
         return size
 
+    def driven(self, network: Network, population: Population) -> NDArray[np.bool_]:
+        """The neurons (H,) that a source of its own makes a constant input for, on a core more."""
+        return np.zeros(population.size, np.bool_)
+
     def check(self, network: Network) -> None:
         """Raise :class:`CoreSizeError` or :class:`DelayLimitError` where a core's tables end.
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from export.description.network import Network, Population
 from export.fixed_point.lif import LifPlan
@@ -23,6 +24,12 @@ class SpinnakerLif(SpinnakerBackend):
     cells = "lif"
     arithmetic = "lif"
     copies: int | None = 4  # a spike reaches the cores of every copy, and costs there
+
+    def driven(self, network: Network, population: Population) -> NDArray[np.bool_]:
+        constant = self.plan(network, population).constant()
+        if constant is None:
+            return super().driven(network, population)
+        return np.asarray((constant[0] + constant[1] > 0)[0])
 
     def population(
         self, sim: Any, network: Network, population: Population, first_step: int, copies: int

@@ -9,7 +9,7 @@ from support.gated_networks import lowered
 from support.job_runs import CHECKPOINT, manifest_of, run_here, verify
 from support.random_networks import checkpoint_of, samples_of
 
-from export.boards.execution import estimate, time_scale
+from export.boards.cost import budgets, time_scale, traffic_of
 from export.command.arguments import main
 from export.description.storage import save_network
 from export.fixed_point import simulation as integers
@@ -17,6 +17,7 @@ from export.job.chunk import JobError, inputs_digest
 from export.job.preflight import preflight
 from export.job.settings import BoardSettings, board_settings
 from export.lowering.network import lower
+from export.pynn.registry import board_backend
 from export.samples.recording import Recording
 
 INPUTS = samples_of(CHECKPOINT, 8)
@@ -70,7 +71,7 @@ def test_the_planned_factor_is_carried_and_used(files, capsys, monkeypatch):
     planned = preflight(NETWORK, INPUTS, 3)
     assert result["board"]["time_scale_factor"] == planned.factor
     assert [row["cores"] for row in result["populations"]] == [2, 2, 1]
-    assert f"time scale factor {planned.factor} at these spike rates" in printed
+    assert f"time scale factor {planned.factor} for the longest tick" in printed
     found = []
     on_board(monkeypatch, found)
     assert start(files) == 0
@@ -99,13 +100,13 @@ def test_the_factor_is_that_of_the_busiest_population():
     network = lower(checkpoint_of(3, steps=20, channels=48, modes=32, depth=5))
     samples = samples_of(checkpoint_of(3, steps=20), 4)
     found = preflight(network, samples)
-    rates = {row["name"]: row["rate"] for row in found.rows}
     assert found.factor == max(row["factor"] for row in found.rows) > 1
-    row = found.rows[1]
-    rates["input"] = float(np.mean([bin(v).count("1") for v in samples.ravel()])) / 4
-    typical, worst = estimate(network, row["name"], min(48, 64), rates)
-    assert row["instructions"] == typical
-    assert found.worst >= time_scale(worst, 1.0) >= row["factor"]
+    traffic = traffic_of(network, samples)
+    wanted = budgets(network, board_backend(network), 1, traffic)
+    assert [row["instructions"] for row in found.rows] == [row.longest for row in wanted]
+    assert [row["rate"] for row in found.rows] == [traffic[r.population].mean() for r in wanted]
+    assert found.worst == max(time_scale(row.most, 1.0) for row in wanted) >= found.factor
+    assert found.sources == 1 and found.cores == 1 + sum(row.cores for row in wanted)
 
 
 def test_a_smaller_factor_is_said_to_be_one(files, capsys):

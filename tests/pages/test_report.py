@@ -259,7 +259,7 @@ def test_what_spinnaker_would_make_of_it(tmp_path, verification, undrawn):
     text = " ".join(page.text)
     at = page.cells.index("factor, all spiking")
     assert page.cells[at + 1 : at + 4] == ["layer0", "6", "1"]
-    assert "instructions a core and tick" in page.cells
+    assert "mean instructions a core and tick" in page.cells
     assert "state bits used" in text  # of the plan's tables
 
 

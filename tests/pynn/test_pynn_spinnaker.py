@@ -25,9 +25,9 @@ from export.boards.config import (
     use_configuration,
     write_configuration,
 )
+from export.boards.tables import describe
 from export.boards.worker import DoesNotFitError
 from export.command.arguments import main
-from export.description.network import Network
 from export.description.storage import save_network
 from export.fixed_point.stock import HOLD, SpinnakerStockError, plan_population
 from export.lowering.network import lower
@@ -355,15 +355,16 @@ def test_mapping_and_weights_on_every_machine(mapped):
 @needs_spynnaker
 def test_the_tables_say_what_was_mapped(mapped):
     runs, boards, _ = mapped
-    text = spinnaker.describe(NETWORK, boards[0], runs[5].report, {})
+    text = describe(NETWORK, boards[0], runs[5].report)
     assert "48 chip(s), 808 cores" in text
     assert "0 differ from the planned ones" in text
     assert "Estimate for SpiNNaker 1" in text and "time_scale_factor" in text
     assert "(assumed)" in text and "does not run" in text
     assert "SpiNNaker 2: mapping only" not in text
-    rates = spinnaker.mean_rates(NETWORK, SAMPLES)
-    text = spinnaker.describe(NETWORK, boards[1], runs[201].report, rates)
+    assert "longest tick" not in text
+    text = describe(NETWORK, boards[1], runs[201].report, SAMPLES)
     assert "SpiNNaker 2: mapping only" in text and "(assumed)" not in text
+    assert "longest tick" in text
 
 
 @needs_spynnaker
@@ -420,17 +421,6 @@ def test_a_script_gets_no_silence_from_the_virtual_board(tmp_path):
         env=os.environ | {"HOME": str(tmp_path)}, capture_output=True, text=True, check=False,
     )
     assert "refused: the virtual board only maps and computes nothing" in done.stdout, done.stderr
-
-
-def test_the_cost_model():
-    network: Network = NETWORK
-    weights = [p.weights for p in network.incoming("layer1")]
-    typical, worst = spinnaker.estimate(network, "layer1", 10, {"input": 0.5, "layer0": 0.0})
-    full = [w.shape[0] * (811 + 25 * 10 * np.count_nonzero(w) / w.size) for w in weights]
-    assert worst == round(504 + 150 * 10 + sum(full))
-    assert typical == round(504 + 150 * 10 + 0.5 * full[0])
-    assert [spinnaker.time_scale(n, 1.0) for n in (1, 140_000, 140_001)] == [1, 1, 2]
-    assert spinnaker.time_scale(140_000, 0.1) == 10
 
 
 # --- lags -------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from support.gated_networks import gated_network_of, lowered, samples_for
 
 from export.boards import execution
 from export.boards.config import Board, BoardError
+from export.boards.tables import describe
 from export.pynn.built import Built
 from export.pynn.registry import board_backend
 from export.pynn.spinnaker import CoreSizeError, DelayLimitError, max_delay
@@ -67,19 +68,6 @@ def test_what_a_core_cannot_hold():
         board_backend(slow, 8).check(slow)
 
 
-@pytest.mark.parametrize(("kind", "product"), [("glu", 150), ("gsu", 178)])
-def test_instructions_count_products_and_packets(kind, product):
-    """A branch, a graded source and a packet cost; silent sources of spikes do not."""
-    network = gated_network_of(3, kind, layers=2)
-    rates = {p.name: 0.0 for p in (network.source, *network.populations)}
-    cell, sources = network.population("layer1").state_space, network.population("layer0").size
-    modes = cell.n_modes * (19 if cell.is_complex else 11)
-    expected = 504 + 4 * (67 + modes + 63 + product)
-    if kind == "gsu":
-        expected += 23 * sources + 4 * (75 + 6 * sources)
-    assert execution.estimate(network, "layer1", 4, rates)[0] == expected
-
-
 @pytest.fixture(autouse=True)
 def workers():
     with forked.workers():
@@ -97,17 +85,17 @@ def test_mapping_weights_and_parameters():
     assert report["weights"]["differing"] == 0 and report["weights"]["synapses"] == 1000
     assert report["weights"]["projections"] == len(spikes)
     assert report["parameters"]["differing"] == 0 and report["parameters"]["words"] > 7000
-    text = execution.describe(network, Board(), report, {})
+    text = describe(network, Board(), report)
     assert "stream" in text and "0 differ from the planned ones" in text
     hint = "takes far fewer: export with --residual relayed."
     assert hint not in text  # it keeps up as it is
     fast = replace(network, timestep=0.02)
-    assert hint in execution.describe(fast, Board(), report, {})
+    assert hint in describe(fast, Board(), report)
     _, relayed, _ = lowered("gsu", 3, steps=12, residual="relayed", channels=10, depth=2)
     fast = replace(relayed, timestep=0.02)
     row = {"neurons": 10, "cores": 2, "per_core": 5, "chips": [(0, 0)], "sdram": 0}
     mapped = report | {"populations": [row | {"name": p.name} for p in relayed.populations]}
-    text = execution.describe(fast, Board(), mapped, {})
+    text = describe(fast, Board(), mapped)
     assert "stream0" in text and hint not in text
 
 

@@ -22,9 +22,11 @@ from support.random_networks import checkpoint_of, samples_of
 from export.boards import execution as spinnaker
 from export.boards import worker as spinnaker_worker
 from export.boards.config import Board, BoardError, use_configuration, write_configuration
+from export.boards.tables import describe
 from export.boards.worker import ParameterMismatchError
 from export.command.arguments import main
 from export.description.storage import save_network
+from export.fixed_point.native import native_instructions, spike_instructions
 from export.lowering.network import lower
 from export.pynn.registry import board_backend
 from export.pynn.spinnaker import CoreSizeError, DelayLimitError
@@ -140,18 +142,14 @@ def test_delays_beyond_the_limit():
         board_backend(network).check(network)
 
 
-def test_the_cost_model():
-    silent = {"input": 0.0, "layer0": 0.0, "layer1": 0.0, "layer2": 0.0}
-    assert spinnaker.estimate(NETWORK, "layer1", 10, silent)[0] == 504 + 10 * (67 + 19 * 4)
-    real = lower(REAL)
-    assert spinnaker.estimate(real, "layer1", 10, silent)[0] == 504 + 10 * (67 + 11 * 3)
-    typical, worst = spinnaker.estimate(PARTS, "layer0", 10, silent | {"input": 0.0})
-    assert typical == 504 + 10 * (67 + 50 + 11 * 3)
-    a_spike = (15 + 7 * 3) + (9 + 6)  # of the soft reset, and of a history of two steps
-    sources = 811 + 25 * 10
-    assert worst == typical + 10 * a_spike + PARTS.source.size * sources
-    typical, _ = spinnaker.estimate(PARTS, "layer0", 10, silent | {"layer0": 0.5})
-    assert typical == 504 + 10 * (67 + 50 + 11 * 3) + round(0.5 * 10 * a_spike)
+def test_instructions_of_a_neuron_and_of_its_spike():
+    assert native_instructions(NETWORK.population("layer1").state_space) == 67 + 19 * 4
+    real = lower(REAL).population("layer1").state_space
+    assert (native_instructions(real), spike_instructions(real)) == (67 + 11 * 3, 0)
+    parts = PARTS.population("layer0").state_space
+    assert native_instructions(parts) == 67 + 50 + 11 * 3
+    # Of the soft reset, and of a history of two steps.
+    assert spike_instructions(parts) == (15 + 7 * 3) + (9 + 6)
 
 
 # --- a check that bites, without sPyNNaker -------------------------------------------------------
@@ -233,7 +231,7 @@ def test_real_modes_optional_parts_and_the_tables(mapped):
     of_neuron = 4 + 3 * 3 + 1 + (1 + 2) + 3  # a soft reset and a history of two steps
     expected = 2 * (8 + 10 * of_neuron) + 8 + 3 * (4 + 3)
     assert report["parameters"] == {"words": expected, "differing": 0}
-    text = spinnaker.describe(network, Board(), report, {})
+    text = describe(network, Board(), report)
     assert f"parameters: {expected} words read back" in text and "readout" in text
     assert "0 differ from the planned ones" in text and "layer1 0.150" in text
 
