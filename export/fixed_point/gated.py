@@ -53,10 +53,10 @@ from pynn_models.spinnaker.gated_parameters import (
 )
 from pynn_models.spinnaker.native_parameters import Int32Array, IntArray
 
-_TOP = 14
+TOP = 14
 _RANGE = 65000.0  # of a sum over 2^15: below 65536 by more than rounded weights add
-_FINEST = 24  # exponents beyond gain nothing
-_MOST = 31  # a shift
+FINEST = 24  # exponents beyond gain nothing
+MOST = 31  # a shift
 _WEIGHT_BITS = 15  # of a graded weight, without its sign
 
 
@@ -72,14 +72,14 @@ def plan_gated(network: Network, population: Population, expected: Expected) -> 
         raise SpinnakerNativeError(f"population {population.name!r}: {error}") from error
 
 
-def _exponent(reach: FloatArray, bias: FloatArray | float = 0.0) -> IntArray:
+def exponent(reach: FloatArray, bias: FloatArray | float = 0.0) -> IntArray:
     """The largest e with which a sum of this reach, and twice its bias, stay in their range."""
     largest = np.maximum(np.maximum(reach, 2 * np.abs(bias)), 2.0**-100)
     exact = np.floor(np.log2(_RANGE / largest)).astype(np.int64)
-    return np.asarray(np.minimum(exact, _FINEST))
+    return np.asarray(np.minimum(exact, FINEST))
 
 
-def _integers(values: FloatArray, exponents: IntArray, what: str) -> Int32Array:
+def integers(values: FloatArray, exponents: IntArray, what: str) -> Int32Array:
     scaled = np.rint(np.ldexp(values, exponents))
     if (np.abs(scaled) > INT32_MAX).any():
         h = int(np.abs(scaled).reshape(len(scaled), -1).max(axis=1).argmax())
@@ -88,6 +88,16 @@ def _integers(values: FloatArray, exponents: IntArray, what: str) -> Int32Array:
             "than what reaches it. Retrain, or use the backend software."
         )
     return scaled.astype(np.int32)
+
+
+def weight_exponent(projection: Projection) -> IntArray:
+    """w: the largest weight has 15 bits, and the sum of magnitudes stays below 2^22."""
+    magnitude = np.abs(projection.weights)
+    largest = np.maximum(magnitude.max(axis=0), 2.0**-60)
+    total = np.maximum(magnitude.sum(axis=0), 2.0**-60)
+    room = (GRADED_LIMIT - len(magnitude)) / total
+    exact = np.floor(np.log2(np.minimum((2.0**_WEIGHT_BITS - 1) / largest, room)))
+    return np.asarray(exact.astype(np.int64))
 
 
 class _Planner:
@@ -102,9 +112,9 @@ class _Planner:
         self.graded = [p for p in network.incoming(population.name) if p.graded]
 
     def plan(self) -> GatedPlan:
-        weights = {self._key(p): self._weight_exponent(p) for p in self.graded}
+        weights = {self._key(p): weight_exponent(p) for p in self.graded}
         gates = self._gates(weights)  # e_g, (H, P)
-        products = np.clip(_exponent(self.reach.product), 0, _FINEST)  # e_z
+        products = np.clip(exponent(self.reach.product), 0, FINEST)  # e_z
         inputs = self._input(weights)
         e_u = log2_of(inputs.scale)
         values = [
@@ -116,7 +126,7 @@ class _Planner:
             receptors[gate_receptor(p)] = self._gate(p, gates[:, p])
         exponents = {INPUT_RECEPTOR: e_u} | {n: log2_of(r.scale) for n, r in receptors.items()}
         for q in self.graded:  # weights of fewer bits where a shift would be too long
-            excess = self._sent(q) + weights[self._key(q)] - exponents[q.receptor] - _MOST
+            excess = self._sent(q) + weights[self._key(q)] - exponents[q.receptor] - MOST
             weights[self._key(q)] = weights[self._key(q)] - np.maximum(excess, 0)
         names = [INPUT_RECEPTOR, *receptors]
         sources = list(dict.fromkeys(q.source for q in self.graded))
@@ -139,10 +149,11 @@ class _Planner:
         sent = int(scaling.membrane_exponent.min())
         parameters = GatedParameters(
             cell=plain,
-            bias=_integers(cell.bias, np.full(len(cell.bias), 15), "the bias"),
+            bias=integers(cell.bias, np.full(len(cell.bias), 15), "the bias"),
             send=(scaling.membrane_exponent - sent).astype(np.int32),
             branches=self._branches(exponents, products),
             graded=graded,
+            events=any(self.network.population(q.source).kind.events for q in self.graded),
         )
         return GatedPlan(
             inputs.scale, inputs.shifts, receptors, parameters, sent, weights, self.reach
@@ -152,18 +163,9 @@ class _Planner:
     def _key(projection: Projection) -> tuple[str, str]:
         return projection.source, projection.receptor
 
-    def _weight_exponent(self, projection: Projection) -> IntArray:
-        """w: the largest weight has 15 bits, and the sum of magnitudes stays below 2^22."""
-        magnitude = np.abs(projection.weights)
-        largest = np.maximum(magnitude.max(axis=0), 2.0**-60)
-        total = np.maximum(magnitude.sum(axis=0), 2.0**-60)
-        room = (GRADED_LIMIT - len(magnitude)) / total
-        exact = np.floor(np.log2(np.minimum((2.0**_WEIGHT_BITS - 1) / largest, room)))
-        return np.asarray(exact.astype(np.int64))
-
     def _finest(self, receptor: str, weights: Mapping[tuple[str, str], IntArray]) -> IntArray:
         """The largest exponent of a receptor that graded projections leave: ``p + w``."""
-        finest = np.full(self.population.size, _FINEST, np.int64)
+        finest = np.full(self.population.size, FINEST, np.int64)
         for p in self.graded:
             if p.receptor == receptor:
                 finest = np.minimum(finest, self._sent(p) + weights[self._key(p)])
@@ -176,15 +178,15 @@ class _Planner:
         found = np.zeros((self.population.size, self.count), np.int64)
         for p in range(self.count):
             bias = self.branches.gate_bias[:, p] if self.branches else 0.0
-            exact = _exponent(self.reach.gate[:, p], bias)
+            exact = exponent(self.reach.gate[:, p], bias)
             found[:, p] = np.minimum(exact, self._finest(gate_receptor(p), weights))
         return found
 
     def _input(self, weights: Mapping[tuple[str, str], IntArray]) -> WeightPlan:
-        exact = _exponent(self.reach.total, self.cell.bias)
+        exact = exponent(self.reach.total, self.cell.bias)
         limit = 2.0 ** np.minimum(exact, self._finest(INPUT_RECEPTOR, weights))
         return plan_weights(
-            self.network, self.population, _TOP, load=self.expected.load, limit=limit,
+            self.network, self.population, TOP, load=self.expected.load, limit=limit,
             unweighted=limit,
         )  # fmt: skip
 
@@ -194,22 +196,22 @@ class _Planner:
     ) -> WeightPlan:
         """The value's scale: fine, and such that every shift behind it is one of 0 to 31."""
         bias = self.branches.value_bias[:, p] if self.branches else 0.0
-        exact = _exponent(self.reach.value[:, p], bias)
+        exact = exponent(self.reach.value[:, p], bias)
         exact = np.minimum(exact, self._finest(value_receptor(p), weights))
         if self._is_graded_kind():
-            most = np.minimum(exact, _MOST - 15 - e_g + e_z)  # first <= 31
+            most = np.minimum(exact, MOST - 15 - e_g + e_z)  # first <= 31
         else:
-            most = np.minimum(exact, _MOST - 16 + e_u)  # last <= 31
+            most = np.minimum(exact, MOST - 16 + e_u)  # last <= 31
         limit = 2.0 ** most.astype(np.float64)
         return plan_weights(
-            self.network, self.population, _TOP, load=self.expected.load, limit=limit,
+            self.network, self.population, TOP, load=self.expected.load, limit=limit,
             receptor=value_receptor(p), unweighted=limit,
         )  # fmt: skip
 
     def _gate(self, p: int, e_g: IntArray) -> WeightPlan:
         limit = 2.0 ** e_g.astype(np.float64)
         plan = plan_weights(
-            self.network, self.population, _TOP, load=self.expected.load, limit=limit,
+            self.network, self.population, TOP, load=self.expected.load, limit=limit,
             receptor=gate_receptor(p), unweighted=limit,
         )  # fmt: skip
         if not self._is_graded_kind() and (plan.scale < 1).any():
@@ -236,8 +238,8 @@ class _Planner:
         )
         zero = np.zeros((self.population.size, self.count), np.int32)
         biases = {
-            "value_bias": _integers(branches.value_bias, 15 + e_v, "the bias of a value"),
-            "gate_bias": _integers(branches.gate_bias, 15 + e_g, "the bias of a gate"),
+            "value_bias": integers(branches.value_bias, 15 + e_v, "the bias of a value"),
+            "gate_bias": integers(branches.gate_bias, 15 + e_g, "the bias of a gate"),
         }
         if not BRANCHES[branches.kind].graded:
             return GatedBranches(
@@ -246,7 +248,7 @@ class _Planner:
             )  # fmt: skip
         return GatedBranches(
             kind=branches.kind, **biases,
-            offset=_integers(branches.shift, 15 + products, "the shift of a product"),
+            offset=integers(branches.shift, 15 + products, "the shift of a product"),
             first=(15 + e_v + e_g - products).astype(np.int32),
             index=products.astype(np.int32),
             **_gain(branches, e_u, products),
@@ -257,9 +259,9 @@ def _gain(branches: Branches, e_u: IntArray, e_z: IntArray) -> dict[str, Int32Ar
     """``gain = n 2^(last + e_u - e_z)``, of as many bits as ``last`` and 32 leave."""
     magnitude = np.maximum(np.abs(branches.gain), 2.0**-60)
     room = np.floor(np.log2((INT32_MAX - 1) / magnitude)).astype(np.int64)  # of gain's exponent
-    last = np.clip(room - e_u + e_z, 0, _MOST)
+    last = np.clip(room - e_u + e_z, 0, MOST)
     return {
-        "gain": _integers(branches.gain, last + e_u - e_z, "the gain"),
+        "gain": integers(branches.gain, last + e_u - e_z, "the gain"),
         "last": last.astype(np.int32),
     }
 

@@ -91,7 +91,9 @@ class GatedPlan(Plan):
 
     @property
     def all_shifts(self) -> tuple[int, ...]:
-        return tuple(r for name in self.names for r in self.at(name).shifts)
+        shifts = [r for name in self.names for r in self.at(name).shifts]
+        unused = 2 * self.parameters.n_receptors - len(shifts)
+        return (*shifts, *[0] * unused)
 
     def step(
         self, network: Network, arriving: Arriving, membrane: bool, state: Any = None
@@ -99,7 +101,7 @@ class GatedPlan(Plan):
         from pynn_models.spinnaker.gated import gated_input, sent_membranes
 
         spikes = [net_input(*arriving.buffers[n], self.at(n).shifts) for n in self.names]
-        values = [arriving.graded[source] for source, _ in self.weight_exponent]
+        values = [arriving.graded[key] for key in self.weight_exponent]
         u, limited = gated_input(self.parameters, spikes, values)
         wanted = membrane or arriving.sends
         found = run_native(self.parameters.cell, u, initial=state, membrane=wanted)

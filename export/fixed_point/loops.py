@@ -61,7 +61,7 @@ def run_loop(
                 for total, parts in zip(sums[q.target], by_sign, strict=True):
                     for lag, weights in parts:
                         _add(total, done.spikes, weights, first + lag)
-    return {name: (_joined(parts), full[name]) for name, parts in found.items()}
+    return {name: (joined(parts), full[name]) for name, parts in found.items()}
 
 
 def _parts(
@@ -98,8 +98,11 @@ def _add(
         add_weighted(total[:, first : first + left], sent, weights)
 
 
-def _joined(parts: list[Stepped]) -> Stepped:
+def joined(parts: list[Stepped]) -> Stepped:
+    """What a population did in several stretches, one after another."""
     spikes = np.concatenate([p.spikes for p in parts], axis=1)
     traces: list[Any] = [p.membrane for p in parts if p.membrane is not None]
     membrane = np.concatenate(traces, axis=1) if traces else None
-    return Stepped(spikes, membrane, limited=sum(p.limited for p in parts))
+    values: list[Any] = [p.sent for p in parts if p.sent is not None]
+    sent = np.concatenate(values, axis=1) if values else None
+    return Stepped(spikes, membrane, sent, limited=sum(p.limited for p in parts))

@@ -19,11 +19,11 @@ from pynn_models.spinnaker.synapses import UInt16Array
 
 class Arriving(NamedTuple):
     """What reaches a population, (B, L, .): ``buffers``, the excitatory and inhibitory ring buffer
-    of each receptor; ``graded``, what each source of a graded projection sent, by its name;
+    of each receptor; ``graded``, what each graded projection brings, by its source and receptor;
     ``sends``: its own membranes are wanted, too."""
 
     buffers: Mapping[str, tuple[UInt16Array, UInt16Array]]
-    graded: Mapping[str, Int32Array] = {}
+    graded: Mapping[tuple[str, str], Int32Array] = {}
     sends: bool = False
 
     @property
@@ -106,7 +106,8 @@ class Arithmetic:
     the population cannot be; ``instructions(population)``: of a core, a neuron and tick;
     ``a_spike(population)``: what a spike of the neuron adds;
     ``note``: for the tables; ``whole``: the readout's neurons are on the board too; ``gated``: its
-    plans need :class:`Expected`'s ``reach`` and ``sent``.
+    plans need :class:`Expected`'s ``reach`` and ``sent``; ``loops``: those have a bound in loops,
+    too.
     """
 
     name: str
@@ -117,6 +118,7 @@ class Arithmetic:
     whole: bool = True
     note: str = ""
     gated: bool = False
+    loops: bool = False
 
     def mapped(self, network: Network) -> tuple[Population, ...]:
         """The populations that are on the board."""

@@ -57,17 +57,23 @@ class Reach(NamedTuple):
 def reach_for_all(network: Network) -> dict[str, Reach]:
     """Bounds that no input exceeds, by the name of a population."""
     found: dict[str, Reach] = {}
+    # What events carry has a bound of its own, also where it goes back in a loop.
+    sent = {
+        p.name: p.kind.kick(p.cell, network.timestep, network.steps)
+        for p in network.populations if p.kind.events
+    }
     for population in network.populations:
-        found[population.name] = _bound(network, population, found)
+        found[population.name] = _bound(network, population, sent)
+        sent.setdefault(population.name, found[population.name].membrane)
     return found
 
 
-def _bound(network: Network, population: Population, before: Mapping[str, Reach]) -> Reach:
+def _bound(network: Network, population: Population, sent: Mapping[str, FloatArray]) -> Reach:
     def arriving(receptor: str) -> FloatArray:
         total = spike_bound(network, population, receptor)
         for projection in network.incoming(population.name, receptor):
             if projection.graded:
-                total = total + before[projection.source].membrane @ np.abs(projection.weights)
+                total = total + sent[projection.source] @ np.abs(projection.weights)
         return total
 
     total = arriving(INPUT_RECEPTOR) + np.abs(population.cell.bias)

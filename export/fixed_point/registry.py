@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from export.description.cells import families
 from export.description.network import Network
+from export.fixed_point.egru import EGRU
 from export.fixed_point.gated import GATED
 from export.fixed_point.lif import LIF
 from export.fixed_point.native import NATIVE
@@ -12,7 +13,7 @@ from export.fixed_point.stock import STOCK
 from pynn_models.errors import SnnSsmError
 from pynn_models.registry import Registry
 
-ARITHMETIC: Registry[Arithmetic] = Registry("SpiNNaker arithmetic", NATIVE, GATED, STOCK, LIF)
+ARITHMETIC: Registry[Arithmetic] = Registry("SpiNNaker arithmetic", NATIVE, GATED, EGRU, STOCK, LIF)
 
 
 class SpinnakerUnsupportedError(SnnSsmError):

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from export.description.multiplicity import in_units
 from export.description.network import FloatArray, Network, Population
+from export.fixed_point.event_loops import run_event_loop
 from export.fixed_point.loops import run_loop
 from export.fixed_point.plan import Arithmetic, Expected, Plan, Stepped
 from export.fixed_point.reach import planned_reach
@@ -77,7 +78,8 @@ class SpinnakerPlan:
 def _check(network: Network) -> Arithmetic:
     found = arithmetic_of(network)
     source = network.source
-    if found.gated and any(is_loop(network, members) for members in components(network)):
+    looped = any(is_loop(network, members) for members in components(network))
+    if found.gated and looped and not found.loops:
         raise SpinnakerLoopError(
             "populations with gated inputs, or that send membranes, are joined in a loop; expected "
             "projections that go forward, for which their sums are planned layer by layer. Use the "
@@ -309,6 +311,8 @@ def _run_members(
 ) -> dict[str, tuple[Stepped, bool]]:
     """One component: a population by itself, or a loop."""
     if is_loop(network, members):
+        if arithmetic_of(network).loops:
+            return run_event_loop(network, members, plan.populations, part, membranes)
         return run_loop(network, members, plan.populations, part.spikes, membranes)
     (population,) = members
     name = population.name

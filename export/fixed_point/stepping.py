@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +17,7 @@ from pynn_models.spinnaker.synapses import RING_MAX, UInt16Array
 _BATCH = 5  # samples at once, a thread each batch: their sums stay in the cache
 
 Spikes = Mapping[str, NDArray[np.uint8]]  # what each source emits, (B, L, size)
+Buffers = dict[str, tuple[UInt16Array, UInt16Array]]
 
 
 @dataclass
@@ -78,16 +79,43 @@ def _buffers(
     return np.zeros(shape, np.uint16), np.zeros(shape, np.uint16)
 
 
+def buffers_of(network: Network, population: Population, plan: Plan, spikes: Spikes) -> Buffers:
+    """The excitatory and inhibitory ring buffer of each receptor at each step, (B, L, H)."""
+    return {name: _buffers(network, population, plan, name, spikes) for name in plan.names}
+
+
+def is_full(buffers: Iterable[tuple[UInt16Array, UInt16Array]]) -> bool:
+    """Whether one of them held as much as it can."""
+    return max(int(b.max(initial=0)) for pair in buffers for b in pair) == RING_MAX
+
+
+def graded_of(
+    network: Network, population: Population, values: Mapping[str, Int32Array], steps: slice
+) -> dict[tuple[str, str], Int32Array]:
+    """What each graded projection brings in some steps, (B, steps, pre), by source and receptor.
+
+    ``values``: what sources sent, (B, L, pre), as far as it is known; 0 before the first step.
+    """
+    found = {}
+    for q in network.incoming(population.name):
+        if not q.graded:
+            continue
+        sent, lag = values[q.source], q.shortest_delay - network.lead(q)
+        first, last = max(steps.start - lag, 0), max(steps.stop - lag, 0)
+        late = np.zeros((len(sent), steps.stop - steps.start, sent.shape[2]), np.int32)
+        if last > first:
+            late[:, late.shape[1] - (last - first) :] = sent[:, first:last]
+        found[q.source, q.receptor] = late
+    return found
+
+
 def step(
     network: Network, population: Population, plan: Plan, part: Sent, membrane: bool
 ) -> tuple[Stepped, bool]:
     """One population over the sequence; whether a ring buffer was full."""
-    buffers = {
-        name: _buffers(network, population, plan, name, part.spikes) for name in plan.names
-    }
-    full = max(int(b.max()) for pair in buffers.values() for b in pair) == RING_MAX
+    buffers = buffers_of(network, population, plan, part.spikes)
     sends = any(p.graded and p.source == population.name for p in network.projections)
-    graded = {
-        p.source: part.membranes[p.source] for p in network.incoming(population.name) if p.graded
-    }
-    return plan.step(network, Arriving(buffers, graded, sends), membrane), full
+    whole = slice(0, part.spikes[network.source.name].shape[1])
+    graded = graded_of(network, population, part.membranes, whole)
+    done = plan.step(network, Arriving(buffers, graded, sends), membrane)
+    return done, is_full(buffers.values())

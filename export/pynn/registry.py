@@ -18,6 +18,7 @@ from export.pynn.nest_egru import NestEgru
 from export.pynn.nest_lif import NestLif
 from export.pynn.neuron import NeuronLif, NeuronStock
 from export.pynn.spinnaker import SpinnakerBackend, SpinnakerStock
+from export.pynn.spinnaker_egru import SpinnakerEgru
 from export.pynn.spinnaker_gated import SpinnakerGated
 from export.pynn.spinnaker_lif import SpinnakerLif
 from export.pynn.spinnaker_native import SpinnakerNative
@@ -25,6 +26,7 @@ from export.pynn.spinnaker_native import SpinnakerNative
 ON_BOARDS: list[type[SpinnakerBackend]] = [
     SpinnakerNative,
     SpinnakerGated,
+    SpinnakerEgru,
     SpinnakerStock,
     SpinnakerLif,
 ]

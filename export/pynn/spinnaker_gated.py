@@ -76,7 +76,8 @@ class SpinnakerGated(SpinnakerNative):
     def per_core(self, network: Network, population: Population) -> int:
         """The wanted number, or all that fit, in equal parts where a population has more."""
         plan = self.gated(network, population)
-        p, types = plan.parameters, 2 * len(plan.names)
+        p = plan.parameters
+        types = 2 * p.n_receptors
         spikes = [q.longest_delay for q in network.incoming(population.name) if not q.graded]
         keys = sum(q.size for q in self._senders(network, population))  # a core each, at most
         fixed = 4 * (shared_size(p, keys) + slots(p) * sum(p.source_sizes.values()))
@@ -156,18 +157,20 @@ class SpinnakerGated(SpinnakerNative):
         self, sim: Any, network: Network, projection: Projection, pre: Any, post: Any,
         delay: Delay, copies: int,
     ) -> dict[str, Any]:
+        from pynn_models.spinnaker.gated_neuron import receptor_names
+
         if projection.graded:
             self._route(sim, network, projection, pre, post, float(delay))
             return {}
-        at = "" if projection.receptor == "input" else f"{projection.receptor}_"
         plan = self.gated(network, network.population(projection.target))
+        at = receptor_names(plan.parameters.n_branches)[2 * plan.names.index(projection.receptor) :]
         made = {}
-        for receptor, weights in zip(RECEPTORS, plan.weights(projection), strict=True):
+        for receptor, name, weights in zip(RECEPTORS, at, plan.weights(projection), strict=False):
             rows = connection_list(weights, receptor, delay, copies, str(projection))
             if len(rows) > 0:
                 made[receptor] = sim.Projection(
                     pre, post, sim.FromListConnector(rows), sim.StaticSynapse(),
-                    receptor_type=at + receptor,
+                    receptor_type=name,
                 )  # fmt: skip
         return made
 

@@ -29,18 +29,18 @@ _LOW, _HIGH = -(2**31), 2**31 - 1
 
 
 @njit(nogil=True)
-def _shifted(value, shift):  # type: ignore[no-untyped-def]
+def rounded(value, shift):  # type: ignore[no-untyped-def]
     """``(value + 2^(shift - 1)) >> shift``; exact for 0."""
     return value if shift == 0 else (value + (np.int64(1) << (shift - 1))) >> shift
 
 
 @njit(nogil=True)
-def _limited(value):  # type: ignore[no-untyped-def]
+def saturated(value):  # type: ignore[no-untyped-def]
     return min(max(value, np.int64(_LOW)), np.int64(_HIGH))
 
 
 @njit(nogil=True)
-def _half(table, bits, x):  # type: ignore[no-untyped-def]
+def half(table, bits, x):  # type: ignore[no-untyped-def]
     """The table's function of an s16.15 number, in units of 2^-16."""
     a = -x if x < 0 else x
     i = a >> bits
@@ -61,7 +61,7 @@ def _with_bias(arriving, bias, total):  # type: ignore[no-untyped-def]
         for k in range(steps):
             for h in range(size):
                 wide = np.int64(arriving[b, k, h]) + bias[h]
-                kept = _limited(wide)
+                kept = saturated(wide)
                 limited += kept != wide
                 total[b, k, h] = kept
     return limited
@@ -90,10 +90,10 @@ def _add_graded(total, sent, weights, shift):  # type: ignore[no-untyped-def]
                 for h in range(size):
                     acc[h] += p * weights[i, h]
             for h in range(size):
-                wide = _shifted(np.int64(acc[h]), shift[h])
-                part = _limited(wide)
+                wide = rounded(np.int64(acc[h]), shift[h])
+                part = saturated(wide)
                 sum_ = np.int64(total[b, k, h]) + part
-                kept = _limited(sum_)
+                kept = saturated(sum_)
                 limited += (part != wide) or (kept != sum_)
                 total[b, k, h] = kept
     return limited
@@ -106,11 +106,11 @@ def _add_glu(u, value, gate, index, last, table, bits):  # type: ignore[no-untyp
     for b in range(samples):
         for k in range(steps):
             for h in range(size):
-                g = _shifted(np.int64(gate[b, k, h]), index[h])
-                wide = _shifted(np.int64(value[b, k, h]) * _half(table, bits, g), last[h])
-                part = _limited(wide)
+                g = rounded(np.int64(gate[b, k, h]), index[h])
+                wide = rounded(np.int64(value[b, k, h]) * half(table, bits, g), last[h])
+                part = saturated(wide)
                 sum_ = np.int64(u[b, k, h]) + part
-                kept = _limited(sum_)
+                kept = saturated(sum_)
                 limited += (part != wide) or (kept != sum_)
                 u[b, k, h] = kept
     return limited
@@ -125,15 +125,15 @@ def _add_gsu(  # type: ignore[no-untyped-def]
     for b in range(samples):
         for k in range(steps):
             for h in range(size):
-                product = _shifted(np.int64(value[b, k, h]) * gate[b, k, h], first[h])
-                narrow = _limited(product)
+                product = rounded(np.int64(value[b, k, h]) * gate[b, k, h], first[h])
+                narrow = saturated(product)
                 shifted = narrow + offset[h]
-                z = _limited(shifted)
-                gelu = _shifted(z * _half(table, bits, _shifted(z, index[h])), 16)
-                wide = _shifted(gelu * gain[h], last[h])
-                part = _limited(wide)
+                z = saturated(shifted)
+                gelu = rounded(z * half(table, bits, rounded(z, index[h])), 16)
+                wide = rounded(gelu * gain[h], last[h])
+                part = saturated(wide)
                 sum_ = np.int64(u[b, k, h]) + part
-                kept = _limited(sum_)
+                kept = saturated(sum_)
                 limited += (
                     (narrow != product) or (z != shifted) or (part != wide) or (kept != sum_)
                 )
@@ -147,7 +147,7 @@ def _send(membrane, shift, sent):  # type: ignore[no-untyped-def]
     for b in range(samples):
         for k in range(steps):
             for h in range(size):
-                sent[b, k, h] = _shifted(np.int64(membrane[b, k, h]), shift[h])
+                sent[b, k, h] = rounded(np.int64(membrane[b, k, h]), shift[h])
 
 
 def sent_membranes(parameters: GatedParameters, membrane: Int32Array) -> Int32Array:
@@ -163,6 +163,21 @@ def gated_input(
     sent: Sequence[Int32Array] = (),
 ) -> GatedInput:
     """The equations of :mod:`.gated_parameters` over a sequence, up to the modes' input U.
+
+    As :func:`gated_sums`, then the products of glu and gsu.
+    """
+    totals, limited = gated_sums(parameters, arriving, sent)
+    for p in range(parameters.n_branches):
+        limited += _branch(parameters, p, totals)
+    return GatedInput(totals[0], limited)
+
+
+def gated_sums(
+    parameters: GatedParameters,
+    arriving: Sequence[Int32Array],
+    sent: Sequence[Int32Array] = (),
+) -> tuple[list[Int32Array], int]:
+    """The totals of all receptors, (B, L, H) each, and how many sums were limited to 32 bits.
 
     ``arriving``: what spikes bring to each receptor, (B, L, H) int32 (:func:`.net_input`), the
     input first; ``sent``: what each graded projection's source sent, (B, L, pre) int32.
@@ -184,9 +199,7 @@ def gated_input(
     )
     for graded, values in zip(parameters.graded, sent, strict=True):
         limited += _graded(totals[graded.receptor], graded, values)
-    for p in range(parameters.n_branches):
-        limited += _branch(parameters, p, totals)
-    return GatedInput(totals[0], limited)
+    return totals, limited
 
 
 def _graded(total: Int32Array, graded: GradedWeights, sent: Int32Array) -> int:

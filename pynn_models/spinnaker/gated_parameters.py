@@ -12,6 +12,12 @@ bits, and ``a >> s`` rounds to nearest, halves up::
           B = sat((Z normal(Z >> index) >> 16) gain >> last)
     U = sat(U + B),  one branch after another
 
+    egru: z = sigmoid(V_0 >> first_0),  r = sigmoid(G_0 >> index_0)      update, reset
+          g = 2 sigmoid(sat(U + sat(V_1 r >> last_1)) >> index_1) - 2^16     V_1: recurrent
+          v = (z h + (2^16 - z) 2^14 g) >> 16,  a spike iff v > theta,  h = v - theta after one
+
+In the last, v, h, theta and what is sent with a spike (0 without) are in units of 2^-30, and h is
+the state of one real mode.
 The modes are those of :mod:`.native_parameters`, with U as their input and its bias counted
 already. What a neuron sends to graded projections is ``Y >> send``, so that the whole population
 has one exponent. A shift by 0 is exact.
@@ -44,12 +50,17 @@ class GatedKind(NamedTuple):
     table: HalfTable
 
 
-GATED_KINDS = {"": GatedKind(0, SIGMOID), "glu": GatedKind(1, SIGMOID), "gsu": GatedKind(2, NORMAL)}
+GATED_KINDS = {
+    "": GatedKind(0, SIGMOID),
+    "glu": GatedKind(1, SIGMOID),
+    "gsu": GatedKind(2, NORMAL),
+    "egru": GatedKind(3, SIGMOID),
+}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GatedBranches:
-    """P branches of H neurons, (H, P) int32 each; see the module. ``kind``: glu or gsu.
+    """P branches of H neurons, (H, P) int32 each; see the module. ``kind``: glu, gsu or egru (2).
 
     Raises `FixedPointError` for other types or shapes, and shifts outside 0 to 31.
     """
@@ -132,7 +143,8 @@ def _check_shifts(name: str, shifts: Int32Array) -> None:
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GatedParameters:
     """The integers of H neurons: ``cell``, their modes, of bias 0; ``bias`` (H,) int32 in units
-    of U; ``branches`` and ``graded``, in the order in which they are added; ``send`` (H,) int32.
+    of U; ``branches`` and ``graded``, in the order in which they are added; ``send`` (H,) int32;
+    ``events``: what its graded sources do not send is 0.
 
     Raises `FixedPointError` for a cell with a bias, other types or shapes, and receptors that are
     not there.
@@ -143,6 +155,7 @@ class GatedParameters:
     send: Int32Array
     branches: GatedBranches | None = None
     graded: tuple[GradedWeights, ...] = ()
+    events: bool = False
 
     def __post_init__(self) -> None:
         size = self.cell.n_neurons

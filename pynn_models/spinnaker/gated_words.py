@@ -53,12 +53,15 @@ def slots(parameters: GatedParameters) -> int:
     Raises `FixedPointError` for one that the colours of packets cannot tell from a shorter.
     """
     longest = max((g.delay for g in parameters.graded), default=0)
-    if longest > MAX_DELAY:
+    # That of the next tick is cleared while those of all delays are read.
+    more = int(parameters.events and longest > 0)
+    if longest + more > MAX_DELAY:
         raise FixedPointError(
-            f"a graded projection has a delay of {longest} steps, expected at most {MAX_DELAY}: "
+            f"a graded projection has a delay of {longest} steps, expected at most "
+            f"{MAX_DELAY - more}: "
             "packets carry four bits of their tick. Export with a shorter delay."
         )
-    return 1 << longest.bit_length()
+    return 1 << (longest + more).bit_length()
 
 
 def table_words(table: HalfTable) -> UInt32Array:
@@ -87,7 +90,7 @@ def shared_words(
     head = [
         *population_words(p.cell, clock.first_step, clock.period),
         kind.number, p.n_branches, len(p.graded), sum(p.source_sizes.values()), len(keys),
-        slots(p) - 1, int(clock.sends), kind.table.step_bits,
+        slots(p) - 1, int(clock.sends) | p.events << 1, kind.table.step_bits,
     ]  # fmt: skip
     graded = [[g.receptor, g.delay, firsts[g.source], len(g.weights)] for g in p.graded]
     parts = [

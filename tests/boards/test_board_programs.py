@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.egru_networks import egru_checkpoint, egru_network_of
 from support.files import ROOT
 from support.gated_networks import gated_network_of, lowered, samples_for
 from support.on_board import differing, needs_board, own_board
@@ -74,6 +75,20 @@ def test_gated_networks_of_no_checkpoint(address, kind, delay):
     counts, report = differing(network, samples_for(network, 3), address, 2)
     assert not any(wrong for wrong, _ in counts.values())
     assert report["weights"]["differing"] == report["parameters"]["differing"] == 0
+
+
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("seed", [0, 3])
+def test_event_based_units_of_no_checkpoint(address, seed, own):
+    """Values that go forward, back and to themselves, some late; two or three units a core."""
+    back = "own" if own else 0.6
+    network = egru_network_of(seed, layers=3, steps=25, back=back)
+    check(*differing(network, samples_for(network, 2), address, 2 + own))
+
+
+def test_event_based_units(address):
+    checkpoint = egru_checkpoint(5, 25, channels=12, depth=2)
+    check(*differing(lower(checkpoint), samples_of(checkpoint, 2), address, 5))
 
 
 @pytest.mark.slow

@@ -76,3 +76,20 @@ def delayed(parameters, values):
         found.append(late)
         first += len(g.weights)
     return found
+
+
+def random_egru(rng, *, size=3, sources=(3, 4)):
+    """Event-based units of any integers that the checks accept."""
+    made = random_gated(rng, "glu", size=size, modes=1, rotating=False, sources=sources)
+    cell = dataclasses.replace(
+        made.cell,
+        **{name: np.zeros((size, 1), np.int32) for name in ("a_re", "c_re")},
+        d=np.zeros(size, np.int32),
+        theta=rng.integers(1, 2**28, size).astype(np.int32),
+    )
+    branches = dataclasses.replace(made.branches, kind="egru")
+    send = np.zeros(size, np.int32)
+    graded = tuple(dataclasses.replace(g, delay=min(g.delay, 14)) for g in made.graded)
+    return dataclasses.replace(
+        made, cell=cell, branches=branches, send=send, graded=graded, events=True
+    )

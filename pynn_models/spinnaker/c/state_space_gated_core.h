@@ -7,7 +7,14 @@
  *   gsu:  z = sat(sat(v g >> first) + offset),  b = sat((z normal(z >> index) >> 16) gain >> last)
  *   u     = sat(total_0 + b_0), sat(... + b_1), ...
  *
- * and then the modes of state_space_core.h. Shifts round to nearest, halves up. sigmoid and normal
+ * and then the modes of state_space_core.h. Event-based gated recurrent units have two branches of sums
+ * and no products, and h in the state of one real mode, in units of 2^-30 as v, y and theta:
+ *
+ *   z = sigmoid(value_0 >> first_0), r = sigmoid(gate_0 >> index_0)
+ *   g = 2 sigmoid(sat(total_0 + sat(value_1 r >> last_1)) >> index_1) - 1
+ *   v = (z h + (1 - z) g) >> 16,  a spike if v > theta,  h = v, less theta after one
+ *
+ * Shifts round to nearest, halves up. sigmoid and normal
  * are tables with linear interpolation, in units of 2^-16 (pynn_models/spinnaker/tables.py); which
  * integers the host puts here says pynn_models/spinnaker/gated_parameters.py. What is sent is
  * y >> send. Every w is 16 bits signed, sum |w| < 2^22, so that 64-bit sums never overflow.
@@ -21,6 +28,9 @@
 enum {
     STATE_SPACE_GLU = 1,
     STATE_SPACE_GSU = 2,
+    STATE_SPACE_EGRU = 3,
+    STATE_SPACE_SENDS = 1,
+    STATE_SPACE_CLEARS = 2,
     STATE_SPACE_INTERVALS = 1024,
     STATE_SPACE_TABLE_WORDS = (STATE_SPACE_INTERVALS + 2) / 2
 };
@@ -34,7 +44,7 @@ typedef struct {
     uint32_t n_sources; /* neurons that send them something, each counted once a projection */
     uint32_t n_keys;    /* state_space_key_t */
     uint32_t slot_mask; /* slots - 1: a power of two above the longest delay */
-    uint32_t sends;     /* whether y goes out, too */
+    uint32_t sends;     /* SENDS: y goes out, too; CLEARS: what is not sent is 0 */
     uint32_t step_bits; /* of the table */
 } state_space_gated_t;
 
@@ -220,8 +230,9 @@ static inline void state_space_gated_add(
     *input = state_space_add(*input, weight);
 }
 
-/* u of a neuron whose inputs have arrived, which it clears. */
-STATE_SPACE_OUT_OF_LINE static int32_t state_space_gated_input(
+/* All totals of a neuron, those of branches in their value and gate; returns that of the input,
+ * which it clears. */
+STATE_SPACE_OUT_OF_LINE static int32_t state_space_gated_sums(
         const state_space_gated_core_t *core, state_space_neuron_t *neuron,
         state_space_gate_t *gate, uint32_t tick)
 {
@@ -251,6 +262,17 @@ STATE_SPACE_OUT_OF_LINE static int32_t state_space_gated_input(
             *total = state_space_saturating_add(*total, part);
         }
     }
+    return u;
+}
+
+/* u of a neuron whose inputs have arrived, which it clears. */
+STATE_SPACE_OUT_OF_LINE static int32_t state_space_gated_input(
+        const state_space_gated_core_t *core, state_space_neuron_t *neuron,
+        state_space_gate_t *gate, uint32_t tick)
+{
+    const state_space_gated_t *head = &core->head;
+    state_space_branch_t *branches = state_space_branches(head, gate);
+    int32_t u = state_space_gated_sums(core, neuron, gate, tick);
     for (uint32_t p = 0; p < head->n_branches; p++) {
         state_space_branch_t *branch = &branches[p];
         u = state_space_saturating_add(
@@ -261,6 +283,46 @@ STATE_SPACE_OUT_OF_LINE static int32_t state_space_gated_input(
     return u;
 }
 
+/* One tick of an event-based gated recurrent unit; as state_space_gated_step. */
+STATE_SPACE_OUT_OF_LINE static int32_t state_space_egru_step(
+        const state_space_gated_core_t *core, state_space_neuron_t *neuron,
+        state_space_gate_t *gate, state_space_phase_t phase, uint32_t tick, int32_t current,
+        uint32_t *spike, int32_t *sent)
+{
+    const uint32_t bits = core->head.step_bits;
+    state_space_branch_t *branch = state_space_branches(&core->head, gate);
+    state_space_real_mode_t *state = (state_space_real_mode_t *) (neuron + 1);
+    const int32_t input = state_space_saturating_add(
+            state_space_gated_sums(core, neuron, gate, tick), current);
+    const int32_t z = state_space_half(
+            core->table, bits, state_space_rounded(branch->value, branch->shifts & 0xffu));
+    const int32_t r = state_space_half(
+            core->table, bits, state_space_rounded(branch->gate, branch->shifts >> 8 & 0xffu));
+    branch->value = 0;
+    branch->gate = 0;
+    branch++;
+    const int32_t u = state_space_saturating_add(input, state_space_limited(
+            state_space_product(branch->value, r), branch->shifts >> 16));
+    branch->value = 0;
+    branch->gate = 0;
+    *spike = 0;
+    *sent = 0;
+    if (phase == STATE_SPACE_WAITING) {
+        return 0;
+    }
+    const int32_t g = 2 * state_space_half(
+            core->table, bits, state_space_rounded(u, branch->shifts >> 8 & 0xffu)) - 65536;
+    const int32_t v = state_space_limited(
+            state_space_add_product(state_space_product(z, state->x), 65536 - z, g * 16384), 16);
+    state->x = v;
+    if (v > neuron->theta) {
+        state->x = v - neuron->theta;
+        *spike = 1;
+        *sent = v;
+    }
+    return v;
+}
+
 /* One tick of one neuron: returns y, whether y > theta in *spike, and in *sent what goes out. For a
  * population that is waiting its input is thrown away, and y is 0. */
 static inline int32_t state_space_gated_step(
@@ -268,6 +330,9 @@ static inline int32_t state_space_gated_step(
         state_space_phase_t phase, uint32_t tick, int32_t current, uint32_t *spike, int32_t *sent)
 {
     state_space_gate_t *gate = state_space_gate(&core->head, neuron);
+    if (core->head.kind == STATE_SPACE_EGRU) {
+        return state_space_egru_step(core, neuron, gate, phase, tick, current, spike, sent);
+    }
     const int32_t u = state_space_saturating_add(
             state_space_gated_input(core, neuron, gate, tick), current);
     const int32_t y = state_space_update(neuron, &core->head.population, phase, u, spike);

@@ -6,7 +6,8 @@
  * index 0, the membrane after the update; spikes.
  *
  * Graded values travel as payloads of multicast packets: the key is the neuron's own, and its colour,
- * the sender's tick modulo 16, says which slot they belong to. sPyNNaker takes a payload for the
+ * the sender's tick modulo 16, says which slot they belong to. Event-based units send theirs with a
+ * spike only, and no other packet. sPyNNaker takes a payload for the
  * multiplicity of a spike, so this program takes over their callback in its first tick.
  *
  * Needs sPyNNaker's neural_modelling sources to compile. License: MIT. */
@@ -175,7 +176,9 @@ static void neuron_impl_do_timestep_update(
         spin1_callback_on(MCPL_PACKET_RECEIVED, state_space_receive, -1);
         state_space_receives = true;
     }
-    const bool sends = head->sends && use_key && phase != STATE_SPACE_WAITING;
+    const bool events = head->kind == STATE_SPACE_EGRU;
+    const bool sends =
+            (head->sends & STATE_SPACE_SENDS) && use_key && phase != STATE_SPACE_WAITING;
     for (index_t i = 0; i < n_neurons; i++) {
         const int32_t current = state_space_bits(current_source_get_offset(time, i));
         uint32_t spike;
@@ -185,10 +188,19 @@ static void neuron_impl_do_timestep_update(
         neuron_recording_record_accum(V_RECORDING_INDEX, i, state_space_accum(y));
         if (spike) {
             neuron_recording_record_bit(SPIKE_RECORDING_BITFIELD, i);
-            send_spike(timer_count, time, i);
+            if (!events) {
+                send_spike(timer_count, time, i);
+            }
         }
-        if (sends) {
+        if (sends && (spike || !events)) {
             send_spike_mc_payload(neuron_keys[i] | colour, (uint32_t) sent);
+        }
+    }
+    if (head->sends & STATE_SPACE_CLEARS) {
+        /* The slot of the next tick, since a sender may be in that tick before this core is. */
+        int32_t *slot = &state_space_values[((time + 1) & head->slot_mask) * head->n_sources];
+        for (uint32_t i = 0; i < head->n_sources; i++) {
+            slot[i] = 0;
         }
     }
 }
