@@ -98,7 +98,7 @@ def member_rows(tools: dict[str, Any], program: Path) -> None:
 
 def gated_cell(neurons: int, kind: str, branches: int, sources: int) -> GatedParameters:
     """Some neurons without modes: P branches, and a graded projection if there are sources."""
-    plain = cell(neurons, 0, True)
+    plain = cell(neurons, int(kind == "egru"), kind != "egru")
     shape = (neurons, branches)
     integers = {
         name: np.full(shape, value, np.int32)
@@ -112,7 +112,7 @@ def gated_cell(neurons: int, kind: str, branches: int, sources: int) -> GatedPar
     return GatedParameters(
         cell=plain,
         bias=np.zeros(neurons, np.int32),
-        send=np.full(neurons, 4, np.int32),
+        send=np.full(neurons, 0 if kind == "egru" else 4, np.int32),
         branches=GatedBranches(kind=kind, **integers) if branches else None,
         graded=graded,
     )
@@ -136,6 +136,7 @@ def gated_rows(tools: dict[str, Any], program: Path) -> None:
     for kind in ("glu", "gsu"):
         print(f", a branch of {kind} {(counted(kind, 3, 0) - counted(kind, 1, 0)) / 2:.0f}", end="")
     few, many = counted("", 0, 16), counted("", 0, 64)
+    print(f", an event-based unit {counted('egru', 2, 0):.0f}", end="")
     print(f", a graded source {(many - few) / 48:.1f}")
 
 

@@ -3,7 +3,8 @@
     504 + a n + sum over spikes that arrive (811 + 25 targets) + own spikes b
 
 in ARM instructions, of n neurons on a core; a spike that reaches a core and finds no target there
-takes 180, and a graded projection ``50 sources + n (75 + 6 sources)``, whatever the rate. ``a`` and
+takes 180. A value that arrives takes 50, at each step or with an event, and each of the n neurons
+``75 + 6 sources`` for a graded projection, whatever the rate. ``a`` and
 ``b`` stand with the neurons' arithmetic (:mod:`export.fixed_point`). An estimate: the numbers were
 read from programs on the emulated board, which executes instructions and counts no cycles.
 
@@ -108,13 +109,21 @@ def _core(
     for copy, held in enumerate(here):
         own[copy, held] += _SENT + arithmetic.a_spike(population)
     spike = {population.name: own}
+    senders = set()
     for projection in network.incoming(population.name):
         if projection.graded:
-            sources = projection.weights.shape[0]
-            always += _PER_PACKET * sources + count * (_PER_GRADED + _PER_SOURCE * sources)
+            always += count * (_PER_GRADED + _PER_SOURCE * projection.weights.shape[0])
+            senders.add(projection.source)
             continue
         cost = _heard(projection, here, _on_one_core(network, backend, projection.source))
         spike[projection.source] = spike.get(projection.source, 0) + cost
+    for name in senders:
+        sender = network.population(name)
+        packets = np.full((copies, sender.size), float(_PER_PACKET))
+        if sender.kind.events:
+            spike[name] = spike.get(name, 0) + packets
+        else:
+            always += packets.sum()
     targets = sum(int(backend.driven(network, population)[held].sum()) for held in here)
     if targets:
         always += _PER_SPIKE + _PER_TARGET * targets

@@ -217,7 +217,7 @@ class _Planner:
 
 
 # As benchmarks/arm_instructions.py prints, with what sPyNNaker's binary adds to each.
-_UNIT, _EVENT = 400, 20
+_UNIT, _EVENT = 416, 20
 
 
 def _instructions(population: Population) -> int:

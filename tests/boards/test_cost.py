@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from support.egru_networks import egru_network_of
 from support.gated_networks import gated_network_of, lowered
 from support.on_board import needs_board
 
@@ -116,6 +117,19 @@ def test_graded_sources_cost_whatever_they_send():
     own = 67 + cell.n_modes * (19 if cell.is_complex else 11) + 63 + 178
     packets = 50 * sources + core.neurons * (75 + 6 * sources)
     assert core.always == 504 + core.neurons * own + packets
+
+
+def test_values_cost_with_their_events_only():
+    """Once a source, however many receptors it reaches; the sums at every step."""
+    network = egru_network_of(3, layers=2, late=0)
+    cores = {c.population: c for c in cost.core_costs(network, board_backend(network), 1)}
+    core = cores["layer1"]
+    graded = [q for q in network.incoming("layer1") if q.graded]
+    sums = sum(75 + 6 * len(q.weights) for q in graded)
+    assert core.always == 504 + core.neurons * (416 + sums)
+    for name in {q.source for q in graded}:
+        own = 42 + 20 if name == "layer1" else 0
+        assert (core.spike[name] == 50 + own).all()
 
 
 def test_a_factor_is_for_the_most_cycles_that_an_instruction_may_take():

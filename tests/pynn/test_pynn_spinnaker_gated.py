@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support import forked
+from support.egru_networks import egru_network_of
 from support.gated_networks import gated_network_of, lowered, samples_for
 
 from export.boards import execution
@@ -97,6 +98,17 @@ def test_mapping_weights_and_parameters():
     mapped = report | {"populations": [row | {"name": p.name} for p in relayed.populations]}
     text = describe(fast, Board(), mapped)
     assert "stream0" in text and hint not in text
+
+
+@needs_spynnaker
+def test_event_based_units_are_mapped():
+    """Loops, four receptors, the keys of a layer's own cores among those that it hears."""
+    network = egru_network_of(3, layers=2, steps=12)
+    run = execution.execute(network, samples_for(network, 1), Board(neurons_per_core=2))
+    report = run.report
+    assert report["weights"]["differing"] == 0 and report["weights"]["synapses"] > 0
+    assert report["parameters"]["differing"] == 0 and report["parameters"]["words"] > 2000
+    assert "layer1" in describe(network, Board(), report)
 
 
 @needs_spynnaker

@@ -9,10 +9,7 @@ from support.egru_networks import egru_checkpoint
 from support.random_networks import samples_of
 
 from export import lower
-from export.fixed_point import simulation as integers
-from export.fixed_point.registry import SpinnakerUnsupportedError
 from export.interchange import InterchangeError, to_nir
-from export.job.preflight import preflight
 from export.pages import ReportError, plot_kernels, sections
 from export.pynn.backend import BackendError
 from export.pynn.script import ScriptError, script_files
@@ -91,13 +88,8 @@ REFUSALS = [
      "pyNN.brian2 has no egru cells yet; expected a network of stock or lif cells"),
     (lambda: backend_for("neuron", NETWORK), BackendError, "pyNN.neuron has no egru cells yet"),
     (lambda: backend_for("mock", NETWORK), BackendError, "pyNN.mock has no egru cells yet"),
-    (lambda: backend_for("spinnaker", NETWORK), BackendError,
-     "pyNN.spiNNaker has no egru cells yet; expected a network of native or stock or lif cells"),
     (lambda: script_files(NETWORK, Path("net.py")), ScriptError,
      "a network of egru cells, which PyNN lacks; .* or use the backend software or nest"),
-    (lambda: integers.run(NETWORK, SAMPLES), SpinnakerUnsupportedError,
-     "'layer0': its neurons are egru cells, .* model.cells = one of native, stock, lif"),
-    (lambda: preflight(NETWORK, SAMPLES), SpinnakerUnsupportedError, "its neurons are egru cells"),
     (lambda: plan_network(NETWORK), Spinnaker2Error,
      "a network of egru cells, which no neuron for SpiNNaker 2 here is; expected native, stock"),
     (lambda: to_nir(NETWORK), InterchangeError,
