@@ -231,5 +231,4 @@ EGRU = Arithmetic(
     instructions=_instructions,
     a_spike=lambda population: _EVENT * population.kind.events,
     gated=True,
-    loops=True,
 )

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.description.network import INPUT_RECEPTOR, Network, Population, Projection
+from export.description.network import Network, Population, Projection
 from export.fixed_point.plan import Arriving, Plan, Stepped
-from export.fixed_point.stepping import arrivals
+from export.fixed_point.stepping import Sent, Spikes, arrivals, graded_of, is_full
 from export.software.order import chunk
 from pynn_models.spinnaker.buffers import add_weighted, limited
-from pynn_models.spinnaker.synapses import RING_MAX, ring_sum
+from pynn_models.spinnaker.synapses import ring_sum
 
 Sums = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Excitatory and inhibitory, (B, L, H), before they saturate."""
@@ -27,23 +27,26 @@ def run_loop(
     network: Network,
     members: tuple[Population, ...],
     plans: Mapping[str, Plan],
-    spikes: Mapping[str, NDArray[np.uint8]],
+    part: Sent,
     membranes: Collection[str],
 ) -> dict[str, tuple[Stepped, bool]]:
     """Each member over the sequence, by name; whether a ring buffer of it was full.
 
-    ``spikes``: what the sources outside the loop emit. No member has gated inputs.
+    ``part``: what the sources outside the loop sent.
     """
-    shape = spikes[network.source.name].shape[:2]
-    sums = {p.name: _outside(network, p, plans[p.name], spikes, shape) for p in members}
+    shape = part.spikes[network.source.name].shape[:2]
+    sums = {p.name: _outside(network, p, plans[p.name], part.spikes, shape) for p in members}
     inner = {
         p.name: [
-            (q, by_sign)
+            (q, _parts(network, q, plans[q.target]))
             for q in network.projections
-            if q.source == p.name and q.target in sums
-            for by_sign in [_parts(network, q, plans[q.target])]
+            if q.source == p.name and q.target in sums and not q.graded
         ]
         for p in members
+    }
+    sends = {q.source for q in network.projections if q.graded}
+    values = part.membranes | {
+        p.name: np.zeros((*shape, p.size), np.int32) for p in members if p.name in sends
     }
     found: dict[str, list[Stepped]] = {p.name: [] for p in members}
     full = dict.fromkeys(found, False)
@@ -51,17 +54,23 @@ def run_loop(
     for first in range(0, shape[1], length):
         steps = slice(first, min(first + length, shape[1]))
         for p in members:
-            pair = (limited(sums[p.name][0][:, steps]), limited(sums[p.name][1][:, steps]))
-            full[p.name] |= max(int(b.max(initial=0)) for b in pair) == RING_MAX
+            buffers = {
+                receptor: (limited(exc[:, steps]), limited(inh[:, steps]))
+                for receptor, (exc, inh) in sums[p.name].items()
+            }
+            full[p.name] |= is_full(buffers.values())
             state = found[p.name][-1].state if found[p.name] else None
-            arriving = Arriving({INPUT_RECEPTOR: pair})
+            graded = graded_of(network, p, values, steps)
+            arriving = Arriving(buffers, graded, p.name in sends)
             done = plans[p.name].step(network, arriving, p.name in membranes, state)
             found[p.name].append(done)
+            if done.sent is not None:
+                values[p.name][:, steps] = done.sent
             for q, by_sign in inner[p.name]:
-                for total, parts in zip(sums[q.target], by_sign, strict=True):
+                for total, parts in zip(sums[q.target][q.receptor], by_sign, strict=True):
                     for lag, weights in parts:
                         _add(total, done.spikes, weights, first + lag)
-    return {name: (joined(parts), full[name]) for name, parts in found.items()}
+    return {name: (_joined(parts), full[name]) for name, parts in found.items()}
 
 
 def _parts(
@@ -76,16 +85,18 @@ def _parts(
 
 
 def _outside(
-    network: Network, population: Population, plan: Plan,
-    spikes: Mapping[str, NDArray[np.uint8]], shape: tuple[int, ...],
-) -> Sums:
-    """What arrives from outside the loop, (B, L, H)."""
-    exc, inh = (
-        ring_sum(found).astype(np.int64) if found
-        else np.zeros((*shape, population.size), np.int64)
-        for found in arrivals(network, population, plan, INPUT_RECEPTOR, spikes)
-    )
-    return exc, inh
+    network: Network, population: Population, plan: Plan, spikes: Spikes, shape: tuple[int, ...]
+) -> dict[str, Sums]:
+    """What arrives from outside the loop at each receptor, (B, L, H)."""
+    found = {}
+    for receptor in plan.names:
+        exc, inh = (
+            ring_sum(here).astype(np.int64) if here
+            else np.zeros((*shape, population.size), np.int64)
+            for here in arrivals(network, population, plan, receptor, spikes)
+        )
+        found[receptor] = exc, inh
+    return found
 
 
 def _add(
@@ -98,8 +109,7 @@ def _add(
         add_weighted(total[:, first : first + left], sent, weights)
 
 
-def joined(parts: list[Stepped]) -> Stepped:
-    """What a population did in several stretches, one after another."""
+def _joined(parts: list[Stepped]) -> Stepped:
     spikes = np.concatenate([p.spikes for p in parts], axis=1)
     traces: list[Any] = [p.membrane for p in parts if p.membrane is not None]
     membrane = np.concatenate(traces, axis=1) if traces else None

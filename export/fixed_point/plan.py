@@ -106,8 +106,7 @@ class Arithmetic:
     the population cannot be; ``instructions(population)``: of a core, a neuron and tick;
     ``a_spike(population)``: what a spike of the neuron adds;
     ``note``: for the tables; ``whole``: the readout's neurons are on the board too; ``gated``: its
-    plans need :class:`Expected`'s ``reach`` and ``sent``; ``loops``: those have a bound in loops,
-    too.
+    plans need :class:`Expected`'s ``reach`` and ``sent``.
     """
 
     name: str
@@ -118,7 +117,6 @@ class Arithmetic:
     whole: bool = True
     note: str = ""
     gated: bool = False
-    loops: bool = False
 
     def mapped(self, network: Network) -> tuple[Population, ...]:
         """The populations that are on the board."""

@@ -31,7 +31,6 @@ from numpy.typing import NDArray
 
 from export.description.multiplicity import in_units
 from export.description.network import FloatArray, Network, Population
-from export.fixed_point.event_loops import run_event_loop
 from export.fixed_point.loops import run_loop
 from export.fixed_point.plan import Arithmetic, Expected, Plan, Stepped
 from export.fixed_point.reach import planned_reach
@@ -53,7 +52,7 @@ class SpinnakerInputError(SnnSsmError):
 
 
 class SpinnakerLoopError(SnnSsmError):
-    """A network with loops or lags that SpiNNaker's arithmetic is not planned for."""
+    """A network with lags that is to be planned for samples."""
 
 
 class PlanOverflowError(SnnSsmError):
@@ -78,13 +77,6 @@ class SpinnakerPlan:
 def _check(network: Network) -> Arithmetic:
     found = arithmetic_of(network)
     source = network.source
-    looped = any(is_loop(network, members) for members in components(network))
-    if found.gated and looped and not found.loops:
-        raise SpinnakerLoopError(
-            "populations with gated inputs, or that send membranes, are joined in a loop; expected "
-            "projections that go forward, for which their sums are planned layer by layer. Use the "
-            "backend software or nest, or train with model.mixing = \"linear\"."
-        )
     if source.encoding != "current":
         return found
     remedy = (
@@ -311,9 +303,7 @@ def _run_members(
 ) -> dict[str, tuple[Stepped, bool]]:
     """One component: a population by itself, or a loop."""
     if is_loop(network, members):
-        if arithmetic_of(network).loops:
-            return run_event_loop(network, members, plan.populations, part, membranes)
-        return run_loop(network, members, plan.populations, part.spikes, membranes)
+        return run_loop(network, members, plan.populations, part, membranes)
     (population,) = members
     name = population.name
     return {name: step(network, population, plan.populations[name], part, name in membranes)}

@@ -11,6 +11,7 @@ import pytest
 from support.egru_networks import egru_checkpoint, egru_network_of
 from support.files import ROOT
 from support.gated_networks import gated_network_of, lowered, samples_for
+from support.looped_networks import looped_gated_network
 from support.on_board import differing, needs_board, own_board
 from support.random_networks import checkpoint_of, samples_of
 
@@ -74,6 +75,14 @@ def test_gated_networks_of_no_checkpoint(address, kind, delay):
     network = gated_network_of(3, kind, layers=3 if delay == 1 else 2, delay=delay, steps=25)
     counts, report = differing(network, samples_for(network, 3), address, 2)
     assert not any(wrong for wrong, _ in counts.values())
+    assert report["weights"]["differing"] == report["parameters"]["differing"] == 0
+
+
+@pytest.mark.parametrize("kind", ["glu", "gsu"])
+def test_gated_networks_in_loops(address, kind):
+    network = looped_gated_network(1, kind)
+    counts, report = differing(network, samples_for(network, 2, 1), address, 2)
+    assert not any(wrong for wrong, _ in counts.values()) and counts["layer2"][1] > 0
     assert report["weights"]["differing"] == report["parameters"]["differing"] == 0
 
 

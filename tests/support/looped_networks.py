@@ -1,9 +1,20 @@
 """Random networks of any graph: masks, a delay a synapse, taps, self-connections and feedback."""
 
+import dataclasses
+
 import numpy as np
 
-from export.description.network import Network, Population, Projection, Readout, Source
+from export.description.network import (
+    Network,
+    Population,
+    Projection,
+    Readout,
+    Source,
+    gate_receptor,
+    value_receptor,
+)
 from pynn_models.cells import LeakyCell
+from support.gated_networks import gated_network_of
 from support.random_networks import cell_of
 
 
@@ -73,3 +84,19 @@ def is_looped(network):
     """Whether a projection goes against the order of the populations."""
     place = {p.name: i for i, p in enumerate(network.populations)} | {network.source.name: -1}
     return any(place[p.source] >= place[p.target] for p in network.projections)
+
+
+def looped_gated_network(seed, kind):
+    """A gated network whose layers also hear later ones, and themselves, at any receptor."""
+    network = gated_network_of(seed, kind, layers=3, steps=15)
+    rng = np.random.default_rng((seed, 41))
+    more = []
+    for i, pre in enumerate(network.layers):
+        for post in network.layers[: i + 1]:
+            receptors = ["input"]
+            if post.branches is not None:
+                receptors += [value_receptor(0)] + [gate_receptor(0)] * (kind == "glu")
+            weights = rng.integers(-(2**9), 2**9, (pre.size, post.size)) / 2.0**10
+            delay = int(rng.integers(1, 4))
+            more.append(Projection(pre.name, post.name, weights, delay, str(rng.choice(receptors))))
+    return dataclasses.replace(network, projections=(*network.projections, *more))
