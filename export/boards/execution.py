@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from export.boards import emulated
 from export.boards import worker as spinnaker_worker
-from export.boards.config import CORES, Board, BoardError
+from export.boards.config import CORES, EMULATED, Board, BoardError
+from export.boards.cost import RATES, budgets, time_scale, traffic_of
 from export.boards.process import LOG, no_result, prepare, told_error
 from export.boards.tables import executed
 from export.boards.worker import RECORDING, RESULT, SAMPLES, DoesNotFitError
@@ -75,6 +76,15 @@ def _counted(network: Network, run: BoardRun) -> BoardRun:
     """Its recording as one of the network that was asked for, whose neurons may spike often."""
     found = run.recording
     return BoardRun(run.report, None if found is None else counted(network, found))
+
+
+def planned_factor(network: Network, samples: NDArray[Any], board: Board) -> int:
+    """The time scale factor that the longest tick of the first samples needs, an estimate."""
+    units = in_units(network)
+    backend = board_backend(units, board.neurons_per_core)
+    copies = min(len(samples), backend.copies or 1)
+    rows = budgets(units, backend, copies, traffic_of(units, as_samples(units, samples[:RATES])))
+    return max(time_scale(row.planned, network.timestep) for row in rows)
 
 
 def source_cores(network: Network, backend: SpinnakerBackend, copies: int) -> int:
@@ -145,11 +155,20 @@ def run(
 ) -> Recording:
     """The spikes of ``samples`` (B, C, L) on a board, and the membranes that logits need.
 
+    Warns, in the log, where a board with a clock is estimated to be late at its time scale factor.
     Raises :class:`BoardError` for the virtual one, ``BackendError`` for other membranes, which are
     not read back, and what :func:`execute` raises.
     """
     if not set(membranes) <= set(needed_membranes(network)):
         raise BackendError("spikes only are read back from SpiNNaker here; record no membranes.")
+    if not board.is_virtual and board.address != EMULATED:
+        needed = planned_factor(network, samples, board)
+        if needed > board.time_scale_factor:
+            _log.warning(
+                f"time scale factor {board.time_scale_factor}: the longest tick of these samples "
+                f"is estimated to need {needed}, and a core that is late loses spikes. Give "
+                f"--time-scale-factor {needed}."
+            )
     found = execute(network, samples, board)
     recording = found.recording
     if "emulated" in found.report:

@@ -1,6 +1,7 @@
 """What cores are estimated to execute: the sum by hand, and what they execute on the board."""
 
 import dataclasses
+import logging
 
 import numpy as np
 import pytest
@@ -8,9 +9,9 @@ from support.egru_networks import egru_network_of
 from support.gated_networks import gated_network_of, lowered
 from support.on_board import needs_board
 
-from export.boards import cost
+from export.boards import cost, execution
 from export.boards.config import Board
-from export.boards.execution import check_fits, execute, source_cores
+from export.boards.execution import BoardRun, check_fits, execute, source_cores
 from export.boards.tables import describe, executed
 from export.boards.worker import DoesNotFitError
 from export.description.multiplicity import in_units
@@ -147,6 +148,24 @@ def test_sources_of_constants_take_cores_that_are_counted():
     crowded = dataclasses.replace(board, neurons_per_core=1)
     with pytest.raises(DoesNotFitError, match="needs 140 cores"):
         check_fits(network, crowded, board_backend(network, 1), 20)
+
+
+def test_a_board_that_would_be_late_is_warned_of(monkeypatch, caplog):
+    network, samples = biased_leaky_network(20, steps=9)
+    fast = dataclasses.replace(network, timestep=0.05)
+    recording = software.run(fast, samples)
+    monkeypatch.setattr(execution, "execute", lambda *given: BoardRun({}, recording))
+    monkeypatch.setattr(logging.getLogger("snn_ssm"), "propagate", True)
+    needed = execution.planned_factor(fast, samples, Board("192.168.1.1"))
+    assert needed > 3
+    for board, told in [
+        (Board("192.168.1.1"), True), (Board("192.168.1.1", time_scale_factor=needed), False),
+        (Board("emulated"), False),
+    ]:
+        caplog.clear()
+        assert execution.run(fast, samples, board) is recording
+        warned = f"Give --time-scale-factor {needed}." in caplog.text
+        assert warned == told
 
 
 @needs_board
