@@ -26,10 +26,7 @@ class SpinnakerLif(SpinnakerBackend):
     copies: int | None = 4  # a spike reaches the cores of every copy, and costs there
 
     def driven(self, network: Network, population: Population) -> NDArray[np.bool_]:
-        constant = self.plan(network, population).constant()
-        if constant is None:
-            return super().driven(network, population)
-        return np.asarray((constant[0] + constant[1] > 0)[0])
+        return np.asarray(population.kind.arrays(population.cell)["bias"] != 0)
 
     def population(
         self, sim: Any, network: Network, population: Population, first_step: int, copies: int
