@@ -137,6 +137,9 @@ def make_parser() -> argparse.ArgumentParser:
         "--spinnaker", action="store_true",
         help="what SpiNNaker's fixed point does to weights and modes",
     )
+    command.add_argument(
+        "--spinnaker2", action="store_true", help="cores and instructions on SpiNNaker 2",
+    )
     options.calibration(command)
     command.add_argument(
         "--samples", type=int, metavar="N",

@@ -97,6 +97,14 @@ def inspect(args: argparse.Namespace) -> int:
         output.say(describe_plan(network, plan))
         output.result(plan_rows(network, plan))
         return 0
+    if args.spinnaker2:
+        from export.description.multiplicity import in_units
+        from export.spinnaker2 import budget, describe_budget
+
+        units = in_units(network)
+        output.say(describe_budget(units))
+        output.result({"populations": budget(units)})
+        return 0
     output.say(describe(network))
     output.result(summary(network))
     return 0
@@ -114,10 +122,10 @@ def _refuse_unshown(args: argparse.Namespace) -> None:
                 f"--{name.replace('_', '-')} means nothing without --{other}. Add that, or leave "
                 "it out."
             )
-    if args.board is not None and args.spinnaker:
+    if (args.board is not None) + args.spinnaker + args.spinnaker2 > 1:
         raise UsageError(
-            "--board and --spinnaker show two things: what sPyNNaker maps, and what fixed point "
-            "costs. Ask for one at a time."
+            "--board, --spinnaker and --spinnaker2 show different things: what sPyNNaker maps, "
+            "what fixed point costs, what cores of SpiNNaker 2 hold. Ask for one at a time."
         )
 
 

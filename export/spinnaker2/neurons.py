@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.description.network import FloatArray, Population
-from pynn_models.cells import propagator
+from pynn_models.cells import StateSpaceCell, propagator
 from pynn_models.registry import Registry
 from pynn_models.spinnaker2 import (
     CurrentParameters,
     Float32Array,
+    GatedFloats,
     LeakyParameters,
     ModeParameters,
     run_current,
@@ -22,7 +23,7 @@ from pynn_models.spinnaker2 import (
     run_modes,
 )
 
-Parameters = ModeParameters | CurrentParameters | LeakyParameters
+Parameters = ModeParameters | CurrentParameters | LeakyParameters | GatedFloats
 Ran = tuple[NDArray[np.bool_], Float32Array]
 
 
@@ -43,8 +44,10 @@ class Neurons:
     settings: Callable[[Any], Mapping[str, NDArray[Any]]] = lambda _: {}
 
 
-def _modes(population: Population, scale: FloatArray, timestep: float) -> ModeParameters:
-    cell = population.state_space
+def mode_parameters(
+    cell: StateSpaceCell, timestep: float, scale: FloatArray, bias: FloatArray
+) -> ModeParameters:
+    """A cell's constants in float32, its input in units of a scale (H,), its bias given."""
     a_re, a_im = propagator(cell.tau, cell.omega, timestep)
     none = np.empty((cell.n_neurons, 0))
     return ModeParameters(
@@ -53,9 +56,14 @@ def _modes(population: Population, scale: FloatArray, timestep: float) -> ModePa
         c_re=cell.c_re,
         c_im=none if cell.c_im is None else cell.c_im,
         d=cell.d,
-        bias=cell.bias / scale,
+        bias=bias / scale,
         theta=cell.theta / scale,
     )
+
+
+def _modes(population: Population, scale: FloatArray, timestep: float) -> ModeParameters:
+    cell = population.state_space
+    return mode_parameters(cell, timestep, scale, cell.bias)
 
 
 def _currents(population: Population, scale: FloatArray, timestep: float) -> CurrentParameters:
@@ -72,7 +80,7 @@ def _leaky(population: Population, scale: FloatArray, timestep: float) -> LeakyP
 
 NEURONS: Registry[Neurons] = Registry(
     "neuron of SpiNNaker 2",
-    Neurons("native", _modes, lambda p, e, i, m: run_modes(p, e - i, membrane=m)),
+    Neurons("native", _modes, lambda p, e, i, m: run_modes(p, e - i, membrane=m)),  # our own core
     Neurons(
         "stock",
         _currents,

@@ -47,7 +47,7 @@ def relays(network: Network) -> Mapping[str, int]:
 def hops(network: Network, plan: Spinnaker2Plan) -> list[Hop]:
     """Every connection of one step: those of the plan, and the chains of relays."""
     found = [
-        Hop(relay(p.source, p.longest_delay - 1), p.target, plan.weights[p.target][p.source])
+        Hop(relay(p.source, p.longest_delay - 1), p.target, plan.weights[p])
         for p in _between(network)
     ]
     for name, size in relays(network).items():

@@ -1,55 +1,119 @@
 """How many cores of SpiNNaker 2 a network takes, by memory and by instructions a step.
 
-A chip has 152 cores of 128 kB each. What is counted is the data of our own core
-(``pynn_models/spinnaker2/c``) or of a leaky neuron: 4 bytes a parameter and state, 4 an input
-accumulator, 1 a weight. Half of a core's memory is left to program, tables and buffers. Time: the
-neurons' own instructions, as many as executed for an Arm Cortex-M4 under emulation, at 1 to 2
-cycles an instruction and 150 MHz; synaptic events are not among them. An estimate, no measurement.
+A chip has 152 cores of 128 kB each. What is counted is the data of our own cores
+(``pynn_models/spinnaker2/c``) or of a leaky neuron: 4 bytes a parameter, state, sum of a receptor
+and link of a graded projection, 1 a weight of spikes; what neurons of a gated core share, once a
+core. Half of a core's memory is left to program and buffers. Time: instructions, as many as
+executed for an Arm Cortex-M4 under emulation, at 1 to 2 cycles each and 150 MHz: the neurons' own,
+and those of the spikes' weights if every source spikes in a step. As many cores as memory asks for,
+and as let the slowest step end within the timestep. An estimate, no measurement.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from export.description.network import Network, Population
+from export.spinnaker2.plan import Spinnaker2Plan, mapped, plan_network
+from pynn_models.spinnaker2 import GatedFloats, ModeParameters, gated_shared, gated_words
+from pynn_models.spinnaker2.tables import INTERVALS
 
 CORES, MEMORY = 152, 128 * 1024 // 2  # of a chip; bytes of a core for data
 CLOCK = 150e6
 CYCLES = (1, 2)  # an instruction
-# Executed on an emulated Cortex-M4, tests/spinnaker2/test_spinnaker2_arm.py.
-NEURON_INSTRUCTIONS, MODE_INSTRUCTIONS = 32, 22
+# Executed on an emulated Cortex-M4: tests/spinnaker2/test_spinnaker2_arm.py and
+# test_gated_floats_arm.py. A neuron, a gated one, its modes; a branch of each kind; a graded
+# projection and one source of it; a spike's row of weights, and one target of it.
+INSTRUCTIONS: Mapping[str, int] = {
+    "neuron": 33, "gated": 53, "mode": 22, "real mode": 11, "glu": 65, "gsu": 69,
+    "graded": 26, "link": 12, "spike": 13, "target": 7,
+}
 
 
-def _words(population: Population) -> int:
-    """32-bit words of a neuron: its parameters and states, and its input."""
-    cell = population.kind.linear(population.cell)
-    return 4 + cell.n_modes * (6 if cell.omega is not None else 3)
+@dataclass(frozen=True)
+class _Neuron:
+    """The largest of a population: ``bytes``, ``instructions`` a step; ``shared`` bytes a core."""
+
+    bytes: int
+    instructions: int
+    shared: int = 0
 
 
-def _row(network: Network, population: Population) -> dict[str, Any]:
-    sources = sum(len(p.weights) for p in network.incoming(population.name))
-    neuron = 4 * _words(population) + sources
-    cores = math.ceil(population.size / max(MEMORY // neuron, 1))
-    modes = population.kind.linear(population.cell).n_modes
-    each = math.ceil(population.size / cores)
-    instructions = each * (NEURON_INSTRUCTIONS + MODE_INSTRUCTIONS * modes)
+def _modes(p: ModeParameters) -> int:
+    """Instructions of the modes."""
+    return p.a_re.shape[1] * INSTRUCTIONS["mode" if p.a_im.size else "real mode"]
+
+
+def _plain(p: ModeParameters) -> _Neuron:
+    words = 4 + p.a_re.shape[1] * (6 if p.a_im.size else 3)
+    return _Neuron(4 * words, INSTRUCTIONS["neuron"] + _modes(p))
+
+
+def _standard(p: Any) -> _Neuron:
+    """A leaky neuron, counted as one of ours of one real mode: its own program is not ours."""
+    return _Neuron(4 * 7, INSTRUCTIONS["neuron"] + INSTRUCTIONS["real mode"])
+
+
+def _gated(p: GatedFloats) -> _Neuron:
+    links = sum((np.count_nonzero(g.weights, axis=0) for g in p.graded), np.zeros(1, np.int64))
+    instructions = INSTRUCTIONS["gated"] + _modes(p.cell) + INSTRUCTIONS["link"] * int(links.max())
+    instructions += INSTRUCTIONS["graded"] * len(p.graded)
+    if p.branches is not None:
+        instructions += INSTRUCTIONS[p.branches.kind] * p.branches.count
+    words = max(len(w) for w in gated_words(p)) + p.scale.shape[1]
+    values = sum(len(g.weights) for g in p.graded)
+    shared = INTERVALS + 1 + gated_shared(p).size + values
+    return _Neuron(4 * words, instructions, 4 * shared)
+
+
+_NEURONS: Mapping[type[Any], Callable[[Any], _Neuron]] = {
+    ModeParameters: _plain, GatedFloats: _gated,
+}
+
+
+def _row(network: Network, plan: Spinnaker2Plan, population: Population) -> dict[str, Any]:
+    parameters = plan.parameters[population.name]
+    neuron = _NEURONS.get(type(parameters), _standard)(parameters)
+    spikes = [p for p in network.incoming(population.name) if not p.graded]
+    sources = sum(len(p.weights) for p in spikes)
+    size = neuron.bytes + sources
+
+    def step(cores: int) -> tuple[int, int]:
+        each = math.ceil(population.size / cores)
+        targets = INSTRUCTIONS["spike"] + each * INSTRUCTIONS["target"]
+        return each * neuron.instructions, sources * targets
+
+    cores = math.ceil(population.size / max((MEMORY - neuron.shared) // size, 1))
+    most = network.timestep * 1e-3 * CLOCK / CYCLES[1]
+    while cores < population.size and sum(step(cores)) > most:
+        cores += 1
+    own, spiking = step(cores)
     return {
         "population": population.name,
         "neurons": population.size,
-        "bytes_a_neuron": neuron,
+        "bytes_a_neuron": size,
+        "bytes_shared": neuron.shared,
         "cores": cores,
-        "instructions": instructions,
-        "microseconds": [1e6 * instructions * c / CLOCK for c in CYCLES],
+        "instructions": own,
+        "instructions_all_spike": spiking,
+        "microseconds": [1e6 * own / CLOCK * CYCLES[0], 1e6 * (own + spiking) / CLOCK * CYCLES[1]],
     }
 
 
 def budget(network: Network) -> list[dict[str, Any]]:
-    """A row for each spiking population: bytes a neuron, cores, instructions and time of a step.
+    """A row for each population that has neurons there: bytes a neuron, cores, time of a step.
 
-    ``instructions`` and ``microseconds`` (least, most) are those of its fullest core.
+    ``instructions`` are those of its fullest core's neurons, ``instructions_all_spike`` what comes
+    to them if every source spikes; ``microseconds``: the least, with no spike, and the most.
+    Raises as :func:`plan_network`.
     """
-    return [_row(network, population) for population in network.layers]
+    plan = plan_network(network)
+    return [_row(network, plan, population) for population in mapped(network)]
 
 
 def describe_budget(network: Network) -> str:
@@ -57,12 +121,13 @@ def describe_budget(network: Network) -> str:
     rows = budget(network)
     lines = [
         f"{row['population']}: {row['neurons']} neurons of {row['bytes_a_neuron']} bytes on "
-        f"{row['cores']} core(s), {row['instructions']} instructions a step, "
-        f"{row['microseconds'][0]:.0f} to {row['microseconds'][1]:.0f} us"
+        f"{row['cores']} core(s), {row['instructions']} instructions a step and up to "
+        f"{row['instructions_all_spike']} of spikes, {row['microseconds'][0]:.0f} to "
+        f"{row['microseconds'][1]:.0f} us"
         for row in rows
     ]
     total = sum(row["cores"] for row in rows)
     lines.append(
-        f"{total} of {CORES} cores, an estimate; without relays, synaptic events and the input."
+        f"{total} of {CORES} cores, an estimate; without relays, the input, and what sends packets."
     )
     return "\n".join(lines)

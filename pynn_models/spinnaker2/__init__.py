@@ -1,7 +1,8 @@
 """SpiNNaker 2: neurons in float32, weights in 8 bits, and the C core of the state-space neuron.
 
 In come parameters in float64; out come spikes and membranes, operation by operation those of the
-C core (``c/state_space_float_core.h``) or of py-spinnaker2's leaky neurons as they are published.
+C cores (``c/state_space_float_core.h``, ``c/gated_float_core.h``) or of py-spinnaker2's leaky
+neurons as they are published.
 """
 
 from pynn_models.spinnaker2.core import (
@@ -10,19 +11,35 @@ from pynn_models.spinnaker2.core import (
     Float32Error,
     LeakyParameters,
     ModeParameters,
+    ModeState,
+    at_rest,
     run_current,
     run_leaky,
     run_modes,
 )
-from pynn_models.spinnaker2.words import C_DIRECTORY, neuron_words
+from pynn_models.spinnaker2.gated import (
+    FloatBranches,
+    GatedFloats,
+    GradedFloats,
+    gated_input,
+)
+from pynn_models.spinnaker2.words import C_DIRECTORY, gated_shared, gated_words, neuron_words
 
 __all__ = [
     "C_DIRECTORY",
     "CurrentParameters",
     "Float32Array",
     "Float32Error",
+    "FloatBranches",
+    "GatedFloats",
+    "GradedFloats",
     "LeakyParameters",
     "ModeParameters",
+    "ModeState",
+    "at_rest",
+    "gated_input",
+    "gated_shared",
+    "gated_words",
     "neuron_words",
     "run_current",
     "run_leaky",

@@ -8,7 +8,7 @@ units of its own weights, and a loop over a batch (B, L, H).
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +20,18 @@ Float32Array = NDArray[np.float32]
 
 
 class Float32Error(SnnSsmError):
-    """A parameter that float32 cannot hold."""
+    """A parameter, or a membrane, that float32 cannot hold."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Parameters:
-    """Arrays of float32; raises :class:`Float32Error` for one that overflows."""
+class Parameters:
+    """Arrays of real numbers as float32; raises :class:`Float32Error` for one that overflows."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            given = np.asarray(getattr(self, field.name))
+            given = getattr(self, field.name)
+            if not isinstance(given, np.ndarray) or given.dtype.kind != "f":
+                continue
             with np.errstate(over="ignore", under="ignore"):
                 rounded = np.ascontiguousarray(given, np.float32)
             lost = np.isfinite(given) & ~np.isfinite(rounded)
@@ -43,7 +45,7 @@ class _Parameters:
 
 
 @dataclass(frozen=True, eq=False)
-class ModeParameters(_Parameters):
+class ModeParameters(Parameters):
     """Of state-space neurons: poles ``a``, weights ``c`` (H, N), ``d``, ``bias``, ``theta`` (H,).
 
     Real modes have imaginary parts of 0, (H, 0).
@@ -59,7 +61,7 @@ class ModeParameters(_Parameters):
 
 
 @dataclass(frozen=True, eq=False)
-class CurrentParameters(_Parameters):
+class CurrentParameters(Parameters):
     """Of ``lif_curr_exp_no_delay`` with ``alpha_decay`` 0: decays of both currents, (H,) each."""
 
     decay: NDArray[np.floating[Any]]
@@ -68,7 +70,7 @@ class CurrentParameters(_Parameters):
 
 
 @dataclass(frozen=True, eq=False)
-class LeakyParameters(_Parameters):
+class LeakyParameters(Parameters):
     """Of ``lif_no_delay``, whose membrane a spike sets to 0: (H,) each."""
 
     decay: NDArray[np.floating[Any]]
@@ -76,14 +78,25 @@ class LeakyParameters(_Parameters):
     threshold: NDArray[np.floating[Any]]
 
 
+class ModeState(NamedTuple):
+    """Of B samples: real and imaginary parts of the modes, (B, H, N) float32 each."""
+
+    x_re: Float32Array
+    x_im: Float32Array
+
+
+def at_rest(p: ModeParameters, samples: int) -> ModeState:
+    """The state before the first step."""
+    return ModeState(*np.zeros((2, samples, *p.a_re.shape), np.float32))
+
+
 @njit(nogil=True)
-def _modes(u, a_re, a_im, c_re, c_im, d, bias, theta, spikes, trace):  # type: ignore[no-untyped-def]
+def _modes(u, a_re, a_im, c_re, c_im, d, bias, theta, x_re, x_im, spikes, trace):  # type: ignore[no-untyped-def]
     samples, steps, size = u.shape
     count, rotates, kept = a_re.shape[1], a_im.shape[1] > 0, trace.shape[0] > 0
-    x, z = np.zeros((size, count), np.float32), np.zeros((size, count), np.float32)
+    finite = True
     for b in range(samples):
-        x[:] = np.float32(0)
-        z[:] = np.float32(0)
+        x, z = x_re[b], x_im[b]
         for k in range(steps):
             for h in range(size):
                 v = u[b, k, h] + bias[h]
@@ -99,21 +112,30 @@ def _modes(u, a_re, a_im, c_re, c_im, d, bias, theta, spikes, trace):  # type: i
                     y = y + c_re[h, n] * re
                     if rotates:
                         y = y - c_im[h, n] * z[h, n]
+                finite = finite and y - y == np.float32(0)
                 spikes[b, k, h] = y > theta[h]
                 if kept:
                     trace[b, k, h] = y
+    return finite
 
 
 def run_modes(
-    p: ModeParameters, u: Float32Array, *, membrane: bool = False
+    p: ModeParameters, u: Float32Array, *, membrane: bool = False, state: ModeState | None = None
 ) -> tuple[NDArray[np.bool_], Float32Array]:
     """``x' = a x + v``, ``y = d v + sum_n Re(c_n x'_n)``, ``v = u + bias``; a spike iff y > theta.
 
-    ``u`` (B, L, H) -> spikes, and the membranes y where asked for (else an empty array). The order
-    of operations is that of ``c/state_space_float_core.h``: modes ascending, real parts first.
+    ``u`` (B, L, H) -> spikes, and the membranes y where asked for (else an empty array). ``state``:
+    what :func:`at_rest` gave or an earlier call left, changed in place; None: rest. The order of
+    operations is that of ``c/state_space_float_core.h``: modes ascending, real parts first.
+    Raises :class:`Float32Error` for a membrane that is not finite.
     """
     spikes, trace = _results(u, membrane)
-    _modes(u, p.a_re, p.a_im, p.c_re, p.c_im, p.d, p.bias, p.theta, spikes, trace)
+    x = at_rest(p, len(u)) if state is None else state
+    if not _modes(u, p.a_re, p.a_im, p.c_re, p.c_im, p.d, p.bias, p.theta, *x, spikes, trace):
+        raise Float32Error(
+            "a membrane is beyond 3.4e38, the range of float32; expected less. Retrain with "
+            "smaller weights, or use the backend software."
+        )
     return spikes, trace
 
 

@@ -147,7 +147,7 @@ def test_an_option_that_the_backend_does_not_use(files, capsys, backend, option,
     (["--machine-version", "5"], "--machine-version means nothing without --board"),
     (["--spinnaker", "--samples", "3"], "--samples means nothing without --calibration"),
     (["--calibration", "data"], "--calibration means nothing without --spinnaker"),
-    (["--spinnaker", "--board", "virtual"], "--board and --spinnaker show two things"),
+    (["--spinnaker", "--board", "virtual"], "--board, --spinnaker and --spinnaker2 show differ"),
 ])
 def test_what_inspect_would_ignore_is_refused(files, capsys, options, said):
     assert said in refusal(capsys, "inspect", files / "network", *options)

@@ -61,21 +61,11 @@ def test_each_neuron_uses_all_of_its_bits(kind, seed):
         name = population.name
         largest = np.zeros(population.size, int)
         for p in network.incoming(name):
-            stored, q = plan.weights[name][p.source], plan.scale[name]
+            stored, q = plan.weights[p], plan.scale[name]
             assert stored.dtype == np.int8
             assert (np.abs(stored * q - p.weights) <= q / 2 * (1 + 1e-12)).all()
             largest = np.maximum(largest, np.abs(stored.astype(int)).max(0))
         assert (largest == 127).all()
-
-
-@pytest.mark.parametrize(("kind", "message"), [
-    ("glu", "'layer1' multiplies its inputs (GLU or GSU)"),
-    ("gsu", "'layer1' multiplies its inputs (GLU or GSU)"),
-])
-def test_products_are_refused(kind, message):
-    with pytest.raises(Spinnaker2Error, match="Train with model.mixing") as error:
-        plan_network(lowered(kind)[1])
-    assert message in str(error.value)
 
 
 def test_currents_are_refused():
@@ -109,6 +99,7 @@ def equations(network, plan, samples):
     membranes = {}
     for name, p in plan.parameters.items():
         size = plan.scale[name].size
+        incoming = {q.source: plan.weights[q] for q in network.incoming(name)}
         lead = 0 if network.cells == "native" else network.population(name).latency
         spikes = np.zeros((len(samples), lead + network.steps, size), bool)
         y_all = np.zeros(spikes.shape, f)
@@ -118,7 +109,7 @@ def equations(network, plan, samples):
             for k in range(lead + network.steps):
                 for h in range(size):
                     plus = minus = 0
-                    for source, w in plan.weights[name].items():
+                    for source, w in incoming.items():
                         late = spikes.shape[1] - emitted[source].shape[1]
                         for i in np.flatnonzero(emitted[source][b, k - late] if k >= late else []):
                             plus += max(int(w[i, h]), 0)
@@ -200,7 +191,8 @@ def test_relays_make_every_connection_one_step():
     assert sizes == {"input_after_1": size, "input_after_2": size, "layer0_after_1": 6}
     found = {(hop.source, hop.target): hop.weights for hop in hops(network, plan)}
     assert len(found) == len(hops(network, plan)) == 9
-    assert (found["input_after_1", "layer1"] == plan.weights["layer1"]["input"]).all()
+    (from_input,) = (p for p in network.incoming("layer1") if p.source == "input")
+    assert (found["input_after_1", "layer1"] == plan.weights[from_input]).all()
     assert (found["input_after_1", "input_after_2"] == 127 * np.eye(size)).all()
     assert relay("layer0", 0) == "layer0"
 
@@ -332,8 +324,10 @@ def test_a_budget_counts_words_weights_and_instructions():
     network, _ = network_of("native")
     row = budget(network)[0]
     assert row["bytes_a_neuron"] == 4 * (4 + 4 * 6) + network.source.size
-    assert row["cores"] == 1 and row["instructions"] == 6 * (32 + 4 * 22)
-    assert row["microseconds"] == pytest.approx([720 / 150, 2 * 720 / 150])
+    assert row["cores"] == 1 and row["instructions"] == 6 * (33 + 4 * 22) == 726
+    spikes = network.source.size * (13 + 6 * 7)
+    assert row["instructions_all_spike"] == spikes
+    assert row["microseconds"] == pytest.approx([726 / 150, 2 * (726 + spikes) / 150])
     text = describe_budget(network)
     assert "3 of 152 cores, an estimate" in text and "layer2: 6 neurons" in text
 

@@ -21,6 +21,17 @@ typedef struct {
     float d, bias, theta;
 } state_space_float_neuron_t; /* its modes follow */
 
+/* A spike's weights onto one receptor of n neurons, whose sums are `stride` words apart. */
+static inline void state_space_float_spike(
+        int32_t *sums, uint32_t stride, const int8_t *weights, uint32_t n)
+{
+    const int8_t *const end = weights + n;
+    for (; weights != end; weights++) {
+        *sums += *weights;
+        sums += stride;
+    }
+}
+
 /* One step of a neuron of complex modes; returns its membrane. */
 static inline float state_space_float_step(
         state_space_float_neuron_t *neuron, uint32_t n_modes, float input, uint32_t *spike)

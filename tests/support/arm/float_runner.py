@@ -12,9 +12,12 @@ from pathlib import Path
 import numpy as np
 from support.arm.runner import COMPILER, EMULATOR
 
-from pynn_models.spinnaker2 import C_DIRECTORY, neuron_words
+from pynn_models.spinnaker2 import C_DIRECTORY, gated_shared, gated_words, neuron_words
+from pynn_models.spinnaker2.gated import FLOAT_KINDS
+from pynn_models.spinnaker2.tables import SIGMOID
 
 DRIVER = Path(__file__).with_name("float_driver.c")
+GATED_DRIVER = Path(__file__).with_name("gated_float_driver.c")
 FLAGS = (
     "-std=c99", "-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard",
     "-ffp-contract=off", "-ffreestanding", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
@@ -22,8 +25,8 @@ FLAGS = (
 )  # fmt: skip
 
 
-def build(executable, *options):
-    link = ("-nostdlib", "-static", "-I", str(C_DIRECTORY), str(DRIVER), "-lgcc")
+def build(executable, *options, driver=DRIVER):
+    link = ("-nostdlib", "-static", "-I", str(C_DIRECTORY), str(driver), "-lgcc")
     subprocess.run([COMPILER, *FLAGS, *options, *link, "-o", str(executable)], check=True)
     return executable
 
@@ -44,10 +47,50 @@ def run(executable, p, u, emulator_options=()):
     return ticks[:, :, 1] == 1, ticks[:, :, 0], result[steps * size * 2 :].reshape(words.shape)
 
 
-def count_instructions(executable, p, u):
-    """Instructions that the ticks of u (L, H) take: those of tick_neurons, all inlined."""
+def run_gated(executable, p, arriving, emulator_options=()):
+    """``arriving``: what ``support.float_networks.random_inputs`` gives -> spikes, y, words."""
+    steps, size = len(arriving.spikes), len(p.bias)
+    words, shared = np.concatenate(gated_words(p)), gated_shared(p)
+    kind, branches, *graded = shared
+    table = SIGMOID if p.branches is None else FLOAT_KINDS[p.branches.kind].table
+    sent = np.concatenate([np.zeros((steps, 0)), *arriving.values], axis=1).astype("<f4")
+    head = struct.pack(
+        "<11If", size, p.cell.a_re.shape[1], p.cell.a_im.size > 0, steps, len(words), len(graded),
+        sent.shape[1], p.scale.shape[1], len(arriving.weights), kind, branches, table.per_unit,
+    )
+    rows = b"".join(
+        struct.pack("<I", receptor) + weights.astype(np.int8).tobytes()
+        for receptor, weights in zip(arriving.receptors, arriving.weights, strict=True)
+    )
+    ticks = b"".join(
+        sent[k].tobytes() + arriving.spikes[k].astype("<u4").tobytes() for k in range(steps)
+    )
+    done = subprocess.run(
+        [EMULATOR, "-cpu", "cortex-a15", *emulator_options, str(executable)],
+        input=head + table.entries.astype("<f4").tobytes()
+        + np.array(graded, "<u4").tobytes() + words.astype("<f4").tobytes() + rows + ticks,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    result = np.frombuffer(done.stdout, "<f4")
+    found = result[: steps * size * 2].reshape(steps, size, 2)
+    return found[:, :, 1] == 1, found[:, :, 0], result[steps * size * 2 :]
+
+
+def counted(start, name="tick_neurons"):
+    """Instructions of a function, all inlined, in what ``start(emulator_options)`` runs."""
     with tempfile.TemporaryDirectory() as directory:
         log = Path(directory) / "trace"
-        run(executable, p, u, ("-singlestep", "-d", "exec,nochain", "-D", str(log)))
+        start(("-singlestep", "-d", "exec,nochain", "-D", str(log)))
         with log.open() as lines:
-            return sum(re.search(r" tick_neurons\n?$", line) is not None for line in lines)
+            return sum(re.search(rf" {name}\n?$", line) is not None for line in lines)
+
+
+def count_instructions(executable, p, u):
+    """Instructions that the ticks of u (L, H) take."""
+    return counted(lambda options: run(executable, p, u, options))
+
+
+def count_gated(executable, p, arriving, name="tick_neurons"):
+    """The same of :func:`run_gated`; ``receive_spike``: of the spikes that arrive."""
+    return counted(lambda options: run_gated(executable, p, arriving, options), name)

@@ -1,0 +1,312 @@
+"""Gated networks on SpiNNaker 2: scales, tables, and the prediction against scalars of float32."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support.float_networks import random_floats, random_inputs
+from support.gated_networks import gated_network_of, lowered, samples_for
+
+from export.command.arguments import main
+from export.description.multiplicity import in_units
+from export.description.storage import save_network
+from export.samples.inputs import encode
+from export.samples.readout import logits
+from export.software import simulation as software
+from export.spinnaker2 import Spinnaker2Error, budget, nir_graph, plan_network, runner
+from export.spinnaker2.plan import mapped
+from pynn_models.spinnaker2 import Float32Error, GradedFloats, gated_input
+from pynn_models.spinnaker2.tables import NORMAL, SIGMOID, half
+
+F = np.float32
+GATED = ("glu", "gsu", "gsu of two matrices", "gsu without norm", "gsu of normed membranes",
+         "glu of integers", "token glu", "events gsu")
+NETWORKS = {
+    **{kind: (kind, "folded") for kind in GATED},
+    **{f"{kind}, relayed": (kind, "relayed") for kind in ("glu", "gsu", "glu of integers")},
+}
+
+
+def network_of(kind, seed):
+    if kind.startswith("drawn"):
+        mixing = kind.split()[1]
+        network = gated_network_of(seed, mixing, encoding=kind.split()[2], layers=3, delay=2)
+        return network, samples_for(network)
+    name, residual = NETWORKS[kind]
+    return lowered(name, seed, residual=residual, depth=3)[1:]
+
+
+DRAWN = ("drawn glu bits", "drawn gsu bits", "drawn gsu token", "drawn glu spikes")
+
+
+# --- the tables -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("table", "function", "bound"), [
+    (SIGMOID, lambda x: 1 / (1 + math.exp(-x)), 3.0e-6),
+    (NORMAL, lambda x: math.erfc(-x / math.sqrt(2)) / 2, 1.9e-6),
+], ids=["sigmoid", "normal"])
+def test_a_table_is_as_near_as_it_says(table, function, bound):
+    x = np.concatenate([np.linspace(-20, 20, 20001), np.linspace(-2, 2, 20001)]).astype(F)
+    error = [abs(half(table.entries, table.per_unit, v) - function(float(v))) for v in x]
+    assert bound / 1.2 < max(error) <= bound
+
+
+def test_the_table_at_its_ends():
+    def f(x):
+        return half(SIGMOID.entries, SIGMOID.per_unit, F(x))
+
+    assert f(0) == 0.5 and f(-0.0) == 0.5
+    assert f(-16) == 0 and f(16) == 1 and f(-np.inf) == 0 and f(1e38) == 1
+    assert f(-1 / 64) == SIGMOID.entries[1] and 0 < f(-15.999) < 2e-7
+
+
+# --- the plan ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [*NETWORKS, *DRAWN])
+def test_each_receptor_and_graded_projection_uses_all_of_its_bits(kind):
+    network = in_units(network_of(kind, 1)[0])
+    plan = plan_network(network)
+    for population in mapped(network):
+        p = plan.parameters[population.name]
+        graded = iter(p.graded)
+        for r, receptor in enumerate(population.receptors):
+            onto = network.incoming(population.name, receptor)
+            largest = np.zeros(population.size, int)
+            for q in onto:
+                stored, scale = plan.weights[q].astype(float), p.scale[:, r].astype(float)
+                if q.graded:
+                    one = next(graded)
+                    assert one.receptor == r and one.weights is plan.weights[q]
+                    scale = one.scale.astype(float)
+                    whole = np.abs(stored).max(axis=0) == 127
+                    assert (whole | ~q.weights.any(axis=0)).all()
+                else:
+                    largest = np.maximum(largest, np.abs(stored).max(axis=0))
+                assert (np.abs(stored * scale - q.weights) <= scale * 0.5001).all()
+            spikes = [q for q in onto if not q.graded]
+            something = np.any([q.weights.any(axis=0) for q in spikes], axis=0) if spikes else False
+            assert ((largest == 127) | ~np.asarray(something)).all()
+        assert next(graded, None) is None
+
+
+# --- the prediction ---------------------------------------------------------------------------
+
+
+def scalar_half(kind, x):
+    """The function of a branch by its definition, each operation a float32."""
+    per_unit, exact = (64, lambda v: 1 / (1 + math.exp(-v))) if kind == "glu" else (
+        128, lambda v: math.erfc(-v * math.sqrt(0.5)) / 2
+    )
+    t = F(abs(x)) * F(per_unit)
+    if not t < 1024:
+        left = F(0)
+    else:
+        i = int(t)
+        here, there = F(exact(-i / per_unit)), F(exact(-(i + 1) / per_unit))
+        left = here + F(t - F(i)) * F(there - here)
+    return left if x < 0 else F(1) - left
+
+
+def equations(network, samples):
+    """The network step by step, from its float64 weights, every operation a scalar of float32."""
+    sent = {network.source.name: encode(network, samples).astype(int)}
+    membranes = {}
+    for population in network.populations:
+        name, cell, size = population.name, population.state_space, population.size
+        spikes = np.zeros((len(samples), network.steps, size), bool)
+        y_all = np.zeros(spikes.shape, F)
+        a = np.exp((-1 / cell.tau + 1j * (0 if cell.omega is None else cell.omega))
+                   * network.timestep)
+        arrives = receptor_sums(network, population)
+        for b in range(len(samples)):
+            for h in range(size):
+                x = np.zeros((cell.n_modes, 2), F)
+                for k in range(network.steps):
+                    total = [
+                        receptor(onto, sent, membranes, b, k, h) for onto in arrives
+                    ]
+                    u = F(total[0] + F(cell.bias[h]))
+                    for n in range(0 if cell.branches is None else cell.branches.count):
+                        u = F(u + branch(cell.branches, n, h, total[1 + 2 * n], total[2 + 2 * n]))
+                    y = F(F(cell.d[h]) * F(u + F(0)))
+                    for n in range(cell.n_modes):
+                        re, im = x[n]
+                        ar, ai = F(a[h, n].real), F(a[h, n].imag)
+                        new = F(ar * re)
+                        if cell.is_complex:
+                            new = F(new - F(ai * im))
+                            x[n, 1] = F(F(ar * im) + F(ai * re))
+                        x[n, 0] = F(new + u)
+                        y = F(y + F(F(cell.c_re[h, n]) * x[n, 0]))
+                        if cell.is_complex:
+                            y = F(y - F(F(cell.c_im[h, n]) * x[n, 1]))
+                    y_all[b, k, h], spikes[b, k, h] = y, y > F(cell.theta[h])
+        sent[name], membranes[name] = spikes.astype(int), y_all
+    return sent, membranes
+
+
+def receptor_sums(network, population):
+    """For each receptor (scale, [(source, stored)], [(source, scale, stored)]), by its definition.
+    """
+    found = []
+    for name in population.receptors:
+        onto = network.incoming(population.name, name)
+        plain, graded = [q for q in onto if not q.graded], [q for q in onto if q.graded]
+        largest = np.zeros(population.size)
+        for q in plain:
+            largest = np.maximum(largest, np.abs(q.weights).max(axis=0))
+        scale = np.where(largest > 0, largest / 127, 1)
+        each = []
+        for q in graded:
+            top = np.abs(q.weights).max(axis=0)
+            one = np.where(top > 0, top / 127, 1)
+            each.append((q.source, one, np.rint(q.weights / one)))
+        found.append((scale, [(q.source, np.rint(q.weights / scale)) for q in plain], each))
+    return found
+
+
+def receptor(onto, sent, membranes, b, k, h):
+    scale, plain, graded = onto
+    total = sum(int(w[i, h]) for source, w in plain for i in np.flatnonzero(sent[source][b, k]))
+    found = F(F(scale[h]) * F(total))
+    for source, one, weights in graded:
+        acc = F(0)
+        for i in np.flatnonzero(weights[:, h]):
+            acc = F(acc + F(F(weights[i, h]) * membranes[source][b, k, i]))
+        found = F(found + F(F(one[h]) * acc))
+    return found
+
+
+def branch(branches, n, h, value, gate):
+    v, g = F(value + F(branches.value_bias[h, n])), F(gate + F(branches.gate_bias[h, n]))
+    if branches.kind == "glu":
+        return F(v * scalar_half("glu", g))
+    z = F(F(v * g) + F(branches.shift[h, n]))
+    return F(F(z * scalar_half("gsu", z)) * F(branches.gain[h, n]))
+
+
+@pytest.mark.parametrize("kind", [*NETWORKS, *DRAWN])
+def test_the_prediction_is_the_equations_in_float32(kind):
+    network, samples = network_of(kind, 3)
+    network, samples = in_units(network), samples[:2]
+    names = [p.name for p in network.populations]
+    found = runner(network)(samples, names)
+    spikes, membranes = equations(network, samples)
+    for name in names:
+        assert np.array_equal(found.membranes[name], membranes[name].astype(np.float64)), name
+        if network.population(name).spikes:
+            assert (found.spikes[name] == spikes[name]).all()
+    assert 0.02 < np.mean([s.mean() for s in found.spikes.values()]) < 0.98
+    assert network.readout.population in found.membranes
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_it_is_close_to_float64(kind):
+    network, samples = network_of(kind, 5)
+    exact = software.run(network, samples, membranes=["readout"])
+    found = runner(network)(samples, ["readout"])
+    wrong = np.mean([(found.spikes[n] != exact.spikes[n]).mean() for n in found.spikes])
+    assert wrong < 0.1
+    expected, scores = logits(network, samples, exact), logits(network, samples, found)
+    assert np.abs(scores - expected).max() < 0.3 * np.abs(expected).max()
+
+
+def test_folded_and_relayed_are_one_network():
+    """Not one arithmetic: sums are rounded elsewhere. Few spikes differ."""
+    spikes = [
+        runner(lowered("gsu", 2, residual=r, depth=3)[1])(
+            lowered("gsu", 2, residual=r, depth=3)[2], []
+        ).spikes for r in ("folded", "relayed")
+    ]
+    assert spikes[0].keys() == spikes[1].keys()
+    assert np.mean([(spikes[0][n] != spikes[1][n]).mean() for n in spikes[0]]) < 0.1
+
+
+def test_the_order_of_a_graded_sum_counts():
+    """Ascending sources: another order gives other bits, which a sum in float64 would hide."""
+    rng = np.random.default_rng(2)
+    p = random_floats(rng, "", size=4, modes=0, sources=(40,))
+    arriving = random_inputs(rng, p, 50)
+    u = arriving.input(p)
+    (graded,) = p.graded
+    turned = GradedFloats(graded.weights[::-1], graded.scale, graded.receptor)
+    values = arriving.values[0][None, :, ::-1]
+    other = gated_input(
+        type(p)(p.cell, p.bias, p.scale, None, (turned,)), arriving.sums(p)[None],
+        [np.ascontiguousarray(values)],
+    )
+    assert not np.array_equal(u, other) and np.allclose(u, other, rtol=1e-4, atol=1e-4)
+
+
+def test_what_leaves_float32_is_refused_by_name():
+    network = gated_network_of(0, "gsu", layers=3)
+    big = [
+        type(q)(q.source, q.target, q.weights * 1e18, q.delay, q.receptor, q.graded)
+        for q in network.projections
+    ]
+    network = replace(network, projections=tuple(big))
+    with pytest.raises(Float32Error, match=r"population '\w+': a membrane is beyond 3.4e38, the"):
+        runner(network)(samples_for(network), [])
+
+
+def test_what_is_sent_must_be_finite():
+    rng = np.random.default_rng(2)
+    p = random_floats(rng, "", size=2, modes=0, sources=(3,))
+    arriving = random_inputs(rng, p, 4)
+    arriving.values[0][1, 2] = np.inf
+    with pytest.raises(Float32Error, match="a membrane that is sent is not finite"):
+        arriving.input(p)
+
+
+# --- what is refused, the budget, the command line --------------------------------------------
+
+
+def test_py_spinnaker2_has_no_such_neurons():
+    with pytest.raises(Spinnaker2Error, match="have no native neurons. Train with model.cells"):
+        nir_graph(lowered("glu")[1])
+
+
+def test_a_budget_of_a_gated_network():
+    network = lowered("gsu", depth=2)[1]
+    rows = {row["population"]: row for row in budget(network)}
+    assert list(rows) == [p.name for p in network.populations]
+    plan = plan_network(network)
+    p = plan.parameters["layer1"]
+    links = int(np.count_nonzero(p.graded[0].weights, axis=0).max())
+    row, modes = rows["layer1"], p.cell.a_re.shape[1]
+    # scale and bias of each receptor, shift, gain; scale, count, links; the cell; three sums.
+    words = 3 + 3 + 2 + 2 + links + 3 + 6 * modes + 3
+    spikes = [q for q in network.incoming("layer1") if not q.graded]
+    assert row["bytes_a_neuron"] == 4 * words + sum(len(q.weights) for q in spikes)
+    assert row["instructions"] == 6 * (53 + 22 * modes + 69 + 26 + 12 * links)
+    assert row["bytes_shared"] == 4 * (1025 + 2 + 4 + len(p.graded[0].weights))
+
+
+def test_cores_are_as_many_as_let_a_step_end_in_time():
+    network = lowered("gsu", depth=2, channels=64, modes=16)[1]
+    for timestep in (1.0, 0.5, 0.1):
+        for row in budget(replace(network, timestep=timestep)):
+            assert row["cores"] == row["neurons"] or row["microseconds"][1] <= timestep * 1e3
+    few, many = (
+        sum(row["cores"] for row in budget(replace(network, timestep=t))) for t in (1e3, 0.5)
+    )
+    assert few == len(mapped(network)) and many > 2 * few
+
+
+def test_run_and_inspect(tmp_path, capsys):
+    network, samples = network_of("gsu, relayed", 1)
+    (tmp_path / "n").mkdir()
+    save_network(network, tmp_path / "n")
+    np.savez(tmp_path / "x.npz", inputs=samples, labels=np.zeros(len(samples), int))
+    data = ["--data", str(tmp_path / "x.npz")]
+    assert main(["run", str(tmp_path / "n"), "--backend", "spinnaker2-software", *data]) == 0
+    assert "from the population 'readout', 3 samples" in capsys.readouterr().out
+    assert main(["inspect", str(tmp_path / "n"), "--spinnaker2"]) == 0
+    out = capsys.readouterr().out
+    assert "stream0: 6 neurons of" in out and "of 152 cores, an estimate" in out
+    for other in (["--spinnaker"], ["--board", "virtual"]):
+        assert main(["inspect", str(tmp_path / "n"), "--spinnaker2", *other]) == 2
+        assert "show different things" in capsys.readouterr().err
