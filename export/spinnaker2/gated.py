@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.description.network import Network, Population, Projection
-from export.spinnaker2.neurons import mode_parameters
+from export.spinnaker2.neurons import cell_parameters
 from export.spinnaker2.stored import stored
 from pynn_models.cells import Branches
 from pynn_models.spinnaker2 import FloatBranches, GatedFloats, GradedFloats
@@ -41,7 +41,7 @@ def gated_floats(
                 weights |= integers
                 graded.append(GradedFloats(integers[p], scale, r))
     return weights, GatedFloats(
-        cell=mode_parameters(cell, network.timestep, np.ones(size), bias=np.zeros(size)),
+        cell=cell_parameters(cell, network.timestep, np.ones(size), bias=np.zeros(size)),
         bias=cell.bias,
         scale=np.stack(scales, axis=1),
         branches=_branches(population.branches),

@@ -41,25 +41,20 @@ class Spinnaker2Plan:
 
 
 def check(network: Network) -> None:
-    """Raise :class:`Spinnaker2Error` for a network of currents or of lags, and for neurons on which
-    spikes act back otherwise than by the reset of LIF cells."""
+    """Raise :class:`Spinnaker2Error` for a network of currents, and for lags between neurons of
+    py-spinnaker2."""
     if network.cells not in NEURONS:
         raise Spinnaker2Error(
             f"a network of {network.cells} cells, which no neuron for SpiNNaker 2 here is; "
             f"expected {', '.join(NEURONS)}. Use the backend software or nest, or train with one "
             "of these as model.cells."
         )
-    held = network.with_feedback()
-    if held is not None:
-        raise Spinnaker2Error(
-            f"population {held[0].name!r}: its neurons have a {held[1]}, which none for SpiNNaker "
-            "2 here has; expected cells without. Use the backend software or nest."
-        )
-    if network.max_lag:
+    if network.max_lag and NEURONS[network.cells].model is not None:
         raise Spinnaker2Error(
             f"a projection arrives {network.max_lag} steps later than the layers follow each "
-            "other; expected none that is recurrent or delayed. Use the backend nest, or train "
-            "with model.recurrent = false and model.delays = 0."
+            f"other; expected none that is recurrent or delayed with {network.cells} cells, whose "
+            "connections take one step there. Use the backend nest, train with model.recurrent = "
+            "false and model.delays = 0, or with model.cells = \"native\"."
         )
     if network.source.kind.currents:
         raise Spinnaker2Error(

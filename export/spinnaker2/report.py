@@ -20,18 +20,30 @@ import numpy as np
 
 from export.description.network import Network, Population
 from export.spinnaker2.plan import Spinnaker2Plan, mapped, plan_network
-from pynn_models.spinnaker2 import GatedFloats, ModeParameters, gated_shared, gated_words
+from pynn_models.spinnaker2 import (
+    ActingParameters,
+    Cell,
+    CurrentParameters,
+    GatedFloats,
+    LeakyParameters,
+    ModeParameters,
+    gated_shared,
+    gated_words,
+    neuron_words,
+)
 from pynn_models.spinnaker2.tables import INTERVALS
 
 CORES, MEMORY = 152, 128 * 1024 // 2  # of a chip; bytes of a core for data
 CLOCK = 150e6
 CYCLES = (1, 2)  # an instruction
-# Executed on an emulated Cortex-M4: tests/spinnaker2/test_spinnaker2_arm.py and
-# test_gated_floats_arm.py. A neuron, a gated one, its modes; a branch of each kind; a graded
-# projection and one source of it; a spike's row of weights, and one target of it.
+# Executed on an emulated Cortex-M4: tests/spinnaker2/test_*_arm.py. A neuron and its modes; one on
+# which spikes act back, its modes, a step of its history; what gated inputs add, a branch of each
+# kind, a graded projection and one source of it; a spike's row of weights, and one target of it.
 INSTRUCTIONS: Mapping[str, int] = {
-    "neuron": 33, "gated": 53, "mode": 22, "real mode": 11, "glu": 65, "gsu": 69,
-    "graded": 26, "link": 12, "spike": 13, "target": 7,
+    "neuron": 33, "mode": 22, "real mode": 11,
+    "acting": 66, "acting mode": 32, "acting real mode": 17, "history": 10,
+    "gated": 20, "glu": 65, "gsu": 69, "graded": 26, "link": 12,
+    "spike": 13, "target": 7,
 }
 
 
@@ -44,14 +56,26 @@ class _Neuron:
     shared: int = 0
 
 
-def _modes(p: ModeParameters) -> int:
-    """Instructions of the modes."""
-    return p.a_re.shape[1] * INSTRUCTIONS["mode" if p.a_im.size else "real mode"]
+def _plain(p: ModeParameters) -> int:
+    mode = INSTRUCTIONS["mode" if p.a_im.size else "real mode"]
+    return INSTRUCTIONS["neuron"] + p.a_re.shape[1] * mode
 
 
-def _plain(p: ModeParameters) -> _Neuron:
-    words = 4 + p.a_re.shape[1] * (6 if p.a_im.size else 3)
-    return _Neuron(4 * words, INSTRUCTIONS["neuron"] + _modes(p))
+def _acting(p: ActingParameters) -> int:
+    m = p.modes
+    mode = INSTRUCTIONS["acting mode" if m.a_im.size else "acting real mode"]
+    history = p.history.shape[1] * INSTRUCTIONS["history"]
+    return INSTRUCTIONS["acting"] + m.a_re.shape[1] * mode + history
+
+
+_CELLS: Mapping[type[Any], Callable[[Any], int]] = {
+    ModeParameters: _plain, ActingParameters: _acting,
+}
+
+
+def _own(p: Cell) -> _Neuron:
+    words = neuron_words(p).shape[1] + 1  # and its sum of spikes
+    return _Neuron(4 * words, _CELLS[type(p)](p))
 
 
 def _standard(p: Any) -> _Neuron:
@@ -61,8 +85,8 @@ def _standard(p: Any) -> _Neuron:
 
 def _gated(p: GatedFloats) -> _Neuron:
     links = sum((np.count_nonzero(g.weights, axis=0) for g in p.graded), np.zeros(1, np.int64))
-    instructions = INSTRUCTIONS["gated"] + _modes(p.cell) + INSTRUCTIONS["link"] * int(links.max())
-    instructions += INSTRUCTIONS["graded"] * len(p.graded)
+    instructions = _CELLS[type(p.cell)](p.cell) + INSTRUCTIONS["gated"]
+    instructions += INSTRUCTIONS["graded"] * len(p.graded) + INSTRUCTIONS["link"] * int(links.max())
     if p.branches is not None:
         instructions += INSTRUCTIONS[p.branches.kind] * p.branches.count
     words = max(len(w) for w in gated_words(p)) + p.scale.shape[1]
@@ -72,13 +96,14 @@ def _gated(p: GatedFloats) -> _Neuron:
 
 
 _NEURONS: Mapping[type[Any], Callable[[Any], _Neuron]] = {
-    ModeParameters: _plain, GatedFloats: _gated,
+    ModeParameters: _own, ActingParameters: _own, GatedFloats: _gated,
+    CurrentParameters: _standard, LeakyParameters: _standard,
 }
 
 
 def _row(network: Network, plan: Spinnaker2Plan, population: Population) -> dict[str, Any]:
     parameters = plan.parameters[population.name]
-    neuron = _NEURONS.get(type(parameters), _standard)(parameters)
+    neuron = _NEURONS[type(parameters)](parameters)
     spikes = [p for p in network.incoming(population.name) if not p.graded]
     sources = sum(len(p.weights) for p in spikes)
     size = neuron.bytes + sources

@@ -17,6 +17,8 @@ from pynn_models.errors import SnnSsmError
 from pynn_models.jit import njit
 
 Float32Array = NDArray[np.float32]
+Ran = tuple[NDArray[np.bool_], Float32Array]
+"""Spikes (B, L, H), and membranes alike or empty."""
 
 
 class Float32Error(SnnSsmError):
@@ -44,6 +46,13 @@ class Parameters:
             object.__setattr__(self, field.name, rounded)
 
 
+class ModeState(NamedTuple):
+    """Of B samples: real and imaginary parts of the modes, (B, H, N) float32 each."""
+
+    x_re: Float32Array
+    x_im: Float32Array
+
+
 @dataclass(frozen=True, eq=False)
 class ModeParameters(Parameters):
     """Of state-space neurons: poles ``a``, weights ``c`` (H, N), ``d``, ``bias``, ``theta`` (H,).
@@ -58,6 +67,19 @@ class ModeParameters(Parameters):
     d: NDArray[np.floating[Any]]
     bias: NDArray[np.floating[Any]]
     theta: NDArray[np.floating[Any]]
+
+    def at_rest(self, samples: int) -> ModeState:
+        """The state before the first step."""
+        return ModeState(*np.zeros((2, samples, *self.a_re.shape), np.float32))
+
+    def run(self, u: Float32Array, state: ModeState, *, membrane: bool = False) -> Ran:
+        """:func:`run_modes` from a state, which is changed in place."""
+        spikes, trace = empty_results(u, membrane)
+        check_finite(_modes(
+            u, self.a_re, self.a_im, self.c_re, self.c_im, self.d, self.bias, self.theta, *state,
+            spikes, trace,
+        ))
+        return spikes, trace
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,18 +98,6 @@ class LeakyParameters(Parameters):
     decay: NDArray[np.floating[Any]]
     offset: NDArray[np.floating[Any]]
     threshold: NDArray[np.floating[Any]]
-
-
-class ModeState(NamedTuple):
-    """Of B samples: real and imaginary parts of the modes, (B, H, N) float32 each."""
-
-    x_re: Float32Array
-    x_im: Float32Array
-
-
-def at_rest(p: ModeParameters, samples: int) -> ModeState:
-    """The state before the first step."""
-    return ModeState(*np.zeros((2, samples, *p.a_re.shape), np.float32))
 
 
 @njit(nogil=True)
@@ -119,24 +129,14 @@ def _modes(u, a_re, a_im, c_re, c_im, d, bias, theta, x_re, x_im, spikes, trace)
     return finite
 
 
-def run_modes(
-    p: ModeParameters, u: Float32Array, *, membrane: bool = False, state: ModeState | None = None
-) -> tuple[NDArray[np.bool_], Float32Array]:
+def run_modes(p: ModeParameters, u: Float32Array, *, membrane: bool = False) -> Ran:
     """``x' = a x + v``, ``y = d v + sum_n Re(c_n x'_n)``, ``v = u + bias``; a spike iff y > theta.
 
-    ``u`` (B, L, H) -> spikes, and the membranes y where asked for (else an empty array). ``state``:
-    what :func:`at_rest` gave or an earlier call left, changed in place; None: rest. The order of
-    operations is that of ``c/state_space_float_core.h``: modes ascending, real parts first.
-    Raises :class:`Float32Error` for a membrane that is not finite.
+    ``u`` (B, L, H), from rest -> spikes, and the membranes y where asked for (else an empty array).
+    The order of operations is that of ``c/state_space_float_core.h``: modes ascending, real parts
+    first. Raises :class:`Float32Error` for a membrane that is not finite.
     """
-    spikes, trace = _results(u, membrane)
-    x = at_rest(p, len(u)) if state is None else state
-    if not _modes(u, p.a_re, p.a_im, p.c_re, p.c_im, p.d, p.bias, p.theta, *x, spikes, trace):
-        raise Float32Error(
-            "a membrane is beyond 3.4e38, the range of float32; expected less. Retrain with "
-            "smaller weights, or use the backend software."
-        )
-    return spikes, trace
+    return p.run(u, p.at_rest(len(u)), membrane=membrane)
 
 
 @njit(nogil=True)
@@ -168,7 +168,7 @@ def run_current(
     positive and of negative weights, both not negative. Source: the parameters of py-spinnaker2's
     conversion from NIR; that input comes after decay and before the comparison is our reading.
     """
-    spikes, trace = _results(excitatory, membrane)
+    spikes, trace = empty_results(excitatory, membrane)
     _currents(excitatory, inhibitory, p.decay, p.offset, p.threshold, spikes, trace)
     return spikes, trace
 
@@ -197,10 +197,20 @@ def run_leaky(
 
     ``u`` (B, L, H). Source: as :func:`run_current`, of ``lif_no_delay`` with ``reset_to_v_reset``.
     """
-    spikes, trace = _results(u, membrane)
+    spikes, trace = empty_results(u, membrane)
     _leaky(u, p.decay, p.offset, p.threshold, spikes, trace)
     return spikes, trace
 
 
-def _results(u: Float32Array, membrane: bool) -> tuple[NDArray[np.bool_], Float32Array]:
+def empty_results(u: Float32Array, membrane: bool) -> Ran:
+    """Room for spikes, and for membranes where they are kept."""
     return np.empty(u.shape, np.bool_), np.empty(u.shape if membrane else (0, 0, 0), np.float32)
+
+
+def check_finite(finite: bool) -> None:
+    """Raise :class:`Float32Error` unless all membranes are."""
+    if not finite:
+        raise Float32Error(
+            "a membrane is beyond 3.4e38, the range of float32; expected less. Retrain with "
+            "smaller weights, or use the backend software."
+        )

@@ -19,18 +19,20 @@ send needs no scale of theirs. The same in C: ``c/gated_float_core.h``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pynn_models.jit import njit
+from pynn_models.spinnaker2.acting import ActingParameters
 from pynn_models.spinnaker2.core import Float32Array, Float32Error, ModeParameters, Parameters
-from pynn_models.spinnaker2.tables import NORMAL, SIGMOID, FloatTable, half
+from pynn_models.spinnaker2.tables import FLOAT_KINDS
 
 INPUT = 0
+Cell = ModeParameters | ActingParameters
 
 
 def value_at(branch: int) -> int:
@@ -41,39 +43,6 @@ def value_at(branch: int) -> int:
 def gate_at(branch: int) -> int:
     """The receptor of a branch's gate."""
     return 2 + 2 * branch
-
-
-@njit(nogil=True)
-def _glu(v, g, shift, gain, table, per_unit, u):  # type: ignore[no-untyped-def]
-    samples, steps, size = u.shape
-    for b in range(samples):
-        for k in range(steps):
-            for h in range(size):
-                u[b, k, h] = u[b, k, h] + v[b, k, h] * half(table, per_unit, g[b, k, h])
-
-
-@njit(nogil=True)
-def _gsu(v, g, shift, gain, table, per_unit, u):  # type: ignore[no-untyped-def]
-    samples, steps, size = u.shape
-    for b in range(samples):
-        for k in range(steps):
-            for h in range(size):
-                product = v[b, k, h] * g[b, k, h]
-                z = product + shift[h]
-                gelu = z * half(table, per_unit, z)
-                u[b, k, h] = u[b, k, h] + gelu * gain[h]
-
-
-class FloatKind(NamedTuple):
-    """A kind of branch: its ``number`` in C, where 0 is none, its table, and ``u = u + b``:
-    ``loop(v, g, shift, gain, table, per_unit, u)``."""
-
-    number: int
-    table: FloatTable
-    loop: Callable[..., None]
-
-
-FLOAT_KINDS = {"glu": FloatKind(1, SIGMOID, _glu), "gsu": FloatKind(2, NORMAL, _gsu)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +76,7 @@ class GatedFloats(Parameters):
     """H neurons: ``cell``, whose bias is 0; ``bias`` (H,); ``scale`` (H, R) of spikes at each of
     the R = 1 + 2 P receptors; ``branches``; ``graded`` in the order in which they are added."""
 
-    cell: ModeParameters
+    cell: Cell
     bias: NDArray[np.floating[Any]]
     scale: NDArray[np.floating[Any]]
     branches: FloatBranches | None = None

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,6 +43,7 @@ SIGMOID = _table(lambda x: 1 / (1 + math.exp(-x)), 64)
 NORMAL = _table(lambda x: math.erfc(-x * math.sqrt(0.5)) / 2, 128)
 
 
+# With the loops that call it in one file: numba keeps those, and looks at their file alone.
 @njit(nogil=True)
 def half(table, per_unit, x):  # type: ignore[no-untyped-def]
     """f(x) of one float32."""
@@ -51,3 +53,36 @@ def half(table, per_unit, x):  # type: ignore[no-untyped-def]
         i = int(t)
         left = table[i] + (t - np.float32(i)) * (table[i + 1] - table[i])
     return left if x < np.float32(0) else np.float32(1) - left
+
+
+@njit(nogil=True)
+def _glu(v, g, shift, gain, table, per_unit, u):  # type: ignore[no-untyped-def]
+    samples, steps, size = u.shape
+    for b in range(samples):
+        for k in range(steps):
+            for h in range(size):
+                u[b, k, h] = u[b, k, h] + v[b, k, h] * half(table, per_unit, g[b, k, h])
+
+
+@njit(nogil=True)
+def _gsu(v, g, shift, gain, table, per_unit, u):  # type: ignore[no-untyped-def]
+    samples, steps, size = u.shape
+    for b in range(samples):
+        for k in range(steps):
+            for h in range(size):
+                product = v[b, k, h] * g[b, k, h]
+                z = product + shift[h]
+                gelu = z * half(table, per_unit, z)
+                u[b, k, h] = u[b, k, h] + gelu * gain[h]
+
+
+class FloatKind(NamedTuple):
+    """A kind of branch: its ``number`` in C, where 0 is none, its table, and ``u = u + b``:
+    ``loop(v, g, shift, gain, table, per_unit, u)``."""
+
+    number: int
+    table: FloatTable
+    loop: Callable[..., None]
+
+
+FLOAT_KINDS = {"glu": FloatKind(1, SIGMOID, _glu), "gsu": FloatKind(2, NORMAL, _gsu)}

@@ -7,30 +7,46 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pynn_models.spinnaker2.core import Float32Array, ModeParameters
+from pynn_models.spinnaker2.acting import ActingParameters
+from pynn_models.spinnaker2.core import Float32Array
 from pynn_models.spinnaker2.gated import (
-    FLOAT_KINDS,
     INPUT,
+    Cell,
     GatedFloats,
     GradedFloats,
     gate_at,
     value_at,
 )
+from pynn_models.spinnaker2.tables import FLOAT_KINDS
 
 C_DIRECTORY = Path(__file__).with_name("c")
 
 
-def neuron_words(p: ModeParameters) -> Float32Array:
-    """``[d, bias, theta, (a_re, a_im, c_re, c_im, x_re, x_im) per mode]``, at rest: (H, 3 + 6 N).
+def neuron_words(p: Cell) -> Float32Array:
+    """A neuron a row, at rest, as C lays it out.
 
-    Of real modes ``(a, c, x)``: (H, 3 + 3 N).
+    ``[d, bias, theta, (a_re, a_im, c_re, c_im, x_re, x_im) per mode]``: (H, 3 + 6 N); of real modes
+    ``(a, c, x)``: (H, 3 + 3 N). With what its spikes do to it (``c/acting_float_core.h``)
+    ``[d, bias, theta, fired, rest, before, a_1, a_2, ...]`` and r_re, r_im, or r, behind x.
     """
-    zero = np.zeros_like(p.a_re)
-    parts = [p.a_re, p.c_re, zero]
-    if p.a_im.size:
-        parts = [p.a_re, p.a_im, p.c_re, p.c_im, zero, zero]
-    modes = np.stack(parts, axis=2).reshape(len(p.d), -1)
-    return np.concatenate([np.stack([p.d, p.bias, p.theta], axis=1), modes], axis=1)
+    acting = p if isinstance(p, ActingParameters) else None
+    modes = p.modes if isinstance(p, ActingParameters) else p
+    zero = np.zeros_like(modes.a_re)
+    parts = [modes.a_re, modes.c_re, zero]
+    if modes.a_im.size:
+        parts = [modes.a_re, modes.a_im, modes.c_re, modes.c_im, zero, zero]
+    head = [np.stack([modes.d, modes.bias, modes.theta], axis=1)]
+    if acting is not None:
+        parts += [acting.r_re, acting.r_im] if modes.a_im.size else [acting.r_re]
+        head += [np.zeros_like(head[0]), acting.history]
+    return np.concatenate([*head, np.stack(parts, axis=2).reshape(len(modes.d), -1)], axis=1)
+
+
+def acting_shared(p: ActingParameters) -> NDArray[np.uint32]:
+    """``acting_float_t``."""
+    m = p.modes
+    head = [m.a_re.shape[1], m.a_im.size > 0, p.hard, p.refractory, p.history.shape[1]]
+    return np.array(head, np.uint32)
 
 
 def gated_shared(p: GatedFloats) -> NDArray[np.uint32]:

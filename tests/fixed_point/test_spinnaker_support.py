@@ -14,8 +14,6 @@ from export.fixed_point.registry import ARITHMETIC, SpinnakerUnsupportedError, a
 from export.job.preflight import preflight
 from export.pynn.registry import ON_BOARDS, board_backend
 from export.software import simulation as software
-from export.spinnaker2 import plan as spinnaker2
-from export.spinnaker2.plan import Spinnaker2Error
 from pynn_models import History, Multiplicity, Reset, SnnSsmError
 
 
@@ -59,13 +57,6 @@ def test_cells_that_there_is_no_plan_for(monkeypatch):
     )
     assert issubclass(SpinnakerUnsupportedError, SnnSsmError)
     assert samples_for(network).shape == (3, 2, 12)
-
-
-@pytest.mark.parametrize("part", ["reset", "history"])
-def test_spinnaker_2_refuses_neurons_on_which_spikes_act_back_by_the_part(part):
-    network = with_part(network_of(0), part)
-    with pytest.raises(Spinnaker2Error, match=f"its neurons have a {part}, which none for"):
-        spinnaker2.plan_network(network)
 
 
 @pytest.mark.parametrize("part", ["reset", "history"])

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.float_equations import equations
 from support.float_networks import random_floats, random_inputs
 from support.gated_networks import gated_network_of, lowered, samples_for
 
 from export.command.arguments import main
 from export.description.multiplicity import in_units
 from export.description.storage import save_network
-from export.samples.inputs import encode
 from export.samples.readout import logits
 from export.software import simulation as software
 from export.spinnaker2 import Spinnaker2Error, budget, nir_graph, plan_network, runner
@@ -93,99 +93,6 @@ def test_each_receptor_and_graded_projection_uses_all_of_its_bits(kind):
 
 
 # --- the prediction ---------------------------------------------------------------------------
-
-
-def scalar_half(kind, x):
-    """The function of a branch by its definition, each operation a float32."""
-    per_unit, exact = (64, lambda v: 1 / (1 + math.exp(-v))) if kind == "glu" else (
-        128, lambda v: math.erfc(-v * math.sqrt(0.5)) / 2
-    )
-    t = F(abs(x)) * F(per_unit)
-    if not t < 1024:
-        left = F(0)
-    else:
-        i = int(t)
-        here, there = F(exact(-i / per_unit)), F(exact(-(i + 1) / per_unit))
-        left = here + F(t - F(i)) * F(there - here)
-    return left if x < 0 else F(1) - left
-
-
-def equations(network, samples):
-    """The network step by step, from its float64 weights, every operation a scalar of float32."""
-    sent = {network.source.name: encode(network, samples).astype(int)}
-    membranes = {}
-    for population in network.populations:
-        name, cell, size = population.name, population.state_space, population.size
-        spikes = np.zeros((len(samples), network.steps, size), bool)
-        y_all = np.zeros(spikes.shape, F)
-        a = np.exp((-1 / cell.tau + 1j * (0 if cell.omega is None else cell.omega))
-                   * network.timestep)
-        arrives = receptor_sums(network, population)
-        for b in range(len(samples)):
-            for h in range(size):
-                x = np.zeros((cell.n_modes, 2), F)
-                for k in range(network.steps):
-                    total = [
-                        receptor(onto, sent, membranes, b, k, h) for onto in arrives
-                    ]
-                    u = F(total[0] + F(cell.bias[h]))
-                    for n in range(0 if cell.branches is None else cell.branches.count):
-                        u = F(u + branch(cell.branches, n, h, total[1 + 2 * n], total[2 + 2 * n]))
-                    y = F(F(cell.d[h]) * F(u + F(0)))
-                    for n in range(cell.n_modes):
-                        re, im = x[n]
-                        ar, ai = F(a[h, n].real), F(a[h, n].imag)
-                        new = F(ar * re)
-                        if cell.is_complex:
-                            new = F(new - F(ai * im))
-                            x[n, 1] = F(F(ar * im) + F(ai * re))
-                        x[n, 0] = F(new + u)
-                        y = F(y + F(F(cell.c_re[h, n]) * x[n, 0]))
-                        if cell.is_complex:
-                            y = F(y - F(F(cell.c_im[h, n]) * x[n, 1]))
-                    y_all[b, k, h], spikes[b, k, h] = y, y > F(cell.theta[h])
-        sent[name], membranes[name] = spikes.astype(int), y_all
-    return sent, membranes
-
-
-def receptor_sums(network, population):
-    """For each receptor (scale, [(source, stored)], [(source, scale, stored)]), by its definition.
-    """
-    found = []
-    for name in population.receptors:
-        onto = network.incoming(population.name, name)
-        plain, graded = [q for q in onto if not q.graded], [q for q in onto if q.graded]
-        largest = np.zeros(population.size)
-        for q in plain:
-            largest = np.maximum(largest, np.abs(q.weights).max(axis=0))
-        scale = np.where(largest > 0, largest / 127, 1)
-        each = []
-        for q in graded:
-            top = np.abs(q.weights).max(axis=0)
-            one = np.where(top > 0, top / 127, 1)
-            each.append((q.source, one, np.rint(q.weights / one)))
-        found.append((scale, [(q.source, np.rint(q.weights / scale)) for q in plain], each))
-    return found
-
-
-def receptor(onto, sent, membranes, b, k, h):
-    scale, plain, graded = onto
-    total = sum(int(w[i, h]) for source, w in plain for i in np.flatnonzero(sent[source][b, k]))
-    found = F(F(scale[h]) * F(total))
-    for source, one, weights in graded:
-        acc = F(0)
-        for i in np.flatnonzero(weights[:, h]):
-            acc = F(acc + F(F(weights[i, h]) * membranes[source][b, k, i]))
-        found = F(found + F(F(one[h]) * acc))
-    return found
-
-
-def branch(branches, n, h, value, gate):
-    v, g = F(value + F(branches.value_bias[h, n])), F(gate + F(branches.gate_bias[h, n]))
-    if branches.kind == "glu":
-        return F(v * scalar_half("glu", g))
-    z = F(F(v * g) + F(branches.shift[h, n]))
-    return F(F(z * scalar_half("gsu", z)) * F(branches.gain[h, n]))
 
 
 @pytest.mark.parametrize("kind", [*NETWORKS, *DRAWN])

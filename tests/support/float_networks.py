@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pynn_models.spinnaker2 import (
+    ActingParameters,
     FloatBranches,
     GatedFloats,
     GradedFloats,
@@ -52,6 +53,17 @@ def random_floats(
         scale=rng.uniform(1e-3, 1e-2, (size, receptors)),
         branches=made,
         graded=tuple(graded),
+    )
+
+
+def random_acting(rng, size, modes, *, reset="soft", history=3, rotating=True, refractory=1):
+    """Neurons with a reset (``none``, ``soft``, ``hard``) and a history of so many steps."""
+    none = np.zeros((size, modes))
+    r = rng.normal(size=(2, size, modes)) * (reset == "soft")
+    return ActingParameters(
+        random_modes(rng, size, modes, rotating, bias=True),
+        r[0], r[1] if rotating else none[:, :0], rng.normal(size=(size, history)),
+        reset == "hard", refractory if reset != "none" else 0,
     )
 
 

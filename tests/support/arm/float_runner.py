@@ -12,9 +12,15 @@ from pathlib import Path
 import numpy as np
 from support.arm.runner import COMPILER, EMULATOR
 
-from pynn_models.spinnaker2 import C_DIRECTORY, gated_shared, gated_words, neuron_words
-from pynn_models.spinnaker2.gated import FLOAT_KINDS
-from pynn_models.spinnaker2.tables import SIGMOID
+from pynn_models.spinnaker2 import (
+    C_DIRECTORY,
+    ActingParameters,
+    acting_shared,
+    gated_shared,
+    gated_words,
+    neuron_words,
+)
+from pynn_models.spinnaker2.tables import FLOAT_KINDS, SIGMOID
 
 DRIVER = Path(__file__).with_name("float_driver.c")
 GATED_DRIVER = Path(__file__).with_name("gated_float_driver.c")
@@ -35,7 +41,9 @@ def run(executable, p, u, emulator_options=()):
     """u (L, H) -> spikes (L, H), y (L, H) and the neurons' words at the end (H, words)."""
     steps, size = u.shape
     words = neuron_words(p)
-    head = struct.pack("<4I", size, p.a_re.shape[1], p.a_im.size > 0, steps)
+    acting = isinstance(p, ActingParameters)
+    shared = acting_shared(p) if acting else [p.a_re.shape[1], p.a_im.size > 0, 0, 0, 0]
+    head = struct.pack("<9I", size, words.shape[1], acting, steps, *shared)
     done = subprocess.run(
         [EMULATOR, "-cpu", "cortex-a15", *emulator_options, str(executable)],
         input=head + words.astype("<f4").tobytes() + u.astype("<f4").tobytes(),
@@ -88,7 +96,8 @@ def counted(start, name="tick_neurons"):
 
 def count_instructions(executable, p, u):
     """Instructions that the ticks of u (L, H) take."""
-    return counted(lambda options: run(executable, p, u, options))
+    name = "tick_acting" if isinstance(p, ActingParameters) else "tick_neurons"
+    return counted(lambda options: run(executable, p, u, options), name)
 
 
 def count_gated(executable, p, arriving, name="tick_neurons"):
