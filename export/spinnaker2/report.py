@@ -5,8 +5,9 @@ A chip has 152 cores of 128 kB each. What is counted is the data of our own core
 and link of a graded projection, 1 a weight of spikes; what neurons of a gated core share, once a
 core. Half of a core's memory is left to program and buffers. Time: instructions, as many as
 executed for an Arm Cortex-M4 under emulation, at 1 to 2 cycles each and 150 MHz: the neurons' own,
-and those of the spikes' weights if every source spikes in a step. As many cores as memory asks for,
-and as let the slowest step end within the timestep. An estimate, no measurement.
+those of graded values, and of the spikes' weights if every source spikes in a step. As many cores
+as memory asks for, and as let the slowest step end within the timestep. An estimate, no
+measurement.
 """
 
 from __future__ import annotations
@@ -38,22 +39,25 @@ CLOCK = 150e6
 CYCLES = (1, 2)  # an instruction
 # Executed on an emulated Cortex-M4: tests/spinnaker2/test_*_arm.py. A neuron and its modes; one on
 # which spikes act back, its modes, a step of its history; what gated inputs add, a branch of each
-# kind, a graded projection and one source of it; a spike's row of weights, and one target of it.
+# kind, a graded projection and one source of it; a core's step; a receptor's sum, kept and
+# cleared; a graded value that is received; a spike's row of weights, and one target of it.
 INSTRUCTIONS: Mapping[str, int] = {
     "neuron": 33, "mode": 22, "real mode": 11,
     "acting": 66, "acting mode": 32, "acting real mode": 17, "history": 10,
     "gated": 20, "glu": 65, "gsu": 69, "graded": 26, "link": 12,
-    "spike": 13, "target": 7,
+    "step": 90, "sum": 8, "value": 13, "spike": 18, "target": 7,
 }
 
 
 @dataclass(frozen=True)
 class _Neuron:
-    """The largest of a population: ``bytes``, ``instructions`` a step; ``shared`` bytes a core."""
+    """The largest of a population: ``bytes``, ``instructions`` a step; of a core ``shared`` bytes,
+    and the ``values`` that it receives in each step."""
 
     bytes: int
     instructions: int
     shared: int = 0
+    values: int = 0
 
 
 def _plain(p: ModeParameters) -> int:
@@ -75,12 +79,13 @@ _CELLS: Mapping[type[Any], Callable[[Any], int]] = {
 
 def _own(p: Cell) -> _Neuron:
     words = neuron_words(p).shape[1] + 1  # and its sum of spikes
-    return _Neuron(4 * words, _CELLS[type(p)](p))
+    return _Neuron(4 * words, _CELLS[type(p)](p) + INSTRUCTIONS["sum"])
 
 
 def _standard(p: Any) -> _Neuron:
     """A leaky neuron, counted as one of ours of one real mode: its own program is not ours."""
-    return _Neuron(4 * 7, INSTRUCTIONS["neuron"] + INSTRUCTIONS["real mode"])
+    count = (INSTRUCTIONS[name] for name in ("neuron", "real mode", "sum"))
+    return _Neuron(4 * 7, sum(count))
 
 
 def _gated(p: GatedFloats) -> _Neuron:
@@ -89,10 +94,12 @@ def _gated(p: GatedFloats) -> _Neuron:
     instructions += INSTRUCTIONS["graded"] * len(p.graded) + INSTRUCTIONS["link"] * int(links.max())
     if p.branches is not None:
         instructions += INSTRUCTIONS[p.branches.kind] * p.branches.count
-    words = max(len(w) for w in gated_words(p)) + p.scale.shape[1]
+    receptors = p.scale.shape[1]
+    instructions += INSTRUCTIONS["sum"] * receptors
+    words = max(len(w) for w in gated_words(p)) + receptors
     values = sum(len(g.weights) for g in p.graded)
     shared = INTERVALS + 1 + gated_shared(p).size + values
-    return _Neuron(4 * words, instructions, 4 * shared)
+    return _Neuron(4 * words, instructions, 4 * shared, values)
 
 
 _NEURONS: Mapping[type[Any], Callable[[Any], _Neuron]] = {
@@ -111,7 +118,8 @@ def _row(network: Network, plan: Spinnaker2Plan, population: Population) -> dict
     def step(cores: int) -> tuple[int, int]:
         each = math.ceil(population.size / cores)
         targets = INSTRUCTIONS["spike"] + each * INSTRUCTIONS["target"]
-        return each * neuron.instructions, sources * targets
+        own = INSTRUCTIONS["step"] + each * neuron.instructions
+        return own + neuron.values * INSTRUCTIONS["value"], sources * targets
 
     cores = math.ceil(population.size / max((MEMORY - neuron.shared) // size, 1))
     most = network.timestep * 1e-3 * CLOCK / CYCLES[1]
@@ -133,8 +141,9 @@ def _row(network: Network, plan: Spinnaker2Plan, population: Population) -> dict
 def budget(network: Network) -> list[dict[str, Any]]:
     """A row for each population that has neurons there: bytes a neuron, cores, time of a step.
 
-    ``instructions`` are those of its fullest core's neurons, ``instructions_all_spike`` what comes
-    to them if every source spikes; ``microseconds``: the least, with no spike, and the most.
+    ``instructions`` are those of its fullest core's neurons and of the graded values that it
+    receives, ``instructions_all_spike`` what comes to them if every source spikes;
+    ``microseconds``: the least, with no spike, and the most.
     Raises as :func:`plan_network`.
     """
     plan = plan_network(network)

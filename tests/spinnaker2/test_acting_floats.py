@@ -123,7 +123,7 @@ def test_a_graph_has_none_of_them():
 def test_a_budget_counts_them():
     _, network, _ = lowered("hard reset", depth=2)
     row = budget(in_units(network))[0]
-    assert row["instructions"] == 6 * (66 + 4 * 32)
+    assert row["instructions"] == 6 * (66 + 4 * 32 + 8) + 90
     assert row["bytes_a_neuron"] == 4 * (6 + 4 * 8 + 1) + network.source.size
     _, network, _ = lowered("history", depth=2)
-    assert budget(network)[0]["instructions"] == 6 * (66 + 4 * 32 + 5 * 10)
+    assert budget(network)[0]["instructions"] == 6 * (66 + 4 * 32 + 58) + 90

@@ -1,10 +1,12 @@
 """Gated networks on SpiNNaker 2: scales, tables, and the prediction against scalars of float32."""
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.files import ROOT
 from support.float_equations import equations
 from support.float_networks import random_floats, random_inputs
 from support.gated_networks import gated_network_of, lowered, samples_for
@@ -12,12 +14,14 @@ from support.gated_networks import gated_network_of, lowered, samples_for
 from export.command.arguments import main
 from export.description.multiplicity import in_units
 from export.description.storage import save_network
+from export.lowering.network import lower
 from export.samples.readout import logits
 from export.software import simulation as software
 from export.spinnaker2 import Spinnaker2Error, budget, nir_graph, plan_network, runner
 from export.spinnaker2.plan import mapped
 from pynn_models.spinnaker2 import Float32Error, GradedFloats, gated_input
 from pynn_models.spinnaker2.tables import NORMAL, SIGMOID, half
+from snn_ssm.checkpoint import load_checkpoint
 
 F = np.float32
 GATED = ("glu", "gsu", "gsu of two matrices", "gsu without norm", "gsu of normed membranes",
@@ -188,7 +192,8 @@ def test_a_budget_of_a_gated_network():
     words = 3 + 3 + 2 + 2 + links + 3 + 6 * modes + 3
     spikes = [q for q in network.incoming("layer1") if not q.graded]
     assert row["bytes_a_neuron"] == 4 * words + sum(len(q.weights) for q in spikes)
-    assert row["instructions"] == 6 * (53 + 22 * modes + 69 + 26 + 12 * links)
+    each = 53 + 22 * modes + 69 + 26 + 12 * links + 3 * 8
+    assert row["instructions"] == 90 + 6 * each + 13 * len(p.graded[0].weights)
     assert row["bytes_shared"] == 4 * (1025 + 2 + 4 + len(p.graded[0].weights))
 
 
@@ -201,6 +206,31 @@ def test_cores_are_as_many_as_let_a_step_end_in_time():
         sum(row["cores"] for row in budget(replace(network, timestep=t))) for t in (1e3, 0.5)
     )
     assert few == len(mapped(network)) and many > 2 * few
+
+
+TABLE = re.compile(r"\| (`[^|]+) \| ([\d,]+) \| (\d+) \| ([\d,]+) \| (\d+) us \|")
+
+
+def documented():
+    """Each network of the how-to's table of cores, its residual, and its numbers."""
+    text = (ROOT / "docs" / "how-to" / "spinnaker2.md").read_text()
+    for names, *numbers in TABLE.findall(text):
+        residual = "relayed" if "relayed" in names else "folded"
+        for name in re.findall(r"`([^`]+)`", names):
+            yield name, residual, [int(n.replace(",", "")) for n in numbers]
+
+
+def test_the_table_of_cores_is_what_inspect_prints():
+    rows = list(documented())
+    assert len(rows) == 16 and len({name for name, _, _ in rows}) == 13
+    for name, residual, numbers in rows:
+        checkpoint = load_checkpoint(ROOT / "examples" / "checkpoints" / name)
+        found = budget(in_units(lower(checkpoint, residual=residual)))
+        assert numbers == [
+            sum(row["neurons"] for row in found), sum(row["cores"] for row in found),
+            max(row["instructions"] for row in found),
+            round(max(row["microseconds"][1] for row in found)),
+        ], name
 
 
 def test_run_and_inspect(tmp_path, capsys):

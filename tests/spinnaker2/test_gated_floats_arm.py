@@ -88,17 +88,6 @@ def test_instructions_are_at_most_those_that_the_budget_counts(executables):
         "graded": count("", sources=(8,)) - 8 * link - plain,
     }
     found |= {kind: (count(kind, 5) - count(kind, 1)) / 4 for kind in ("glu", "gsu")}
-    few, many = (a_spike(executables["O2"], size) for size in (4, 64))
-    found |= {"target": (many - few) / 60, "spike": few - 4 * (many - few) / 60}
     for name, instructions in found.items():
         counted = report.INSTRUCTIONS[name]
         assert counted - 1 < instructions <= counted, (name, instructions)
-
-
-def a_spike(executable, size):
-    """Instructions of a spike that arrives at so many neurons."""
-    rng = np.random.default_rng(1)
-    p = random_floats(rng, "", size=size, modes=1, sources=())
-    arriving = random_inputs(rng, p, 10, rows=5)
-    total = float_runner.count_gated(executable, p, arriving, "receive_spike")
-    return total / arriving.spikes.sum()

@@ -324,10 +324,10 @@ def test_a_budget_counts_words_weights_and_instructions():
     network, _ = network_of("native")
     row = budget(network)[0]
     assert row["bytes_a_neuron"] == 4 * (4 + 4 * 6) + network.source.size
-    assert row["cores"] == 1 and row["instructions"] == 6 * (33 + 4 * 22) == 726
-    spikes = network.source.size * (13 + 6 * 7)
+    assert row["cores"] == 1 and row["instructions"] == 6 * (33 + 4 * 22 + 8) + 90 == 864
+    spikes = network.source.size * (18 + 6 * 7)
     assert row["instructions_all_spike"] == spikes
-    assert row["microseconds"] == pytest.approx([726 / 150, 2 * (726 + spikes) / 150])
+    assert row["microseconds"] == pytest.approx([864 / 150, 2 * (864 + spikes) / 150])
     text = describe_budget(network)
     assert "3 of 152 cores, an estimate" in text and "layer2: 6 neurons" in text
 
