@@ -32,6 +32,7 @@ from pynn_models.spinnaker2.core import Float32Array, Float32Error, ModeParamete
 from pynn_models.spinnaker2.tables import FLOAT_KINDS
 
 INPUT = 0
+_SOURCES = 2**16
 Cell = ModeParameters | ActingParameters
 
 
@@ -64,11 +65,21 @@ class FloatBranches(Parameters):
 @dataclass(frozen=True, eq=False)
 class GradedFloats(Parameters):
     """What one graded projection brings to ``receptor``: ``weights`` (pre, H) int8, ``scale`` (H,).
+
+    Raises :class:`.Float32Error` for more sources than the C core's 16 bits tell apart.
     """
 
     weights: NDArray[np.int8]
     scale: NDArray[np.floating[Any]]
     receptor: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.weights) > _SOURCES:
+            raise Float32Error(
+                f"a graded projection has {len(self.weights)} sources; expected at most {_SOURCES},"
+                " which 16 bits tell apart. Use fewer channels, or the backend software."
+            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,12 +13,14 @@ from support.gated_networks import gated_network_of, lowered, samples_for
 
 from export.command.arguments import main
 from export.description.multiplicity import in_units
+from export.description.projection import Projection
 from export.description.storage import save_network
 from export.lowering.network import lower
 from export.samples.readout import logits
 from export.software import simulation as software
 from export.spinnaker2 import Spinnaker2Error, budget, nir_graph, plan_network, runner
 from export.spinnaker2.plan import mapped
+from export.spinnaker2.stored import stored
 from pynn_models.spinnaker2 import Float32Error, GradedFloats, gated_input
 from pynn_models.spinnaker2.tables import NORMAL, SIGMOID, half
 from snn_ssm.checkpoint import load_checkpoint
@@ -170,6 +172,14 @@ def test_what_is_sent_must_be_finite():
     arriving.values[0][1, 2] = np.inf
     with pytest.raises(Float32Error, match="a membrane that is sent is not finite"):
         arriving.input(p)
+
+
+def test_more_sources_than_there_can_be():
+    with pytest.raises(Float32Error, match="has 65537 sources; expected at most 65536, which 16"):
+        GradedFloats(np.zeros((2**16 + 1, 1), np.int8), np.ones(1), 0)
+    many = Projection("a", "b", np.ones((132105, 1)), 1)
+    with pytest.raises(Spinnaker2Error, match="'b' has 132105 sources; a sum of so many weights"):
+        stored([many], 1)
 
 
 # --- what is refused, the budget, the command line --------------------------------------------
