@@ -127,3 +127,10 @@ def test_a_budget_counts_them():
     assert row["bytes_a_neuron"] == 4 * (6 + 4 * 8 + 1) + network.source.size
     _, network, _ = lowered("history", depth=2)
     assert budget(network)[0]["instructions"] == 6 * (66 + 4 * 32 + 58) + 90
+
+
+@pytest.mark.parametrize("kind", ["glu", "glu with reset", "gsu"])
+def test_gated_layers_that_send_to_themselves(kind):
+    _, network, samples = lowered(kind, 2, steps=12, depth=2, recurrent=True)
+    assert is_looped(network) and any(p.branches is not None for p in network.layers)
+    check(network, samples[:2], close=False)
