@@ -1,5 +1,7 @@
 """The emulated board and what it is not asked to do: any datagram, two hosts, a stranger's core."""
 
+import contextlib
+import os
 import socket
 import struct
 import subprocess
@@ -19,6 +21,7 @@ from pynn_models.spinnaker.board import (
     EmulatedBoardError,
     emulated_board,
 )
+from pynn_models.spinnaker.board.lease import GONE, Wish, process_of
 
 STEPS = 40  # of the board's work after some datagrams
 
@@ -118,14 +121,16 @@ def test_a_program_that_never_waits_does_not_keep_the_host_waiting():
         assert host.ask(15, 0x11, 4)[14:] == bytes(4) and board.cores == 0
 
 
+# Starts its timer, 0x30000 cycles a tick (983 us), and waits.
+_WORDS = (0xE3A01411, 0xE3A02803, 0xE5812000, 0xE3A030E2, 0xE5813008, 0xEE070F90, 0xEAFFFFFD)
+_CODE = struct.pack("<7I", *_WORDS)
+SLEEPER = struct.pack("<8I", 2, 0, 64, len(_CODE), 4, 0, 0, 0).ljust(64, b"\0") + _CODE
+
+
 def test_ticks_with_nothing_to_do_last_as_long_as_on_a_board():
-    """A program that starts its timer, 0x30000 cycles a tick (983 us), and waits."""
-    words = (0xE3A01411, 0xE3A02803, 0xE5812000, 0xE3A030E2, 0xE5813008, 0xEE070F90, 0xEAFFFFFD)
-    code = struct.pack("<7I", *words)
-    image = struct.pack("<8I", 2, 0, 64, len(code), 4, 0, 0, 0).ljust(64, b"\0") + code
     with emulated_board(version=3) as board:
         host = Host(board.address)
-        host.ask(3, 0x67800000, len(image), 0, data=image)
+        host.ask(3, 0x67800000, len(SLEEPER), 0, data=SLEEPER)
         before = time.monotonic()
         host.ask(19, 0x11000002)
         assert board.wait(0.3)
@@ -211,6 +216,126 @@ def test_a_second_script_is_told_that_the_board_is_in_use_until_the_first_has_go
         ]
 
 
+STRANGER = """
+import socket, sys
+host = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for line in sys.stdin:
+    host.sendto(bytes.fromhex(line), (sys.argv[1], 17893))
+    print(host.recv(1024).hex(), flush=True)
+"""
+
+
+@contextlib.contextmanager
+def stranger(board):
+    """Another process, which sends what it is asked to, and gives the result code."""
+    command = [sys.executable, "-c", STRANGER, board.address]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+
+        def ask(command, *arguments, data=b"", to=0):
+            words = (*arguments, *[0] * (3 - len(arguments)))
+            header = bytes((0, 0, 0x87, 255, to, 255, 255, 255, 0, 0))
+            content = struct.pack("<HH3I", command, 1, *words) + data
+            process.stdin.write((header + content).hex() + "\n")
+            process.stdin.flush()
+            return bytes.fromhex(process.stdout.readline())[10]
+
+        yield ask
+        process.stdin.close()
+
+
+LOOK_AT, SET, CLEAR, TO_SENDER = 2 << 16, 1 << 16, 3 << 16, 1 << 30
+HERE = struct.unpack("<I", bytes((127, 0, 0, 1)))[0]
+
+
+def test_a_stranger_may_look_and_watch_and_change_nothing_where_programs_of_another_are():
+    """A command for a core may end a run, a tag cleared its live input."""
+    with emulated_board(version=3) as board, stranger(board) as ask:
+        host = Host(board.address)
+        host.ask(3, 0x67800000, len(SLEEPER), 0, data=SLEEPER)
+        host.ask(19, 0x11000002)
+        host.ask(26, SET | 1, 17000, HERE)
+        host.ask(26, SET | 1 << 29 | 3 << 8 | 2, 17001)
+        busy = [
+            ask(6, to=1 << 5 | 1), ask(26, CLEAR | 1), ask(26, SET | 1, 17000, HERE),
+            ask(26, TO_SENDER | SET | 2), ask(26, TO_SENDER | SET | 3), ask(29), ask(22, 2 << 16),
+        ]  # fmt: skip
+        assert busy == [0x8D] * len(busy)
+        free = [ask(0), ask(2, 0x60024000, 4, 2), ask(15, 0x11, 5), ask(26, LOOK_AT | 1)]
+        assert free == [0x80] * len(free)
+        assert ask(26, TO_SENDER | SET | 1) == 0x80  # live output, to whoever watches
+        assert board.cores == 1 and host.ask(2, SDRAM_FREE, 4, 2)[14:] != bytes(4)
+
+
+SDRAM_FREE = 0x60024000  # the root of the heap that is for programs
+
+
+def test_programs_of_one_that_sends_and_goes_are_gone_when_a_script_comes(board):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as short:
+        short.bind(("127.0.0.1", 0))
+        gone = short.getsockname()
+    lease, heap = board._monitor.lease, board._board.chips[0, 0].user_heap
+    header = bytes((0, 0, 7, 255, 0, 255, 255, 255, 0, 0))
+    board._receive(header + struct.pack("<HH3I", 28, 0, 17 << 8, 100, 1), gone)
+    assert heap.used and lease.admits(Wish.CHANGE, gone)
+    lease._find = lambda sender, guess: os.getpid()
+    assert lease.admits(Wish.GREET, ("127.0.0.1", 9)) and board._board.idle
+
+
+@pytest.mark.parametrize("take", [0, 28])
+def test_what_a_stranger_wrote_where_nobody_was_is_gone_when_a_script_comes(take):
+    with emulated_board(version=3) as board:
+        host = Host(board.address)
+        before = host.ask(2, 0xE5007F00, 256, 2)[14:], host.ask(2, SDRAM_FREE, 16, 2)[14:]
+        with stranger(board) as ask:
+            assert ask(3, 0xE5007F48, 16, 2, data=b"\xff" * 16) == 0x80  # where the heaps are
+            assert ask(3, SDRAM_FREE, 16, 2, data=b"\xff" * 16) == 0x80
+            assert ask(29, 0) == 0x80
+            host.ask(take, 17 << 8, 100, 1)
+            after = host.ask(2, 0xE5007F00, 256, 2)[14:], host.ask(2, SDRAM_FREE, 16, 2)[14:]
+        assert after[0] == before[0] and (after[1] == before[1]) == (take == 0)
+        assert host.ask(28, 17 << 8, 100, 2)[14:] != bytes(4)
+
+
+def test_a_script_keeps_its_own_between_its_programs(board):
+    """Its routes, set before it takes the board anew, while another looks for the version."""
+    lease = board._monitor.lease
+    lease._find = lambda sender, guess: sender[1]
+    mine, other = ("127.0.0.1", os.getpid()), ("127.0.0.1", 1)
+    assert lease.admits(Wish.GREET, mine) and lease.admits(Wish.CHANGE, mine)
+    board._board.router.add((0, 0), 1, [(1 << 7, 0, 0)])
+    assert lease.admits(Wish.TAKE, mine) and board._board.router.targets((0, 0), 5) != []
+    board._board.chips[0, 0].allocate(100, 17, 1, True)
+    assert lease.admits(Wish.GREET, other) and not lease.admits(Wish.CHANGE, other)
+    assert board._board.router.targets((0, 0), 5) != []
+    board._board.stop(17)
+    assert lease.admits(Wish.GREET, other) and board._board.router.targets((0, 0), 5) == []
+
+
+def test_what_is_refused_again_and_again_is_told_once_and_leaves_room_for_cores(board):
+    for number in range(1100):
+        for _ in range(3):
+            board._receive(bytes((0, 0, 7, 255, 0, 255, 255, 255, 0, 0)) + struct.pack(
+                "<HH3I", 1000 + number, 0, 0, 0, 0), ("127.0.0.1", 9))  # fmt: skip
+    assert len(board.errors) == len(set(board.errors)) == 500
+    board._say("core 0, 0, 1: it failed")
+    assert board.errors[-1] == "core 0, 0, 1: it failed"
+
+
+def test_a_process_is_found_by_port_and_address():
+    with contextlib.ExitStack() as stack:
+        made = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in "ab"]
+        made[0].bind(("127.0.0.77", 0))
+        here = made[0].getsockname()
+        for guess in (None, 1, os.getpid()):
+            assert process_of(here, guess) == os.getpid()
+        assert process_of(("127.0.0.78", here[1])) == GONE
+        assert process_of(("127.0.0.78", here[1]), 1) == 1  # what it sent before it closed
+        made[1].bind(("0.0.0.0", 0))
+        assert process_of(("127.0.0.78", made[1].getsockname()[1])) == os.getpid()
+
+
 def test_two_boards_at_different_addresses_and_none_twice():
     with emulated_board(version=3) as one, emulated_board() as other:
         assert one.address != other.address
@@ -241,6 +366,14 @@ def test_a_board_that_ends_by_itself_says_so():
         with pytest.raises(BoardStoppedError, match="ZeroDivisionError.*please report"):
             board.check()
         board._failure = None
+
+
+def test_a_board_that_ends_by_itself_is_the_cause_of_what_fails_on_it():
+    board = emulated_board(version=3)
+    board._monitor.answer = lambda request: 1 / 0
+    with pytest.raises(BoardStoppedError, match="ZeroDivisionError") as raised, board:
+        Host(board.address).ask(0)
+    assert isinstance(raised.value.__context__, TimeoutError)
 
 
 def test_a_tag_leads_nowhere_but_to_this_computer():

@@ -94,6 +94,11 @@ class Board:
         """Whether no program is there, nor what the host allocated for one."""
         return not any(chip.cores or chip.user_heap.used for chip in self.chips.values())
 
+    def forget(self) -> None:
+        """What cores executed, when others are to come."""
+        for chip in self.chips.values():
+            chip.loads.clear()
+
     def clear(self) -> None:
         """As after power-up: no programs, nothing allocated, no routes."""
         for place, chip in self.chips.items():

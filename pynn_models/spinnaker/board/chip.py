@@ -69,20 +69,23 @@ class Chip:
         self.clear()
 
     def clear(self) -> None:
-        """As after power-up: no programs, nothing allocated."""
+        """As after power-up: no programs, nothing allocated, and the monitor's memory as it was."""
+        _zero(self.memory, SYSRAM[0], SYSRAM_SIZE)
         self.user_heap = Heap(self.memory, *USER_HEAP)
         self._system_variables()
         for number in range(1, CORES):
             self.stop(number)
+        self.loads.clear()
+        self._busy.clear()
 
     def _system_variables(self) -> None:
         memory, layout = self.memory, self._layout
         system = Heap(memory, *SYSTEM_HEAP)
         self.program_heaps = system, Heap(memory, *SYSRAM_HEAP)
-        messages = system.allocate(_MESSAGES * _MESSAGE_SIZE)
-        tags = system.allocate(4 * 65536)
-        if any(memory.read(tags, 4 * 65536)):  # pages that nobody wrote to take no room
-            memory.write(tags, bytes(4 * 65536))
+        sizes = _MESSAGES * _MESSAGE_SIZE, 4 * 65536, 0x4000, 8 * 256
+        messages, tags, routes, applications = map(system.allocate, sizes)
+        for block, size in zip((messages, tags, routes, applications), sizes, strict=True):
+            _zero(memory, block, size)
         for i in range(_MESSAGES - 1):
             memory.put(messages + i * _MESSAGE_SIZE, messages + (i + 1) * _MESSAGE_SIZE)
         for offset, kind, value in (
@@ -104,9 +107,9 @@ class Chip:
             (0xC8, "I", SCRATCH),
             (0xCC, "I", VCPU + 0x10000000),
             (0xD0, "I", SYSTEM_HEAP[0]),
-            (0xD4, "I", system.allocate(0x4000)),
+            (0xD4, "I", routes),
             (0xDC, "I", tags),
-            (0xE4, "I", system.allocate(8 * 256)),
+            (0xE4, "I", applications),
             (0xE8, "I", messages),
             (0xFC, "I", 0x00040000),
         ):
@@ -286,3 +289,8 @@ class Chip:
                 self._say(f"core {self.place[0]}, {self.place[1]}, {number}: its message: {error}")
                 continue
             self._answer(sdp)
+
+
+def _zero(memory: Memory, address: int, size: int) -> None:
+    if any(memory.read(address, size)):  # pages that nobody wrote to take no room
+        memory.write(address, bytes(size))

@@ -15,7 +15,7 @@ from pynn_models.spinnaker.board.aplx import ImageError
 from pynn_models.spinnaker.board.board import Board
 from pynn_models.spinnaker.board.chip import CORES, Chip
 from pynn_models.spinnaker.board.layout import ETHERNET, LINKS, SELF, Place, parent
-from pynn_models.spinnaker.board.lease import Lease
+from pynn_models.spinnaker.board.lease import Lease, Wish
 from pynn_models.spinnaker.board.memory import SCRATCH, SCRATCH_SIZE, AddressError
 from pynn_models.spinnaker.board.registers import DEVICES, SIZE, SIZES
 from pynn_models.spinnaker.board.tags import TAGS, ReverseTag, Sender, Tag
@@ -29,6 +29,13 @@ _STOP, _STOP_APP = 2, 0x3F
 _P2P, _P2P_SIZE, _NO_ENTRY = 0xE1010000, 0x10000, 6
 _FREE_ENTRIES, _FREE_SDRAM, _FREE_SYSRAM = 1023, 123_469_792, 20_000
 _IMAGE = 0x10000  # bytes; code and data of a core
+_TAG = 26
+_TOLD = 500  # lines on what was refused; a stranger's leave room for those on cores
+_WISHES = {
+    0: Wish.GREET, 3: Wish.CHANGE, 5: Wish.CHANGE, 18: Wish.CHANGE, 19: Wish.TAKE, 20: Wish.CHANGE,
+    21: Wish.TAKE, 22: Wish.CHANGE, 28: Wish.TAKE, 29: Wish.CHANGE,
+}  # fmt: skip
+"""What a command would do to whose programs are on the board."""
 NAMES = {
     1: "RUN", 4: "APLX", 16: "REMAP", 23: "FFD, flood fill", 24: "AS", 25: "LED", 27: "SROM",
     30: "DPRI, reinjection", 48: "BMP_INFO", 55: "RESET", 57: "BMP_POWER",
@@ -68,7 +75,8 @@ class Monitor:
     def __init__(self, board: Board, set_tag: SetTag) -> None:
         self._board, self._set_tag = board, set_tag
         self._tags: dict[int, Tag | ReverseTag] = {}
-        self._lease = Lease(board)
+        self._told: set[str] = set()
+        self.lease = Lease(board)
         self._commands: dict[int, Callable[[Request], bytes]] = {
             0: self._version,
             2: self._read,
@@ -81,7 +89,7 @@ class Monitor:
             20: self._neighbours,
             21: self._copy_and_run,
             22: self._signal,
-            26: self._tag,
+            _TAG: self._tag,
             28: self._allocate,
             29: self._routes,
             31: self._info,
@@ -89,12 +97,12 @@ class Monitor:
         }
 
     def answer(self, request: Request) -> tuple[int, bytes]:
-        """Do a command. What is refused is said, too."""
+        """Do a command. What is refused is said, too, once."""
         handler = self._commands.get(request.command)
         try:
-            if not self._lease.admits(request.command, request.sender):
+            if not self.lease.admits(self._wish(request), request.sender):
                 raise RefusedError(
-                    BUSY, f"the board is in use by {self._lease}, and this is another"
+                    BUSY, f"the board is in use by {self.lease}, and this is another"
                 )
             if handler is None:
                 name = NAMES.get(request.command)
@@ -106,8 +114,19 @@ class Monitor:
             code, reason = error.code, str(error)
         except (AddressError, ImageError) as error:
             code, reason = BAD_ARGUMENT, str(error)
-        self._board.say(f"command {request.command} refused with {code:#x}: {reason}")
+        line = f"command {request.command} refused with {code:#x}: {reason}"
+        if line not in self._told and len(self._told) < _TOLD:
+            self._told.add(line)
+            self._board.say(line)
         return code, b""
+
+    def _wish(self, request: Request) -> Wish:
+        if request.command != _TAG:
+            return _WISHES.get(request.command, Wish.LOOK)
+        known = self._tags.get(request.arguments[0] & 0xFF)
+        looks = _operation(request) not in (1, 3)
+        joins = isinstance(known, Tag) and _operation(request) == 1 and _own_address(request)
+        return Wish.LOOK if looks or joins else Wish.CHANGE
 
     def _version(self, request: Request) -> bytes:
         x, y = request.chip.place
@@ -227,7 +246,7 @@ class Monitor:
 
     def _tag(self, request: Request) -> bytes:
         first, second, _ = request.arguments
-        operation, tag = first >> 16 & 0xF, first & 0xFF
+        operation, tag = _operation(request), first & 0xFF
         if operation == 4:
             return bytes((9, 0, 4, 16))
         if operation not in (1, 2, 3):
@@ -259,7 +278,7 @@ class Monitor:
                 raise RefusedError(BAD_ARGUMENT, f"an IP tag for core {core} of chip {chip}")
             return ReverseTag(second & 0xFFFF, chip, core, first >> 13 & 7)
         target = socket.inet_ntoa(struct.pack("<I", third)), second & 0xFFFF
-        if first >> 30 & 1 or not third:
+        if _own_address(request):
             target = request.sender
         if not target[0].startswith("127."):
             raise RefusedError(
@@ -312,6 +331,16 @@ class Monitor:
             + chip.address
             + struct.pack("<H", parent(chip.place))
         )
+
+
+def _operation(request: Request) -> int:
+    """Of IP tags: 1 to set one, 2 to read it, 3 to clear it."""
+    return request.arguments[0] >> 16 & 0xF
+
+
+def _own_address(request: Request) -> bool:
+    """Whether a tag shall lead to whoever sets it, as one who watches a run of another's asks."""
+    return bool(request.arguments[0] >> 30 & 1) or not request.arguments[2]
 
 
 def _check_length(length: int, unit: int) -> None:

@@ -16,11 +16,13 @@ from pynn_models.spinnaker.board.board import Board
 from pynn_models.spinnaker.board.chip import CORES, CoreMaker
 from pynn_models.spinnaker.board.errors import BoardStoppedError, EmulatedBoardError
 from pynn_models.spinnaker.board.layout import ETHERNET, LAYOUTS
+from pynn_models.spinnaker.board.lease import Wish
 from pynn_models.spinnaker.board.makers import native_or_python
 from pynn_models.spinnaker.board.monitor import (
     BAD_CORE,
     BAD_LENGTH,
     BAD_PORT,
+    BUSY,
     DEAD,
     NO_BUFFER,
     NO_ROUTE,
@@ -129,7 +131,7 @@ class EmulatedBoard:
         self._ended.wait()
         self._thread.join()
         self._close()
-        if kind is None:
+        if kind is None or issubclass(kind, Exception):  # which the board's end is the cause of
             self.check()
 
     def check(self) -> None:
@@ -246,6 +248,8 @@ class EmulatedBoard:
             return DEAD
         if len(data) > _MESSAGE:
             return BAD_LENGTH
+        if not self._monitor.lease.admits(Wish.CHANGE, sender):
+            return BUSY
         self._senders[self._next_tag] = sender
         message = data[2:3] + bytes((self._next_tag,)) + data[4:]
         self._next_tag = _FIRST_TAG + (self._next_tag + 1 - _FIRST_TAG) % (256 - _FIRST_TAG)
