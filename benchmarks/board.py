@@ -2,7 +2,8 @@
 
 ``python benchmarks/board.py [--cores 4,8,40] [--ticks 100] [--json F]``. A chain of stock cores of
 128 neurons each (``IF_curr_exp``, all to all, a source of 128 at the start). Of the processor time
-of the board's thread, while cores have their timers running: loading is not in it.
+of the board, while cores have their timers running: loading is not in it. Then ticks a second by
+the clock, in one thread and in as many as there are processors and chips in use.
 """
 
 from __future__ import annotations
@@ -52,8 +53,18 @@ def network(cores: int, ticks: int) -> None:
     sim.end()
 
 
-def measured(board: EmulatedBoard, cores: int, ticks: int) -> float:
-    """Ticks a CPU second of a board that is started."""
+def measured(
+    make: CoreMaker, cores: int, ticks: int, threads: int | None = None
+) -> tuple[float, float]:
+    """Ticks a CPU second, and a second by the clock, of a board with such cores."""
+    with emulated_board(make=make) as board:
+        board.threads = threads or board.threads
+        run(board, cores, ticks)
+        return board.ticks / board.seconds, board.ticks / board.elapsed
+
+
+def run(board: EmulatedBoard, cores: int, ticks: int) -> None:
+    """Run the chain as a script on a board that is started."""
     with tempfile.TemporaryDirectory(prefix="snn-ssm-") as directory:
         (Path(directory) / "spynnaker.cfg").write_text(board.configuration)
         environment = dict(os.environ)
@@ -65,7 +76,6 @@ def measured(board: EmulatedBoard, cores: int, ticks: int) -> float:
             cwd=directory, env=environment, check=True, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
-    return board.ticks / board.seconds
 
 
 def main() -> None:
@@ -76,15 +86,20 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     rows = []
-    print("cores  Python     C  ratio   (ticks a CPU second)")
+    print("       ticks a CPU second      ticks a second by the clock, C")
+    print("cores  Python     C  ratio     1 thread  threads  ratio")
     for cores in map(int, args.cores.split(",")):
         found = {}
         for name, make in MAKERS.items():
-            with emulated_board(make=make) as board:
-                found[name] = measured(board, cores, args.ticks)
-        ratio = found["C"] / found["Python"]
-        print(f"{cores:5} {found['Python']:7.1f} {found['C']:6.1f} {ratio:5.1f}", flush=True)
-        rows.append({"cores": cores, "ticks": args.ticks, **found, "ratio": ratio})
+            found[name], found["clock"] = measured(make, cores, args.ticks)
+        _, found["clock, one thread"] = measured(NativeCore, cores, args.ticks, threads=1)
+        ratio, gain = found["C"] / found["Python"], found["clock"] / found["clock, one thread"]
+        print(
+            f"{cores:5} {found['Python']:7.1f} {found['C']:6.1f} {ratio:5.1f} "
+            f"{found['clock, one thread']:12.1f} {found['clock']:8.1f} {gain:6.2f}",
+            flush=True,
+        )
+        rows.append({"cores": cores, "ticks": args.ticks, **found, "ratio": ratio, "gain": gain})
     if args.json:
         args.json.write_text(json.dumps(rows, indent=2) + "\n")
 

@@ -1,19 +1,23 @@
 """All chips, and time: in a tick every core does its work, then its packets arrive.
 
 Cores that have something to do run one after the other, each until it waits, while the host is
-not kept waiting for it. Spikes of a tick are held until all cores have done it, so that arrivals
-of tick t follow all timer work of tick t, on every chip, and a run's result is always the same.
-Cores that poll the clock, as those for synapses alone do, then learn that the tick is over.
+not kept waiting for it; those of other chips at the same time, since chips share nothing. Spikes of
+a tick are held until all cores have done it, so that arrivals of tick t follow all timer work of
+tick t, on every chip, in the order in which the cores were woken: a run's result is always the
+same, with any number of threads. Cores that poll the clock, as those for synapses alone do, then
+learn that the tick is over.
 """
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import itemgetter
 
 from pynn_models.spinnaker.board.chip import Answer, Chip, CoreMaker, Say
-from pynn_models.spinnaker.board.core import Packet
+from pynn_models.spinnaker.board.core import Core, Packet
 from pynn_models.spinnaker.board.errors import CoreError
 from pynn_models.spinnaker.board.layout import Layout, Place
 from pynn_models.spinnaker.board.memory import AddressError
@@ -21,6 +25,8 @@ from pynn_models.spinnaker.board.router import Router
 from pynn_models.spinnaker.board.timing import CLOCK
 
 _SLICE = 2_000_000  # instructions that a core executes before the host is looked after
+_AT_ONCE = 0.005  # s in which cores of several chips are begun before the host is looked after
+_ENOUGH = 4  # cores for which another thread pays
 _WAITING_MAIL = 64  # messages to a core that wait for it
 
 Number = tuple[Place, int]
@@ -33,7 +39,8 @@ class Counts:
     ticks: int = 0
     packets: int = 0
     dropped: int = 0
-    seconds: float = 0.0  # of processor time, in which cores had their timers running
+    seconds: float = 0.0  # of processor time, at work while cores had their timers running
+    elapsed: float = 0.0  # by the clock, likewise
 
 
 class Board:
@@ -48,16 +55,20 @@ class Board:
         }
         self.router = Router(layout)
         self.counts = Counts()
-        self._woken: deque[Number] = deque()
+        self.threads = len(os.sched_getaffinity(0))
+        self._run_chips = getattr(make, "run_chips", None)
+        self._woken: dict[Number, int] = {}  # the how many-th to be woken of all; in this order
+        self._wakes = 0
         self._mail: dict[Number, deque[Callable[[], None]]] = defaultdict(deque)
-        self._packets: list[tuple[Place, Packet]] = []
+        self._packets: list[tuple[int, Place, Packet]] = []
         self.running = False  # whether there are ticks
         self._tick_cycles = 0
 
     def wake(self, place: Place, number: int) -> None:
         """Have a core run when there is time."""
         if (place, number) not in self._woken:
-            self._woken.append((place, number))
+            self._wakes += 1
+            self._woken[place, number] = self._wakes
 
     def signal(self, place: Place, number: int, signal: int) -> None:
         """Give a core a signal, unless it failed."""
@@ -110,7 +121,8 @@ class Board:
     def step(self, may_tick: bool = True) -> bool:
         """Do a piece of work: a woken core, packets that wait, or a tick; False: there is none."""
         if self._woken:
-            self._run()
+            if not self._run_side_by_side():
+                self._run()
         elif self._packets:
             self._deliver()
         elif not self._end_tick():
@@ -124,26 +136,57 @@ class Board:
 
     def _run(self) -> None:
         """Let the first woken core run; one that has more to do stays the first."""
-        place, number = self._woken[0]
+        place, number = next(iter(self._woken))
         chip, mail = self.chips[place], self._mail.get((place, number))
         if mail and number in chip.cores and not chip.has_mail(number):
             try:
                 mail.popleft()()
             except AddressError as error:  # the host wrote to where messages are kept
                 chip.fail(number, CoreError(f"its mailbox: {error}"))
-        waits, sent = chip.run(number, _SLICE)
-        self._packets += [(place, packet) for packet in sent]
+        self._ran(place, number, *chip.run(number, _SLICE))
+
+    def _ran(self, place: Place, number: int, waits: bool, sent: list[Packet]) -> None:
+        """Keep what a core sent; it stays among the woken if it has more to do."""
+        chip, mail, woken = self.chips[place], self._mail.get((place, number)), (place, number)
+        self._packets += [(self._woken[woken], place, packet) for packet in sent]
         if number not in chip.cores:
-            self._mail.pop((place, number), None)
+            self._mail.pop(woken, None)
         elif not waits or (mail and not chip.has_mail(number)):
             return
-        self._woken.popleft()
+        del self._woken[woken]
+
+    def _run_side_by_side(self) -> bool:
+        """Let woken cores of several chips run, each chip's in their order; False: of one alone.
+
+        None from one on for which mail waits: that goes into the memory of its chip.
+        """
+        if self._run_chips is None or min(self.threads, len(self._woken) // _ENOUGH) < 2:
+            return False
+        found: dict[Place, list[Core]] = {}
+        numbers, later = defaultdict(list), set()
+        for place, number in self._woken:
+            core = self.chips[place].cores.get(number)
+            if core is None or place in later or self._mail.get((place, number)):
+                later.add(place)
+                continue
+            found.setdefault(place, []).append(core)
+            numbers[place].append(number)
+        if len(found) < 2:
+            return False
+        threads = min(self.threads, len(found), len(self._woken) // _ENOUGH)
+        outcomes, seconds = self._run_chips([*found.values()], _SLICE, _AT_ONCE, threads)
+        self.counts.seconds += seconds if self.running else 0
+        run = [(place, number) for place in found for number in numbers[place]]
+        for (place, number), outcome in zip(run, outcomes, strict=True):
+            if outcome is not None:
+                self._ran(place, number, *self.chips[place].ran(number, _SLICE, outcome))
+        return True
 
     def _deliver(self) -> None:
         arrived: dict[Number, list[Packet]] = defaultdict(list)
-        packets, self._packets = self._packets, []
+        packets, self._packets = sorted(self._packets, key=itemgetter(0)), []
         self.counts.packets += len(packets)
-        for place, packet in packets:
+        for _, place, packet in packets:
             targets = self.router.targets(place, packet[0])
             self.counts.dropped += not targets
             for target in targets:
@@ -153,7 +196,7 @@ class Board:
             core = self.chips[place].cores.get(number)
             if core is not None:
                 core.deliver(arrived[target])
-                self._woken.append(target)
+                self.wake(place, number)
 
     def _end_tick(self) -> bool:
         """Tell the cores that poll the clock that the tick is over."""
@@ -162,7 +205,7 @@ class Board:
         ]
         for place, number in polling:
             self.chips[place].cores[number].end_tick()
-        self._woken.extend(polling)
+            self.wake(place, number)
         return bool(polling)
 
     def _tick(self) -> bool:
@@ -178,5 +221,6 @@ class Board:
                     chip.loads[number].pause()
         self.running = bool(running)
         self.counts.ticks += self.running
-        self._woken.extend(running)
+        for place, number in running:
+            self.wake(place, number)
         return self.running

@@ -193,25 +193,33 @@ class Chip:
         core = self.cores.get(number)
         if core is None:
             return True, []
-        self.polling.discard(number)
         try:
-            progress = core.run(instructions)
+            return self.ran(number, instructions, core.run(instructions))
         except CoreError as error:
-            self._fail(number, ERROR, str(error), core)
-            return True, []
+            return self.ran(number, instructions, error)
+
+    def ran(
+        self, number: int, instructions: int, outcome: Progress | CoreError
+    ) -> tuple[bool, list[Packet]]:
+        """What :meth:`run` gives, of a core that was run."""
+        core = self.cores[number]
+        self.polling.discard(number)
         sent = core.take()
+        if isinstance(outcome, CoreError):
+            self._fail(number, ERROR, str(outcome), core)
+            return True, sent
         if self.state(number)[0] == ERROR:
             code = self.memory.get(self._block(number) + _CODE, "B")
             self._fail(number, ERROR, f"run-time error {code}", core)
             return True, sent
-        if progress is Progress.BUSY:
+        if outcome is Progress.BUSY:
             self._busy[number] = self._busy.get(number, 0) + instructions
             if self._busy[number] > _LONGEST:
                 self._fail(number, WATCHDOG, "it does not wait for an interrupt any more", core)
                 return True, sent
             return False, sent
         self._busy.pop(number, None)
-        if progress is Progress.POLLING:
+        if outcome is Progress.POLLING:
             self.polling.add(number)
         return True, sent
 

@@ -1,6 +1,6 @@
 """Compiles the cores' C on first use, and keeps it in the user's cache, as the NEST neuron is.
 
-    file = cache / ("board-" + hash(source, flags, compiler, Unicorn, machine) + ".so")
+    file = cache / ("board-" + hash(sources, flags, compiler, Unicorn, machine) + ".so")
 
 Unicorn's headers are those of its Python package, and its functions are found in the library that
 the package has loaded. A change to anything that goes into the hash asks for another file.
@@ -23,8 +23,8 @@ from pynn_models.compilation import VARIABLE, compile_into, locked, temporary_di
 from pynn_models.private import is_private
 from pynn_models.spinnaker.board.errors import EmulatedBoardError
 
-_SOURCE = Path(__file__).resolve().parent / "c" / "core.c"
-_FLAGS = ("-std=c11", "-O2", "-fPIC", "-shared")
+_SOURCES = sorted((Path(__file__).resolve().parent / "c").glob("*.c"))
+_FLAGS = ("-std=c11", "-O2", "-fPIC", "-shared", "-pthread")
 _LINES_SHOWN = 20
 
 
@@ -48,7 +48,7 @@ def build_library() -> Path:
     Raises :class:`NoNativeCoreError`.
     """
     compiler = _compiler()
-    command = [*compiler, *_FLAGS, f"-I{_headers()}", str(_SOURCE)]
+    command = [*compiler, *_FLAGS, f"-I{_headers()}", *map(str, _SOURCES)]
     name = f"board-{_key(compiler)}.so"
     cache = user_cache("board")
     try:
@@ -81,8 +81,8 @@ def _build(directory: Path, name: str, command: list[str]) -> Path:
             if result.returncode != 0:
                 tail = "\n".join(result.stderr.splitlines()[-_LINES_SHOWN:])
                 raise NoNativeCoreError(
-                    f"{shlex.join(command[:1])} could not compile {_SOURCE} (exit status "
-                    f"{result.returncode}); expected gcc and unicorn 2.1 from PyPI. Install "
+                    f"{shlex.join(command[:1])} could not compile {_SOURCES[0].parent} (exit "
+                    f"status {result.returncode}); expected gcc and unicorn 2.1 from PyPI. Install "
                     f"these, or set CC to another compiler. Its last lines:\n{tail}"
                 )
     return found
@@ -115,7 +115,7 @@ def _key(compiler: list[str]) -> str:
             f"{shlex.join(compiler)} cannot be run: {error.strerror}. Install a C compiler: "
             "apt-get install gcc (Debian, Ubuntu), or set CC to one."
         ) from error
-    digest = hashlib.sha256(_SOURCE.read_bytes())
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in _SOURCES))
     unicorn_version = importlib.metadata.version("unicorn")
     parts = (*_FLAGS, *compiler, version, unicorn_version, str(_headers()), platform.machine())
     digest.update("\0".join(parts).encode())

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pynn_models.spinnaker.board import aplx
+from pynn_models.spinnaker.board.errors import CoreError
 from pynn_models.spinnaker.board.memory import DTCM, DTCM_SIZE, ITCM, ITCM_SIZE, Memory, Ram
 from pynn_models.spinnaker.board.peripherals import Flags
 
@@ -27,6 +28,9 @@ class Progress(enum.IntEnum):
     WAITING = 0  # for an interrupt that is not there
     BUSY = 1  # it has executed what it may at a time
     POLLING = 2  # until the tick is over
+
+
+Outcome = Progress | CoreError | None  # what a run of it gives or raises; None: not run
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,9 @@ class Core(abc.ABC):
         self.memory = Memory(Ram(ITCM_SIZE, ITCM), Ram(DTCM_SIZE, DTCM))
         code = aplx.load(start.image, self.memory)
         self.waits, self.writes = places(self.memory.read(ITCM, code))
+
+    # Runs the cores of several chips side by side, where a class of cores can.
+    run_chips: Callable[..., tuple[list[Outcome], float]] | None = None
 
     @abc.abstractmethod
     def run(self, instructions: int) -> Progress:

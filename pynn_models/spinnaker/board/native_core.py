@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import itertools
 import weakref
 from collections.abc import Sequence
 from typing import Any
 
 from pynn_models.spinnaker.board.compiled import build_library, unicorn_library
-from pynn_models.spinnaker.board.core import Core, Packet, Progress, Start
+from pynn_models.spinnaker.board.core import Core, Outcome, Packet, Progress, Start
 from pynn_models.spinnaker.board.errors import CoreError
 from pynn_models.spinnaker.board.memory import Memory
 from pynn_models.spinnaker.board.peripherals import Flags, Timer, other_packets
 from pynn_models.spinnaker.board.registers import named
 
+_NOT_RUN = -1
 _READ_REFUSED, _WRITE_REFUSED, _NO_MEMORY, _OTHER_PACKETS = 3, 4, 5, 7
 
 
@@ -35,6 +37,7 @@ def library() -> Any:
     found = ctypes.CDLL(str(build_library()))
     found.core_new.restype = ctypes.c_void_p
     found.core_instructions.restype = ctypes.c_uint64
+    found.chips_run.restype = ctypes.c_double
     for name in ("core_tick_cycles", "core_fault_address", "core_sent"):
         getattr(found, name).restype = ctypes.c_uint32
     return found
@@ -63,7 +66,36 @@ class NativeCore(Core):
         weakref.finalize(self, self._library.core_free, self._core)
 
     def run(self, instructions: int) -> Progress:
-        found = self._library.core_run(self._core, ctypes.c_uint64(instructions))
+        return self._progress(self._library.core_run(self._core, ctypes.c_uint64(instructions)))
+
+    @staticmethod
+    def run_chips(
+        chips: Sequence[Sequence[NativeCore]], instructions: int, seconds: float, threads: int
+    ) -> tuple[list[Outcome], float]:
+        """As :meth:`run` of each, side by side with those of other chips, in so many threads.
+
+        Outcomes in order, and the processor time of threads other than this one.
+        """
+        cores = [core._core for chip in chips for core in chip]
+        first = [0, *itertools.accumulate(map(len, chips))]
+        found = (ctypes.c_int * len(cores))(*[_NOT_RUN] * len(cores))
+        spent = library().chips_run(
+            (ctypes.c_void_p * len(cores))(*[core.value for core in cores]),
+            (ctypes.c_int * len(first))(*first), len(chips), found,
+            ctypes.c_uint64(instructions), ctypes.c_double(seconds), threads,
+        )  # fmt: skip
+        run = zip((core for chip in chips for core in chip), found, strict=True)
+        return [core._outcome(code) for core, code in run], float(spent)
+
+    def _outcome(self, found: int) -> Outcome:
+        if found == _NOT_RUN:
+            return None
+        try:
+            return self._progress(found)
+        except CoreError as error:
+            return error
+
+    def _progress(self, found: int) -> Progress:
         if found <= Progress.POLLING:
             return Progress(found)
         address = self._library.core_fault_address(self._core)
@@ -116,3 +148,4 @@ class NativeCore(Core):
     @property
     def instructions(self) -> int:
         return int(self._library.core_instructions(self._core))
+

@@ -88,6 +88,15 @@ class EmulatedBoard:
         return sum(len(chip.cores) for chip in self._board.chips.values())
 
     @property
+    def threads(self) -> int:
+        """In how many threads cores of different chips run at most: as many as processors."""
+        return self._board.threads
+
+    @threads.setter
+    def threads(self, threads: int) -> None:
+        self._board.threads = threads
+
+    @property
     def ticks(self) -> int:
         return self._board.counts.ticks
 
@@ -100,6 +109,11 @@ class EmulatedBoard:
     def seconds(self) -> float:
         """Processor time of the ticks."""
         return self._board.counts.seconds
+
+    @property
+    def elapsed(self) -> float:
+        """Time by the clock that the ticks took, waits for their due time not counted."""
+        return self._board.counts.elapsed
 
     @property
     def loads(self) -> dict[str, Load]:
@@ -174,16 +188,17 @@ class EmulatedBoard:
 
     def _work(self) -> bool:
         """Some milliseconds of the board's work; whether there is more."""
-        until, before = time.perf_counter() + _AT_A_TIME, time.thread_time()
+        began, before = time.perf_counter(), time.thread_time()
         more = True
-        while more and (now := time.perf_counter()) < until:
+        while more and (now := time.perf_counter()) < began + _AT_A_TIME:
             ticks, ran = self._board.counts.ticks, self._board.running
             more = self._board.step(now >= self._due)
             if self._board.counts.ticks > ticks:
-                began = max(self._due, now - _CATCH_UP) if ran else now
-                self._due = began + self._board.tick_seconds
+                due = max(self._due, now - _CATCH_UP) if ran else now
+                self._due = due + self._board.tick_seconds
         if self._board.running:
             self._board.counts.seconds += time.thread_time() - before
+            self._board.counts.elapsed += time.perf_counter() - began
         return more
 
     def _until_tick(self) -> float:
