@@ -293,12 +293,61 @@ def test_interrupts_by_priority_and_nested():
 
 def test_a_core_that_needs_more_than_its_tick_is_told_with_the_factor():
     load = Load()
-    for executed in (0, 100_000, 400_000, 420_000):
-        load.tick(executed, 200_000)
+    for number, executed in ((4, 0), (5, 100_000), (6, 400_000), (7, 420_000)):
+        load.tick(number, executed, 200_000)
     load.pause()
-    load.tick(9_000_000, 200_000)
-    assert (load.ticks, load.most, load.most_at, load.mean) == (3, 300_000, 1, 140_000)
+    load.tick(7, 9_000_000, 200_000)
+    assert (load.ticks, load.most, load.most_at, load.mean) == (3, 300_000, 5, 140_000)
     said = late("core 0, 0, 1", load)
     assert "would exceed" in said and "by 3" in said and "estimate" in said and "1000 us" in said
+    assert "300,000 instructions in tick 5," in said
     assert "may exceed" in late("x", Load(1, 0, 150_000, 0, 200_000))
     assert late("x", Load(1, 0, 100_000, 0, 200_000)) is None
+
+
+def test_ticks_are_numbered_as_programs_count_them_over_runs_and_pauses():
+    """A core is busiest in its second run; another's timer does not run in the first."""
+    board, _ = board_of(3)
+    chip = board.chips[0, 0]
+    for number in (1, 2):
+        chip.cores[number] = Counting()
+        chip.loads[number] = Load()
+    one, other = chip.cores[1], chip.cores[2]
+
+    def run(ticks, *cores):
+        for core in cores:
+            core.timer_runs = True
+        last = board.counts.ticks + ticks
+        while board.step(board.counts.ticks < last):
+            pass
+        for core in cores:
+            core.timer_runs = False
+        assert not board.step()
+
+    one.costs = {23: 9000}
+    run(21, one)  # 20 ticks, and the one in which it stops
+    run(11, one, other)
+    assert (chip.loads[1].ticks, chip.loads[2].ticks) == (30, 10)
+    assert (chip.loads[1].most, chip.loads[1].most_at) == (9000, 22)
+    other.costs = {13: 7000}  # of its own ticks
+    run(6, other)
+    assert (chip.loads[2].most, chip.loads[2].most_at, chip.loads[2].ticks) == (7000, 32, 15)
+    board.forget()
+    assert chip.loads == {}
+
+
+class Counting:
+    """A core that executes 100 instructions a tick, but for those of ``costs``."""
+
+    timer_runs, instructions, tick_cycles, ticks = False, 0, 200_000, 0
+    costs = {}
+
+    def tick(self):
+        self.instructions += self.costs.get(self.ticks, 100)
+        self.ticks += 1
+
+    def run(self, instructions):
+        return Progress.WAITING
+
+    def take(self):
+        return []

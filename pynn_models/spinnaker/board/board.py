@@ -62,6 +62,7 @@ class Board:
         self._mail: dict[Number, deque[Callable[[], None]]] = defaultdict(deque)
         self._packets: list[tuple[int, Place, Packet]] = []
         self.running = False  # whether there are ticks
+        self._step = 0  # of the time that programs count, since they were loaded
         self._tick_cycles = 0
 
     def wake(self, place: Place, number: int) -> None:
@@ -106,7 +107,8 @@ class Board:
         return not any(chip.cores or chip.user_heap.used for chip in self.chips.values())
 
     def forget(self) -> None:
-        """What cores executed, when others are to come."""
+        """What cores executed, and when, as others are to come."""
+        self._step = 0
         for chip in self.chips.values():
             chip.loads.clear()
 
@@ -210,17 +212,19 @@ class Board:
 
     def _tick(self) -> bool:
         running = []
-        for place, chip in self.chips.items():
+        for chip in self.chips.values():
             for number, core in chip.cores.items():
                 if core.timer_runs:
-                    chip.loads[number].tick(core.instructions, core.tick_cycles)
-                    core.tick()
-                    running.append((place, number))
-                    self._tick_cycles = core.tick_cycles
+                    running.append((chip, number, core))
                 else:
                     chip.loads[number].pause()
+        # The last tick of a run is no step: programs only stop in it, and begin the next run there.
+        self._step += self.running and bool(running)
         self.running = bool(running)
         self.counts.ticks += self.running
-        for place, number in running:
-            self.wake(place, number)
+        for chip, number, core in running:
+            chip.loads[number].tick(self._step, core.instructions, core.tick_cycles)
+            core.tick()
+            self._tick_cycles = core.tick_cycles
+            self.wake(chip.place, number)
         return self.running

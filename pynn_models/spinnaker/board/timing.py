@@ -22,9 +22,10 @@ CLOCK = 200e6
 
 @dataclass
 class Load:
-    """Instructions of one core over its ticks; ``most_at``: the tick with the most.
+    """Instructions of one core over its ticks; ``most_at``: the number of that with the most.
 
-    ``tick_cycles``: how long the core's tick is, 200,000 cycles a ms times the time scale factor.
+    Ticks in which its timer did not run are not among them. ``tick_cycles``: how long the core's
+    tick is, 200,000 cycles a ms times the time scale factor.
     """
 
     ticks: int = 0
@@ -32,16 +33,17 @@ class Load:
     most: int = 0
     most_at: int = 0
     tick_cycles: int = 0
-    _before: int | None = None
+    _before: tuple[int, int] | None = None
 
-    def tick(self, executed: int, cycles: int) -> None:
+    def tick(self, number: int, executed: int, cycles: int) -> None:
         """A tick begins, at which the core has executed so many instructions in all."""
         if self._before is not None:
-            spent = executed - self._before
+            before, executed_before = self._before
+            spent = executed - executed_before
             self.ticks, self.total = self.ticks + 1, self.total + spent
             if spent > self.most:
-                self.most, self.most_at = spent, self.ticks - 1
-        self._before, self.tick_cycles = executed, cycles
+                self.most, self.most_at = spent, before
+        self._before, self.tick_cycles = (number, executed), cycles
 
     def pause(self) -> None:
         """The timer stops: what follows is no part of a tick."""
