@@ -53,6 +53,8 @@ class Shown:
             print(f"{now[0]} cores, {now[1]} ticks, {now[2]} packets", flush=True)
         if self._last[0] and not now[0]:
             self._print_late()
+        if now[0] and not self._last[0]:
+            self._late.clear()  # of another run
         self._last = now
 
     def end(self) -> None:

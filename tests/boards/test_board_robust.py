@@ -340,9 +340,25 @@ def test_two_boards_at_different_addresses_and_none_twice():
     with emulated_board(version=3) as one, emulated_board() as other:
         assert one.address != other.address
         assert Host(one.address).ask(0)[10] == Host(other.address).ask(0)[10] == 0x80
-        with pytest.raises(BoardAddressError, match=r"another board is there already. Use that"):
+        with pytest.raises(BoardAddressError, match=r"already, or.*UDP port 17893\. Use that"):
             emulated_board(one.address)
     emulated_board(one.address)._close()  # free again
+
+
+def test_a_port_that_another_program_has_is_named():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.251.3", 54321))
+        with pytest.raises(BoardAddressError, match=r"a program has its UDP port 54321\."):
+            emulated_board("127.0.251.3")
+
+
+def test_where_no_address_is_free_the_reason_is_told(monkeypatch):
+    def taken(address, version, make):
+        raise BoardAddressError(f"{address} is taken")
+
+    monkeypatch.setattr("pynn_models.spinnaker.board.EmulatedBoard", taken)
+    with pytest.raises(BoardAddressError, match=r"Stop some.*The last of them: 127\..*is taken"):
+        emulated_board()
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "192.168.240.1", "::1", "localhost", "", "127.1"])

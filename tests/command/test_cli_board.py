@@ -75,12 +75,18 @@ def test_what_happens_on_a_board_is_shown_once(capsys):
     shown.go_on()
     Told.cores, Told.late = 0, ["core 0, 0, 2 would exceed its tick"]
     shown.go_on()
+    Told.cores = 3  # the same script again
+    shown.go_on()
+    Told.cores = 0
+    shown.go_on()
     shown.end()
     out, err = capsys.readouterr()
     assert err == "core 0, 0, 1: it failed\n"
     assert out.splitlines() == [
         "3 cores, 10 ticks, 7 packets", "0 cores, 10 ticks, 7 packets",
-        "core 0, 0, 2 would exceed its tick", "stopped after 10 ticks",
+        "core 0, 0, 2 would exceed its tick", "3 cores, 10 ticks, 7 packets",
+        "0 cores, 10 ticks, 7 packets", "core 0, 0, 2 would exceed its tick",
+        "stopped after 10 ticks",
     ]  # fmt: skip
 
 

@@ -46,6 +46,9 @@ def emulated_board(
     for last, high in itertools.product(range(9, 255), range(256)):
         try:
             return EmulatedBoard(f"127.0.{high}.{last}", version, make)
-        except BoardAddressError:
-            continue
-    raise BoardAddressError("no address of 127.0.* is free. Stop some of the boards.")
+        except BoardAddressError as error:
+            taken = error
+    raise BoardAddressError(
+        "no address of 127.0.* is free. Stop some of the boards, or the program that has one of "
+        f"their ports at every address. The last of them: {taken}"
+    )

@@ -35,8 +35,8 @@ def bound(address: str, port: int) -> socket.socket:
         made.close()
         if error.errno == errno.EADDRINUSE:
             raise BoardAddressError(
-                f"an emulated board at {address}: another board is there already. Use that one, or "
-                "another address of 127.*."
+                f"an emulated board at {address}: another board is there already, or a program has "
+                f"its UDP port {port}. Use that board, or another address of 127.*."
             ) from error
         raise BoardAddressError(
             f"an emulated board at {address}: its port {port} cannot be opened "
