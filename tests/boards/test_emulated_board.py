@@ -226,6 +226,13 @@ def test_a_core_that_fails_reports_its_registers_as_the_monitor_does():
     assert chip.memory.get(block + 20) == 7 and chip.memory.get(block + 44, "B") == 9
 
 
+def test_statistics_of_copies_that_a_program_reads_as_it_exits_are_nothing(core_of):
+    # mov r1, #0x30000000; r2 = what stands at 0x40, r3 at 0x5C; send r2 + r3
+    words = (0xE3A01203, 0xE5912040, 0xE591305C, 0xE0820003, *PACKETS, 0xE5810008, WAIT, FOREVER)
+    core = core_of(*words)
+    assert core.run(LONG) is Progress.WAITING and core.take() == [(0, None)]
+
+
 def test_interrupts_taken_in_c_and_in_python_are_the_same(core_of):
     """A packet's handler (FIQ) sends it back, doubled; the main program waits."""
     core = core_of(
