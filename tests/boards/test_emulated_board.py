@@ -1,6 +1,7 @@
 """The emulated board by itself: what sPyNNaker's runs on it rest on."""
 
 import struct
+import weakref
 from itertools import pairwise
 
 import pytest
@@ -341,6 +342,22 @@ def test_ticks_are_numbered_as_programs_count_them_over_runs_and_pauses():
     assert (chip.loads[2].most, chip.loads[2].most_at, chip.loads[2].ticks) == (7000, 32, 15)
     board.forget()
     assert chip.loads == {}
+
+
+def test_stopped_cores_are_freed_one_by_one_while_the_host_is_answered():
+    board, _ = board_of(3)
+    chip = board.chips[0, 0]
+    for stop in (lambda: board.stop(17), board.clear):
+        for number in (1, 2, 3):
+            chip.cores[number] = Counting()
+            chip.memory.put(0xE5007000 + 128 * number + 47, 17, "B")
+        kept = [weakref.ref(core) for core in chip.cores.values()]
+        stop()
+        assert chip.cores == {} and all(each() is not None for each in kept)
+        for left in (2, 1, 0):
+            assert board.step(may_tick=False)
+            assert sum(each() is not None for each in kept) == left
+        assert not board.step()
 
 
 class Counting:

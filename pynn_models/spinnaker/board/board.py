@@ -59,6 +59,7 @@ class Board:
         self._run_chips = getattr(make, "run_chips", None)
         self._woken: dict[Number, int] = {}  # the how many-th to be woken of all; in this order
         self._wakes = 0
+        self._gone: list[Core] = []
         self._mail: dict[Number, deque[Callable[[], None]]] = defaultdict(deque)
         self._packets: list[tuple[int, Place, Packet]] = []
         self.running = False  # whether there are ticks
@@ -96,6 +97,7 @@ class Board:
     def stop(self, app: int) -> None:
         """Drop an application: its cores, their mail, and its memory."""
         for chip, number in self.cores(app):
+            self._gone += filter(None, [chip.cores.get(number)])
             chip.stop(number)
             self._mail.pop((chip.place, number), None)
         for chip in self.chips.values():
@@ -115,6 +117,7 @@ class Board:
     def clear(self) -> None:
         """As after power-up: no programs, nothing allocated, no routes."""
         for place, chip in self.chips.items():
+            self._gone += chip.cores.values()
             chip.clear()
             self.router.clear(place)
         self._mail.clear()
@@ -128,8 +131,15 @@ class Board:
         elif self._packets:
             self._deliver()
         elif not self._end_tick():
-            return may_tick and self._tick()
+            return (may_tick and self._tick()) or self._free()
         return True
+
+    def _free(self) -> bool:
+        """Free a core that was stopped: of hundreds it takes longer than the host waits."""
+        if self._gone:
+            self._gone.pop()
+            return True
+        return False
 
     @property
     def tick_seconds(self) -> float:
