@@ -1,13 +1,14 @@
-"""Own data from public recordings, as ``snn-ssm train own`` reads them: three folders of arrays.
+"""Own data from public recordings, as ``snn-ssm train own`` reads them: folders of arrays.
 
     python examples/own_data.py activity wisdm_watch_accel_20hz.npz activity
     python examples/own_data.py next     DATA_WITH_MITBIH           ecg-next
     python examples/own_data.py phase    DATA_WITH_MITBIH           ecg-phase
+    python examples/own_data.py real     DATA_WITH_MITBIH           ecg-real
 
 ``activity``: what somebody with a watch does, from 3 to 5 s of acceleration (ragged samples, labels
 of text, nobody in two splits). ``next``: the next sample of an electrocardiogram, at each step (a
 target a step, in units of about its spread). ``phase``: in which part of a heart-beat each step is
-(a label a step).
+(a label a step). ``real``: the same of millivolts, which are no integers.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ PHASES = ("rest", "contraction", "recovery")
 STEPS = 240  # 2 s
 RATE = 120.0
 _BEFORE, _AFTER, _END = -6, 8, 42  # steps of 1/120 s around a beat
+_UNITS_A_MV = 200
+_BASELINE = 128  # steps
 
 
 def activity(source: Path, out: Path) -> None:
@@ -55,15 +58,25 @@ def activity(source: Path, out: Path) -> None:
         )
 
 
+def millivolts(signal: NDArray[np.int16]) -> NDArray[np.float32]:
+    """The mean of 3 samples less that of the 128 steps before, mV, (T // 3,)."""
+    steps = len(signal) // DECIMATION
+    mean = signal[: steps * DECIMATION].reshape(steps, DECIMATION).mean(axis=1) / _UNITS_A_MV
+    total = np.cumsum(np.concatenate([np.repeat(mean[:1], _BASELINE), mean]))
+    baseline = (total[_BASELINE:] - total[:-_BASELINE]) / _BASELINE
+    return np.asarray(mean - baseline, np.float32)
+
+
 def heart(source: Path, out: Path, wanted: str) -> None:
     """Windows of 2 s of all patients: those of the data set's training part train."""
     path = source / PACKED if (source / PACKED).exists() else source / "mitbih" / PACKED
     rng = np.random.default_rng(0)
     for split, count in (("train", COUNTS["train"]), ("test", COUNTS["test"])):
         signals = [
-            (levels(r.signal), r.times // DECIMATION) for r in unpack(path, RECORDS[split])
+            (millivolts(r.signal) if wanted == "real" else levels(r.signal), r.times // DECIMATION)
+            for r in unpack(path, RECORDS[split])
         ]
-        inputs = np.empty((count, 1, STEPS), np.uint8)
+        inputs = np.empty((count, 1, STEPS), np.float32 if wanted == "real" else np.uint8)
         phases = np.zeros((count, STEPS), np.int64)
         following = np.empty((count, 1, STEPS))
         for b in range(count):
@@ -88,7 +101,7 @@ def main(wanted: str, source: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     if wanted == "activity":
         activity(source, out)
-    elif wanted in ("next", "phase"):
+    elif wanted in ("next", "phase", "real"):
         heart(source, out, wanted)
     else:
         raise SystemExit(__doc__)

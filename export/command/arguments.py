@@ -103,7 +103,16 @@ def make_parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--input", choices=["bits", "current", "token", "spikes"],
-        help="default: token for an embedding, bits for integers, current for real values",
+        help="default: token for an embedding, bits for integers, current for real values; bits "
+        "of real values: quantised, by --data and --bits",
+    )
+    command.add_argument(
+        "--data", type=Path, metavar="DIR",
+        help="bits of real values: training samples, whose range is quantised",
+    )
+    command.add_argument(
+        "--bits", type=int, metavar="B",
+        help="bits of real values: so many a channel, 2 to 16, one for the sign (default: 12)",
     )
     command.add_argument(
         "--messages", choices=["counts", "differences"],

@@ -21,7 +21,11 @@ from export.command.streaming import tally_from
 from snn_ssm.progress import progress_bar
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from export.description.network import Network
+    from export.description.quantisation import Quantiser
+    from snn_ssm.checkpoint import Checkpoint
 
 # What --force may replace.
 _CONFIDENCE = "confidence.json"
@@ -30,7 +34,9 @@ _NETWORK = ("network.json", "arrays.safetensors", _CONFIDENCE, "spinnaker2*")
 
 def export(args: argparse.Namespace) -> int:
     """``snn-ssm export``."""
+    from export.description.inspection import quantiser_entry, quantiser_lines
     from export.description.multiplicity import in_units
+    from export.description.quantisation import with_lost
     from export.description.storage import save_network
     from export.lowering.network import lower
     from snn_ssm.checkpoint import load_checkpoint
@@ -38,10 +44,13 @@ def export(args: argparse.Namespace) -> int:
     args.numbers = None if args.script is None else args.script.with_suffix(".npz")
     output = Output(args, "script", "numbers")
     checkpoint = load_checkpoint(args.checkpoint)
+    quantiser, training = _quantiser(args, checkpoint)
     network = lower(
         checkpoint, cells=args.cells, encoding=args.input, timestep=args.timestep,
-        messages=args.messages, residual=args.residual,
+        messages=args.messages, residual=args.residual, quantiser=quantiser,
     )
+    if training is not None:
+        network = with_lost(network, training)
     if args.target is not None:
         from export.spinnaker2 import check_readout, describe_budget, nir_graph, save_target
 
@@ -66,8 +75,11 @@ def export(args: argparse.Namespace) -> int:
     found = {
         "neurons": sum(p.size for p in network.populations),
         "synapses": sum(p.n_synapses for p in network.projections),
+        **quantiser_entry(network),
     }
     output.say(f"{args.network}: {found['neurons']} neurons, {found['synapses']} synapses")
+    for line in quantiser_lines(network):
+        output.say(line)
     if network.folded:
         output.say("each layer computes all gated products before it: --residual relayed has one "
                    "population do that for all, with fewer synapses and less time in NEST")
@@ -75,6 +87,38 @@ def export(args: argparse.Namespace) -> int:
         output.say(describe_budget(units))
     output.result(found)
     return 0
+
+
+def _quantiser(
+    args: argparse.Namespace, checkpoint: Checkpoint
+) -> tuple[Quantiser | None, NDArray[Any] | None]:
+    """The quantiser that --bits and --data ask for, and the training samples that it is for."""
+    from export.description.quantisation import BITS, quantiser_for
+    from export.lowering.errors import LoweringError
+    from snn_ssm.tasks import load_samples
+
+    if args.data is None and args.bits is None:
+        return None, None
+    task, model = checkpoint.config.task, checkpoint.config.model
+    if args.input != "bits" or model.input_bits or model.encoder == "embedding":
+        raise UsageError(
+            f"--{'data' if args.bits is None else 'bits'} is for real values as bits, and "
+            + (f"--input is {args.input or 'not given'}. Add --input bits, or leave it out."
+               if args.input != "bits" else
+               "this model reads integers or symbols, which are spikes as they are. Leave it out.")
+        )
+    if args.data is None:
+        raise UsageError(
+            "--bits is given, and no range of the values; expected the training samples. Give "
+            "them as --data."
+        )
+    samples = load_samples(args.data, "train", task, each_step=model.each_step).inputs
+    if samples.shape[1] != model.inputs:
+        raise LoweringError(
+            f"--data has samples of {samples.shape[1]} channels; expected {model.inputs}, those "
+            "that the model reads. Give the samples that it was trained on."
+        )
+    return quantiser_for(samples, BITS if args.bits is None else args.bits), samples
 
 
 def inspect(args: argparse.Namespace) -> int:
@@ -90,12 +134,14 @@ def inspect(args: argparse.Namespace) -> int:
         return _map(network, args, silence, output)
     calibration = calibration_of(network, args, args.samples)
     if args.spinnaker:
+        from export.description.inspection import input_entry
         from export.fixed_point.report import describe_plan, plan_rows
         from export.fixed_point.simulation import make_plan
 
         plan = make_plan(network, calibration)
         output.say(describe_plan(network, plan))
-        output.result(plan_rows(network, plan))
+        told = input_entry(network) if network.source.kind.fractions else {}
+        output.result(plan_rows(network, plan) | told)
         return 0
     if args.spinnaker2:
         from export.description.multiplicity import in_units
@@ -178,6 +224,7 @@ def run(args: argparse.Namespace) -> int:
     Which of them there are, :func:`export.command.common.scores_by` says; the virtual board only
     maps.
     """
+    from export.description.quantisation import lost
     from export.description.storage import load_network
     from export.samples.answers import Counted
     from export.samples.recording import concatenate
@@ -246,5 +293,9 @@ def run(args: argparse.Namespace) -> int:
     if early is not None:
         output.say(early.words())
         result["early"] = early.result()
+    if network.source.kind.fractions:
+        told = lost(network.source, samples.inputs)
+        output.say(f"input quantised, {told.words()}")
+        result["quantiser"] = told.entry()
     output.result(result)
     return 0

@@ -18,6 +18,7 @@ from export.description.network import (
     gate_receptor,
     value_receptor,
 )
+from export.description.quantisation import Lost, Quantiser, lost, quantiser_for
 from export.description.readouts import POOLINGS
 from export.description.storage import StorageError, load_network, save_network
 
@@ -27,10 +28,12 @@ __all__ = [
     "KINDS",
     "POOLINGS",
     "Bound",
+    "Lost",
     "Network",
     "NetworkError",
     "Population",
     "Projection",
+    "Quantiser",
     "Readout",
     "Source",
     "StorageError",
@@ -38,6 +41,8 @@ __all__ = [
     "describe",
     "gate_receptor",
     "load_network",
+    "lost",
+    "quantiser_for",
     "save_network",
     "value_receptor",
 ]

@@ -30,9 +30,22 @@ def _flag(value: Any) -> bool:
     return isinstance(value, bool)
 
 
+def _wholes(value: Any) -> bool:
+    """A short list of integers, of either sign."""
+    return isinstance(value, list) and all(
+        isinstance(v, int) and not isinstance(v, bool) and abs(v) <= _LARGEST for v in value
+    )
+
+
+def _sizes(value: Any) -> bool:
+    """A list of numbers that are not below 0."""
+    return isinstance(value, list) and all(_number(v) and v >= 0 for v in value)
+
+
 _NETWORK: Mapping[str, Check] = {"timestep": _number, "steps": _whole, "cells": _name}
 _SOURCE: Mapping[str, Check] = {
     "name": _name, "encoding": _name, "channels": _whole, "bits": _whole, "symbols": _whole,
+    "fraction": _wholes,
 }
 _POPULATION: Mapping[str, Check] = {
     "name": _name, "size": _whole, "modes": _whole, "latency": _whole, "cell": _name,
@@ -46,6 +59,8 @@ _PROJECTION: Mapping[str, Check] = {
 _READOUT: Mapping[str, Check] = {
     "population": _name, "pooling": _name, "output": _name, "each_step": _flag,
 }
+
+_LOST = ("rms", "largest", "rms_error", "largest_error", "cut_off")  # a number a channel
 
 
 def check_fields(description: Mapping[str, Any]) -> None:
@@ -68,6 +83,18 @@ def check_fields(description: Mapping[str, Any]) -> None:
         raise TypeError(f"origin.names is {_shown(names)}, no list of names")
     task = description["origin"].get("task", {})
     _check("origin.task.", task, {"name": _name})
+    if "quantiser" in description["origin"]:
+        _check_lost(description["origin"]["quantiser"], description["source"])
+
+
+def _check_lost(entry: Any, source: Mapping[str, Any]) -> None:
+    """What a quantised input lost of samples: complete, and of its channels."""
+    where = "origin.quantiser."
+    _check(where, entry, {"samples": _whole, "values": _number, **dict.fromkeys(_LOST, _sizes)})
+    if set(entry) != {"samples", "values", *_LOST}:
+        raise TypeError(f"{where.rstrip('.')} has {_shown(sorted(entry))}")
+    if any(len(entry[name]) != source.get("channels") for name in _LOST):
+        raise TypeError(f"{where.rstrip('.')} is not of {source.get('channels')} channels")
 
 
 def _check(where: str, table: Any, checks: Mapping[str, Check]) -> None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from export.description.encodings.quantised import ends, units
 from export.description.network import (
     INPUT_RECEPTOR,
     FloatArray,
@@ -16,9 +17,12 @@ from export.description.network import (
     gate_receptor,
     value_receptor,
 )
+from export.description.quantisation import KEY, Lost
 from pynn_models.branches import BRANCHES
 from pynn_models.cells import Branches
 from snn_ssm.kinds.outputs import OUTPUTS
+
+_CHANNELS = 8  # of a quantised input that are told one by one
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -155,7 +159,7 @@ def summary(network: Network) -> dict[str, Any]:
     return {
         "timestep": network.timestep,
         "steps": network.steps,
-        "input": {"encoding": network.source.encoding, "sources": network.source.size},
+        **input_entry(network),
         "populations": [
             {
                 "name": p.name, "neurons": p.size, "modes": p.kind.modes(p.cell),
@@ -181,6 +185,41 @@ def _answers(network: Network) -> str:
     return f"{len(names)} {readout.output}{when}{named}"
 
 
+def input_entry(network: Network) -> dict[str, Any]:
+    """``input`` of :func:`summary`; of a quantised one its units, and what it lost of samples."""
+    source = network.source
+    found: dict[str, Any] = {"encoding": source.encoding, "sources": source.size}
+    if source.kind.fractions:
+        found |= {"bits": source.bits, "fraction": list(source.fraction)}
+    return {"input": found | quantiser_entry(network)}
+
+
+def quantiser_entry(network: Network) -> dict[str, Any]:
+    """``quantiser``: what it lost of the samples that it was made for, where somebody said."""
+    return {KEY: network.origin[KEY]} if KEY in network.origin else {}
+
+
+def quantiser_lines(network: Network) -> list[str]:
+    """What a quantised input can be, and what it lost of the samples that it was made for."""
+    source = network.source
+    if not source.kind.fractions:
+        return []
+    low, high = (units(source)[:, 0] * end for end in ends(source.bits))
+    shown = [
+        f"{a:g} to {b:g}, rounded by {half:.3g} at most"
+        for a, b, half in zip(low, high, units(source)[:, 0] / 2, strict=True)
+    ]
+    several = len(dict.fromkeys(shown)) > 1
+    lines = [
+        f"quantised to {source.bits} bits{f', channel {c}' if several else ''}: {words}"
+        for c, words in enumerate(shown[: _CHANNELS if several else 1])
+    ]
+    lines += [f"... {len(shown) - _CHANNELS} more channels"] * (several and len(shown) > _CHANNELS)
+    if KEY in network.origin:
+        lines.append(f"quantised, {Lost.of_entry(network.origin[KEY]).words()}")
+    return lines
+
+
 def describe(network: Network) -> str:
     """Populations, projections, delays, latency, synapses and ranges, as text."""
     source, limits = network.source, bounds(network)
@@ -190,6 +229,7 @@ def describe(network: Network) -> str:
         f"{network.readout.pooling} pooling of {_answers(network)}",
         f"input {source.name!r}: {source.channels} channel(s) of {source.kind.words(source)} as "
         f"{source.encoding}, {source.size} source(s)",
+        *quantiser_lines(network),
         "",
         table(
             ["population", "neurons", "modes", "latency", "tau (ms)", "omega (rad/ms)",
@@ -241,6 +281,8 @@ def verification_table(result: Mapping[str, Any]) -> str:
             f"   training's float32 convolution: {found['mismatched_spikes']:,} mismatched "
             f"spikes, the same {'answer' if kind.vector else 'class'} on {found['same_class']:.2%}"
         )
+    if result.get("quantiser"):
+        lines += [f"   {line}" for line in quantised_words(result)]
     if result.get("ties"):
         lines.append(_ties(result["ties"]))
     for name, found in result["backends"].items():
@@ -253,6 +295,19 @@ def verification_table(result: Mapping[str, Any]) -> str:
                 + (f"; the cause is its {first['cause']}" if first.get("cause") else "")
             )
     return "\n".join(lines)
+
+
+def quantised_words(result: Mapping[str, Any]) -> list[str]:
+    """What a quantised input changed in samples, and in answers where the model was run."""
+    found, kind = result["quantiser"], OUTPUTS[result["output"]]
+    entry = {k: v for k, v in found.items() if k not in ("same_class", "real")}
+    lines = [f"input quantised, {Lost.of_entry(entry).words()}"]
+    if "real" in found:
+        lines.append(
+            f"the trained model on values as they are: {kind.headline(found['real'])}, the same "
+            f"{'answer' if kind.vector else 'class'} on {found['same_class']:.2%}"
+        )
+    return lines
 
 
 def _ties(found: Mapping[str, Any]) -> str:

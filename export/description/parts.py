@@ -20,6 +20,7 @@ from snn_ssm.kinds.outputs import OUTPUTS, OutputKind
 
 FloatArray = NDArray[np.float64]
 INPUT_RECEPTOR = "input"
+LARGEST_FRACTION = 96  # bits behind the point: weights in such units are far from float32's ends
 
 
 class NetworkError(SnnSsmError):
@@ -34,7 +35,8 @@ class Source:
     source ``c * bits + j`` spiking where bit j of channel c is set. ``current``: each channel is a
     step current. ``bits`` is the declared range of integer channels for either encoding, 0 for
     real values. ``token``: one channel of symbols below ``symbols``, one spike source a symbol.
-    ``spikes``: each channel is a spike source, its value 0 or 1.
+    ``spikes``: each channel is a spike source, its value 0 or 1. ``quantised``: each is a real
+    value, as a signed integer of ``bits`` bits in units of ``2^-f``, f its own of ``fraction``.
     """
 
     name: str
@@ -42,9 +44,11 @@ class Source:
     channels: int
     bits: int = 0
     symbols: int = 0
+    fraction: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         where = f"input {self.name!r}"
+        object.__setattr__(self, "fraction", tuple(self.fraction))  # of a file it is a list
         if self.encoding not in ENCODINGS:
             raise NetworkError(
                 f"{where}: encoding {self.encoding!r} is unknown; use one of "
@@ -55,7 +59,7 @@ class Source:
         if not 0 <= self.bits <= 16 or (self.kind.integers and self.bits == 0):
             raise NetworkError(
                 f"{where}: {self.bits} bits a channel with encoding {self.encoding!r}; expected 1 "
-                "to 16. Real-valued input needs the encoding 'current'."
+                "to 16. Real-valued input needs the encoding 'current' or 'quantised'."
             )
         symbols = self.kind.symbols
         if symbols != (self.symbols > 0) or (symbols and (self.channels != 1 or self.bits)):
@@ -63,6 +67,19 @@ class Source:
                 f"{where}: {self.symbols} symbols, {self.channels} channels and {self.bits} bits "
                 f"with encoding {self.encoding!r}; expected one channel of symbols with 'token', "
                 "and no symbols otherwise."
+            )
+        if len(self.fraction) != (self.channels if self.kind.fractions else 0):
+            raise NetworkError(
+                f"{where}: {len(self.fraction)} fractions and {self.channels} channels with "
+                f"encoding {self.encoding!r}; expected one a channel with 'quantised', and none "
+                "otherwise."
+            )
+        furthest = max(map(abs, self.fraction), default=0)
+        if self.kind.fractions and (self.bits < 2 or furthest > LARGEST_FRACTION):
+            raise NetworkError(
+                f"{where}: {self.bits} bits in units of 2^-f, f of {min(self.fraction)} to "
+                f"{max(self.fraction)}; expected 2 to 16 bits, one for the sign, and f of "
+                f"-{LARGEST_FRACTION} to {LARGEST_FRACTION}. Scale the samples."
             )
 
     @property

@@ -4,7 +4,8 @@
 SHA-256 of the arrays' file, whose metadata holds that of the description. A truncated or altered
 file is found before it is used; nothing is unpickled.
 
-Keys that only some networks need are left out of the others: ``symbols`` of an input of tokens;
+Keys that only some networks need are left out of the others: ``symbols`` of an input of tokens,
+``fraction`` of a quantised one;
 ``cell`` (its kind, where it is no state-space cell) and ``branches`` (their kind) of a population;
 ``receptor`` and ``graded`` of a projection, and its ``synapses``: how many there are of one that is
 kept synapse by synapse, as arrays ``sources``, ``targets``, ``weights`` and, where they differ,
@@ -63,17 +64,21 @@ class StorageError(SnnSsmError):
 
 
 def _describe(network: Network) -> dict[str, Any]:
-    source = {
+    source: dict[str, Any] = {
         "name": network.source.name,
         "encoding": network.source.encoding,
         "channels": network.source.channels,
         "bits": network.source.bits,
     }
+    if network.source.symbols:
+        source["symbols"] = network.source.symbols
+    if network.source.fraction:
+        source["fraction"] = list(network.source.fraction)
     return {
         "schema": _schema(network),
         "timestep": network.timestep,
         "steps": network.steps,
-        "source": source | ({"symbols": network.source.symbols} if network.source.symbols else {}),
+        "source": source,
         "populations": [_describe_population(p) for p in network.populations],
         "projections": [_describe_projection(p) for p in network.projections],
         "readout": _describe_readout(network.readout),

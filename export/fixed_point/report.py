@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from export.description.inspection import table
+from export.description.inspection import quantiser_lines, table
 from export.description.multiplicity import in_units
 from export.description.network import INPUT_RECEPTOR, Network
 from export.fixed_point.reach import reach_for_all
@@ -77,6 +77,7 @@ def describe_plan(network: Network, plan: SpinnakerPlan) -> str:
         f"SpiNNaker's arithmetic, planned {kind}: states never overflow, "
         + (f"the ring buffers of {saturating} neuron(s) may." if saturating
            else "ring buffers neither."),
+        *quantiser_lines(network),
         *([f"Products have no bound for all inputs: {limited} sum(s) would saturate if they went "
            "beyond what is planned for."] if limited else []),
         "",

@@ -82,7 +82,7 @@ def _check(network: Network) -> Arithmetic:
     remedy = (
         "Export the network with --input bits, which is exact."
         if source.bits
-        else "Train with integer inputs (model.input_bits) and export with --input bits."
+        else "Export it with --input bits and --data, the training samples: quantised."
     )
     raise SpinnakerInputError(
         f"input {source.name!r}: {source.channels} currents of {network.steps} steps; expected "

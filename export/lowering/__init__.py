@@ -6,9 +6,11 @@ In comes a checkpoint; norms are folded, delays scheduled and cells chosen; out 
 
 from export.lowering.errors import LoweringError
 from export.lowering.network import lower, margins
+from export.lowering.quantised import in_integers
 
 __all__ = [
     "LoweringError",
+    "in_integers",
     "lower",
     "margins",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from export.description.encodings import ENCODINGS
 from export.description.network import Source
+from export.description.quantisation import Quantiser
 from export.lowering.errors import LoweringError
 from snn_ssm.config import MESSAGES, SPIKING, ModelConfig
 
@@ -100,14 +101,18 @@ def _check_residual(model: ModelConfig, residual: str) -> None:
         )
 
 
-def input_source(model: ModelConfig, encoding: str | None) -> Source:
+def input_source(
+    model: ModelConfig, encoding: str | None, quantiser: Quantiser | None = None
+) -> Source:
     """The network's input. ``encoding`` None: ``token`` for an embedding, else ``bits`` for
-    integers and ``current`` for real values.
+    integers and ``current`` for real values; with a ``quantiser``, their ``bits`` are those of it.
 
-    Raises :class:`LoweringError` for an encoding that the encoder does not read, ``NetworkError``
-    for an unknown one, or ``bits`` of real values.
+    Raises :class:`LoweringError` for an encoding that the encoder does not read, ``bits`` of real
+    values without a quantiser and one of others, ``NetworkError`` for an unknown encoding.
     """
     symbols = model.encoder == "embedding"
+    if quantiser is not None:
+        return _quantised(model, encoding, quantiser)
     if encoding is None:
         encoding = "token" if symbols else "bits" if model.input_bits else "current"
     kind = ENCODINGS.get(encoding)
@@ -117,6 +122,17 @@ def input_source(model: ModelConfig, encoding: str | None) -> Source:
             f"encoder: {'an embedding' if symbols else 'a linear encoder'} does not read the input "
             f"encoding {encoding!r}; expected {wanted}. Leave out --input, or train with "
             f"model.encoder = \"{'linear' if symbols else 'embedding'}\"."
+        )
+    if kind is not None and kind.fractions:
+        raise LoweringError(
+            f"encoder: the input encoding {encoding!r} needs a quantiser; expected the range of "
+            "the samples. Export with --input bits and --data, or call lower with quantiser."
+        )
+    if kind is not None and kind.integers and not model.input_bits and not symbols:
+        raise LoweringError(
+            "encoder: it reads real values, whose bits are those of a quantiser; expected the "
+            "range of the samples. Give the training samples as --data, or export with --input "
+            "current, which SpiNNaker lacks."
         )
     if symbols:
         return Source(INPUT, encoding, 1, symbols=model.inputs)
@@ -128,3 +144,24 @@ def input_source(model: ModelConfig, encoding: str | None) -> Source:
             )
         return Source(INPUT, encoding, model.inputs)
     return Source(INPUT, encoding, model.inputs, model.input_bits)
+
+
+def _quantised(model: ModelConfig, encoding: str | None, quantiser: Quantiser) -> Source:
+    if model.encoder == "embedding" or model.input_bits:
+        symbols = model.encoder == "embedding"
+        found = "symbols" if symbols else f"integers of {model.input_bits} bits"
+        raise LoweringError(
+            f"encoder: it reads {found}, which are spikes as they are; expected real values to "
+            "quantise. Leave the quantiser out (--bits, --data)."
+        )
+    if encoding not in (None, "bits"):
+        raise LoweringError(
+            f"encoder: a quantiser gives bits, and the input encoding is {encoding!r}. Export "
+            "with --input bits, or leave the quantiser out (--bits, --data)."
+        )
+    if len(quantiser.fraction) != model.inputs:
+        raise LoweringError(
+            f"encoder: a quantiser of {len(quantiser.fraction)} channels; expected {model.inputs}, "
+            "those that the model reads. Give samples of these as --data."
+        )
+    return quantiser.source(INPUT)

@@ -30,6 +30,7 @@ from export.description.network import (
     Projection,
     Readout,
 )
+from export.description.quantisation import Quantiser
 from export.description.readouts import POOLINGS
 from export.lowering.affine import Affine, Tap, on_grid, projections
 from export.lowering.cells import CELLS, Lowered, Setting, populations
@@ -39,6 +40,7 @@ from export.lowering.layer import Arrays, Layer, dense
 from export.lowering.lowerable import INPUT, check_lowers, input_source
 from export.lowering.mixing import MIXINGS
 from export.lowering.mixing.weights import recurrent
+from export.lowering.quantised import in_integers
 from export.lowering.stream import Stream
 from pynn_models.cells import EgruCell, LeakyCell, StateSpaceCell
 from snn_ssm.checkpoint import Checkpoint, check_arrays
@@ -157,6 +159,7 @@ def lower(
     delay: int = 1,
     messages: str | None = None,
     residual: str = "folded",
+    quantiser: Quantiser | None = None,
 ) -> Network:
     """The network of a checkpoint::
 
@@ -187,10 +190,12 @@ def lower(
     impossible timestep or encoding, ``CheckpointError`` for arrays that do not fit.
     Source: arXiv 2401.00955, section 2, with the batch norms folded.
     """
+    trained = checkpoint
+    check_lowers(trained.config.model, cells, messages, residual)
+    source = input_source(trained.config.model, encoding, quantiser)
+    checkpoint = in_integers(trained, source)
     model, arrays = checkpoint.config.model, checkpoint.arrays
-    check_lowers(model, cells, messages, residual)
     layers, timestep = _layers(checkpoint), _positive(timestep)
-    source = input_source(model, encoding)
     task = checkpoint.config.task
     steps = task.steps
     setting = Setting(source, timestep, cells or model.cells, messages or model.messages)
@@ -219,21 +224,24 @@ def lower(
         origin={
             "task": to_dict(task),
             "names": list(class_names(task, model.classes)),
-            "parameters": _count(checkpoint),
-            "model_sha256": sha256(*packed_parts(arrays)),
+            "parameters": _count(trained),
+            "model_sha256": sha256(*packed_parts(trained.arrays)),
         },
         cells=cells or model.cells,
     )
 
 
-def margins(checkpoint: Checkpoint) -> dict[str, FloatArray]:
+def margins(checkpoint: Checkpoint, network: Network | None = None) -> dict[str, FloatArray]:
     """How far thresholds are above the trained ones, (H,) by the name of a population.
 
     In the units of its membranes: what is at a trained threshold but for rounding, is within this
-    of it (:mod:`snn_ssm.levels`). Raises as :func:`lower`.
+    of it (:mod:`snn_ssm.levels`). ``network``: the one lowered, whose input may be quantised.
+    Raises as :func:`lower`.
     """
+    check_lowers(checkpoint.config.model, None)
+    if network is not None:
+        checkpoint = in_integers(checkpoint, network.source)
     model = checkpoint.config.model
-    check_lowers(model, None)
     setting = Setting(input_source(model, None), 1.0, model.cells)
     found: dict[str, FloatArray] = {}
 

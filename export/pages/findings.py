@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from export.description.inspection import quantised_words
 from export.description.network import Network
 from export.pages.figure_style import ReportError
 from export.pages.page import Section
@@ -81,6 +82,9 @@ def comparison(verification: Mapping[str, Any]) -> Section:
             "where a membrane lies nearer its threshold than float32 resolves; "
             f"{found['same_class']:.2%} of answers are the same."
         )
+    if verification.get("quantiser"):
+        text.append(". ".join(line[0].upper() + line[1:] for line in quantised_words(verification))
+                    + ".")
     if verification.get("ties"):
         text.append(
             f"{verification['ties']['membranes']:,} membranes are at their threshold but for "

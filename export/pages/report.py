@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from export.description.inspection import quantiser_lines
 from export.description.network import FloatArray, Network
 from export.pages import sections
 from export.pages.answer_sections import Answers, answers
@@ -86,10 +87,11 @@ def _description(network: Network) -> str:
     modes = sum(linear_part(p).tau.size for p in network.populations)
     layers = len({p.latency for p in network.layers})  # a ternary one is two populations
     source = network.source
+    quantised = "".join(f" {line[0].upper()}{line[1:]}." for line in quantiser_lines(network))
     return (
         f"Network: {layers} layers, {neurons:,} neurons (readout included), {modes:,} modes, "
         f"{synapses:,} synapses; input of {source.channels} channel(s) as {source.encoding}; "
-        f"{network.steps} steps of {network.timestep:g} ms a sample."
+        f"{network.steps} steps of {network.timestep:g} ms a sample.{quantised}"
     )
 
 

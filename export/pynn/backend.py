@@ -174,7 +174,7 @@ def no_currents(source: Source) -> BackendError:
     remedy = (
         "Export with --input bits."
         if source.bits
-        else "Train with integer inputs (model.input_bits), which spikes can carry."
+        else "Export with --input bits and --data, the training samples: quantised."
     )
     return BackendError(
         f"input {source.name!r}: a current does not enter these cells as a spike does; expected "

@@ -82,6 +82,8 @@ def _description(network: Network) -> Iterator[tuple[str, Any]]:
         "bits": source.bits, "limit": source.kind.values(source).limit,
         "input_size": source.size, "layers": [p.name for p in network.layers],
     }.items()
+    if source.kind.fractions:
+        yield "fraction", np.array(source.fraction)
     within = [p for p in network.projections if p.target != readout.name]
     yield "projections", np.array([(p.source, p.target) for p in within])
     cell = readout.state_space

@@ -5,7 +5,7 @@ In come samples (B, channels, steps); out come spikes or currents for the source
 """
 
 from export.samples.answers import Counted, confidence, decide
-from export.samples.inputs import InputError, check_samples, encode
+from export.samples.inputs import InputError, QuantiserWarning, check_samples, encode
 from export.samples.readout import (
     ReadoutError,
     accumulated_logits,
@@ -18,6 +18,7 @@ from export.samples.recording import Recording, RecordingError, concatenate
 __all__ = [
     "Counted",
     "InputError",
+    "QuantiserWarning",
     "ReadoutError",
     "Recording",
     "RecordingError",

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from export.description.network import FloatArray, Network
+from export.description.encodings.quantised import ends, units
+from export.description.network import FloatArray, Network, Source
 from pynn_models.errors import SnnSsmError
+
+_NAMED = 10  # channels in a warning
 
 
 class InputError(SnnSsmError):
     """Samples of the wrong shape, out of the input's range, or not finite."""
+
+
+class QuantiserWarning(UserWarning):
+    """Real values beyond the range of a quantised input, which are cut off at its end."""
 
 
 def as_samples(network: Network, samples: ArrayLike) -> NDArray[Any]:
@@ -56,6 +64,8 @@ def check_values(network: Network, samples: NDArray[Any]) -> None:
         raise InputError(
             f"sample element {list(where)} is {samples[where]}; expected a finite number."
         )
+    if source.kind.fractions:
+        _warn_beyond(source, samples)
     limit, words, remedy = source.kind.values(source)
     if not limit:
         return
@@ -71,6 +81,24 @@ def check_values(network: Network, samples: NDArray[Any]) -> None:
         raise InputError(
             f"sample element {list(where)} is {samples[where]}; the input {source.name!r} expects "
             f"{words}, 0 to {limit - 1}. {remedy}"
+        )
+
+
+def _warn_beyond(source: Source, samples: NDArray[Any]) -> None:
+    """Say which channels have values that a quantised input cuts off."""
+    low, high = (units(source) * end for end in ends(source.bits))  # (C, 1)
+    half = units(source) / 2
+    beyond = ((samples < low - half) | (samples >= high + half)).any(axis=(0, 2))
+    if beyond.any():
+        found = np.flatnonzero(beyond)
+        c = found[0]
+        warnings.warn(
+            f"channel(s) {', '.join(map(str, found[:_NAMED]))}{', ...' * (len(found) > _NAMED)} of "
+            f"the input {source.name!r} have values beyond those that it was quantised for ({c}: "
+            f"{low[c, 0]:g} to {high[c, 0]:g}), which are cut off. Export again with samples as "
+            "large as these.",
+            QuantiserWarning,
+            stacklevel=4,
         )
 
 

@@ -26,7 +26,8 @@ def arrays(network: Network) -> dict[str, Any]:
 
     ``populations`` and ``models``: names, and py-spinnaker2's neurons; ``NAME/PARAMETER``: (H,);
     ``hops``: pairs of names; ``weights/i``: (pre, post) int8 of hop i; ``readout/NAME`` and
-    ``readout/bias``: what pooled spikes are multiplied by, and what is added.
+    ``readout/bias``: what pooled spikes are multiplied by, and what is added; ``fraction``: of the
+    units of a quantised input.
     """
     check_standard(network)
     plan, neurons = plan_network(network), NEURONS[network.cells]
@@ -38,6 +39,8 @@ def arrays(network: Network) -> dict[str, Any]:
         "limit": np.array(network.source.kind.values(network.source).limit),
         "bits": np.array(network.source.bits), "encoding": np.array(network.source.encoding),
     }
+    if network.source.kind.fractions:
+        found["fraction"] = np.array(network.source.fraction)
     models = {}
     for name, parameters in plan.parameters.items():
         models[name] = neurons.model

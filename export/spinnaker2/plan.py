@@ -59,7 +59,7 @@ def check(network: Network) -> None:
     if network.source.kind.currents:
         raise Spinnaker2Error(
             f"the input {network.source.name!r} is of currents; expected spikes. Export with "
-            "--input bits, or train on integers."
+            "--input bits, of real values also with --data, the training samples."
         )
 
 

@@ -32,6 +32,7 @@ from export.verification.comparison import (
     mismatches,
     mismatches_by_layer,
 )
+from export.verification.quantised import Quantised
 from snn_ssm.kinds.outputs.answered import answered, mask
 
 Runner = Callable[[NDArray[Any], Collection[str]], Recording]
@@ -138,8 +139,8 @@ class Verification:
     """A comparison that grows chunk by chunk, so that memory does not grow with the samples.
 
     The first of ``runners`` is the reference. ``convolution``, where given, is the trainer's
-    float32 pass (row E5); ``margins`` those of :func:`export.lowering.margins`, by which ties are
-    told.
+    float32 pass (row E5), ``real`` the same on values that a quantised input changes; ``margins``
+    those of :func:`export.lowering.margins`, by which ties are told.
     """
 
     def __init__(
@@ -148,6 +149,7 @@ class Verification:
         runners: Mapping[str, Runner],
         convolution: Runner | None = None,
         margins: Mapping[str, FloatArray] | None = None,
+        real: Runner | None = None,
     ) -> None:
         if not runners:
             raise VerificationError("no backend to run; name at least one, such as software.")
@@ -162,6 +164,7 @@ class Verification:
         self.predictions: list[Any] = []
         self.float32_mismatches = 0
         self.float32_same = np.zeros(2, np.int64)  # of so many answers
+        self.quantised = Quantised(network, real) if network.source.kind.fractions else None
 
     def add(
         self, samples: NDArray[Any], labels: NDArray[Any], lengths: NDArray[np.int64] | None = None
@@ -187,6 +190,7 @@ class Verification:
         for name, spikes in sent(self.network, reference).items():
             self.layers[name].slots += int(own.sum()) * spikes.shape[2]
             self.layers[name].spikes += int(spikes[own].sum())
+        found = None
         if self.convolution is not None:
             trained = self.convolution(samples, [])
             self.float32_mismatches += mismatches(reference, trained)
@@ -194,6 +198,8 @@ class Verification:
             pair = [answered(s, None, lengths)[0] for s in (scores[self.reference], found)]
             same = self.network.readout.answers.same(*pair)
             self.float32_same += (int(same.sum()), len(same))
+        if self.quantised is not None:
+            self.quantised.add(samples, labels, lengths, found)
         self.predictions += decide(self.network, scores[self.reference]).tolist()
         self.samples += len(samples)
 
@@ -300,6 +306,8 @@ class Verification:
             "predictions": self.predictions,
             "versions": versions(),
         }
+        if self.quantised is not None:
+            result["quantiser"] = self.quantised.result()
         if self.convolution is not None:
             same = float(self.float32_same[0] / self.float32_same[1])
             result["E5"] = {"mismatched_spikes": self.float32_mismatches, "same_class": same}
@@ -317,6 +325,7 @@ def verify(
     convolution: Runner | None = None,
     margins: Mapping[str, FloatArray] | None = None,
     lengths: NDArray[np.int64] | None = None,
+    real: Runner | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, Any]:
     """Run ``samples`` (B, C, L) on every backend and compare with the first one, the reference.
@@ -331,7 +340,10 @@ def verify(
     ``predictions``, ``versions``, and with ``convolution`` also ``E5``. With ``margins``, of
     :func:`export.lowering.margins`, ``ties`` = {``membranes``: how many of ``software`` are at
     their trained threshold but for rounding, ``mismatched_spikes`` = {name: those at ties, which
-    are mismatches all the same}}, else None. ``progress`` is told how many samples were added.
+    are mismatches all the same}}, else None. Of a quantised input ``quantiser``: what it lost of
+    the samples (:class:`export.description.Lost`) and, with ``real``, what the trained model
+    answers to them as they are, and how often the same. ``progress`` is told how many samples were
+    added.
     Raises :class:`VerificationError` for no samples, no backend or labels of another number.
     """
     if len(labels) != len(samples) or len(samples) == 0:
@@ -339,7 +351,7 @@ def verify(
             f"{len(samples)} samples and {len(labels)} labels; expected one label a sample, and "
             "at least one sample. Give a larger --samples or other data."
         )
-    verification = Verification(network, runners, convolution, margins)
+    verification = Verification(network, runners, convolution, margins, real)
     chunk = samples_at_once(network)
     for start in range(0, len(samples), chunk):
         part = slice(start, start + chunk)

@@ -9,13 +9,14 @@ al. 2025, arXiv 2503.03272 (sparse dynamic attack, SDA).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from export.description.network import FloatArray, Network
+from export.description.encodings.quantised import quantise, values_of, weights_of_bits
+from export.description.network import FloatArray, Network, Source
 from export.samples.inputs import as_samples
 from export.samples.readout import logits, needed_membranes
 from export.software.simulation import run
@@ -34,10 +35,11 @@ class AttackError(SnnSsmError):
 
 @dataclass(frozen=True, eq=False)
 class Attack:
-    """What became of a sample: ``sample`` (C, L) as it turned out, ``flips`` (n, 3) of it, each a
-    channel, a step and a bit, and whether they ``turned`` the answer, to the class ``answer``."""
+    """What became of a sample: ``sample`` (C, L) as it turned out (real values where the input is
+    quantised), ``flips`` (n, 3) of it, each a channel, a step and a bit, and whether they
+    ``turned`` the answer, to the class ``answer``."""
 
-    sample: Samples
+    sample: NDArray[Any]
     flips: NDArray[np.int64]
     turned: bool
     answer: int
@@ -90,11 +92,17 @@ def attack(
 ) -> Attack:
     """Try to turn the answer ``label`` of a sample (C, L).
 
-    ``gradient(samples, labels)``: that of the margins with respect to the samples (B, C, L).
+    ``gradient(samples, labels)``: that of the margins with respect to the samples (B, C, L); of a
+    quantised input to its integers.
     Raises :class:`AttackError`, ``InputError``.
     """
-    bits = _check(network)
-    start = as_samples(network, np.asarray(sample)[None])[0].astype(np.int64)
+    bits, source = _check(network), network.source
+    samples = as_samples(network, np.asarray(sample)[None])
+    weights = 1 << np.arange(bits)
+    if source.kind.fractions:  # the same network, of its integers' bits
+        samples, weights = quantise(source, samples) % 2**bits, weights_of_bits(bits)
+        network = replace(network, source=Source(source.name, "bits", source.channels, bits))
+    start = samples[0].astype(np.int64)
     labels = np.array([label])
     current, margin = start, float(margins(network, start[None], labels)[0])
     made = np.zeros((0, 3), np.int64)
@@ -102,8 +110,8 @@ def attack(
     for number in range(1, rounds + 1):
         if margin < 0:
             break
-        slopes = gradient(current[None], labels)[0]  # (C, L)
-        chosen = _strongest(current, slopes, bits, made, _A_ROUND * number)
+        slopes = gradient(_read(source, current)[None], labels)[0]  # (C, L)
+        chosen = _strongest(current, slopes, weights, made, _A_ROUND * number)
         if not len(chosen):
             break
         tried = np.stack([flipped(current, flip[None]) for flip in chosen])
@@ -121,7 +129,16 @@ def attack(
     if margin < 0:
         made = _fewest(network, start, label, made[np.argsort(effects, kind="stable")])
         current = flipped(start, made)
-    return Attack(current, made, margin < 0, _answer(network, current))
+    found = _read(source, current)
+    recorded = values_of(source, found) if source.kind.fractions else found
+    return Attack(recorded, made, margin < 0, _answer(network, current))
+
+
+def _read(source: Source, sample: Samples) -> Samples:
+    """The integers that the model reads for bits (C, L): with their sign where they have one."""
+    if not source.kind.fractions:
+        return sample
+    return np.where(sample >= 2 ** (source.bits - 1), sample - 2**source.bits, sample)
 
 
 def _answer(network: Network, sample: Samples) -> int:
@@ -130,11 +147,14 @@ def _answer(network: Network, sample: Samples) -> int:
 
 
 def _strongest(
-    sample: Samples, slopes: FloatArray, bits: int, made: NDArray[np.int64], count: int
+    sample: Samples, slopes: FloatArray, weight: NDArray[np.int64], made: NDArray[np.int64],
+    count: int,
 ) -> NDArray[np.int64]:
-    """The flips (n, 3), none of those ``made``, that lower the margin most as far as slopes say."""
-    weight = 1 << np.arange(bits)
-    set_now = (sample[..., None] & weight) > 0  # (C, L, bits)
+    """The flips (n, 3), none of those ``made``, that lower the margin most as far as slopes say.
+
+    ``weight`` (bits,): what the bits weigh.
+    """
+    set_now = (sample[..., None] & np.abs(weight)) > 0  # (C, L, bits)
     change = slopes[..., None] * np.where(set_now, -weight, weight)
     change[tuple(made.T)] = 0
     order = np.argsort(change, axis=None, kind="stable")[:count]

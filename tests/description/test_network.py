@@ -56,7 +56,8 @@ def test_the_steps_of_a_sample(steps):
 def test_an_encoding():
     message = refusal(Source, "input", "rate", 1, 2)
     assert message == (
-        "input 'input': encoding 'rate' is unknown; use one of bits, current, token, spikes."
+        "input 'input': encoding 'rate' is unknown; use one of bits, current, token, spikes, "
+        "quantised."
     )
 
 

@@ -169,7 +169,7 @@ def test_what_cannot_run_there_is_refused_when_the_job_is_made(tmp_path, capsys)
 
 @pytest.mark.parametrize(("bits", "remedy"), [
     (4, "Export the network with --input bits, which is exact."),
-    (0, "Train with integer inputs (model.input_bits) and export with --input bits."),
+    (0, "Export it with --input bits and --data, the training samples: quantised."),
 ])
 def test_the_advice_for_currents_leads_somewhere(tmp_path, capsys, bits, remedy):
     checkpoint = checkpoint_of(5, steps=20, input_bits=bits)

@@ -9,6 +9,7 @@ import pytest
 from support.random_networks import checkpoint_of, with_array
 
 from export.description.network import NetworkError
+from export.description.quantisation import Quantiser
 from export.lowering.network import LoweringError, lower
 from pynn_models import SnnSsmError
 from snn_ssm.checkpoint import Checkpoint, CheckpointError
@@ -97,9 +98,31 @@ def test_a_delay(delay):
 def test_an_encoding():
     for changes in ({}, {"encoder": "embedding", "inputs": 5}):
         message = refusal(checkpoint_of(**changes), NetworkError, encoding="rate")
-        assert "encoding 'rate' is unknown; use one of bits, current, token, spikes" in message
-    message = refusal(checkpoint_of(input_bits=0), NetworkError, encoding="bits")
-    assert "Real-valued input needs the encoding 'current'" in message
+        assert "encoding 'rate' is unknown; use one of bits, current, token, spikes, q" in message
+    message = refusal(checkpoint_of(input_bits=0), encoding="bits")
+    assert "it reads real values, whose bits are those of a quantiser" in message
+    message = refusal(checkpoint_of(), encoding="quantised")
+    assert "the input encoding 'quantised' needs a quantiser; expected the range" in message
+
+
+@pytest.mark.parametrize(("changes", "encoding", "channels", "said"), [
+    ({}, "bits", 1, "it reads integers of 4 bits, which are spikes as they are; expected real"),
+    ({"encoder": "embedding", "inputs": 5, "input_bits": 0}, None, 1, "it reads symbols, which"),
+    ({"input_bits": 0}, "current", 1, "gives bits, and the input encoding is 'current'. Export"),
+    ({"input_bits": 0}, None, 2, "a quantiser of 2 channels; expected 1, those that the model"),
+])
+def test_a_quantiser_that_the_encoder_does_not_read(changes, encoding, channels, said):
+    quantiser = Quantiser(8, (3,) * channels)
+    message = refusal(checkpoint_of(**changes), encoding=encoding, quantiser=quantiser)
+    assert message.startswith("encoder: ") and said in message and "--data" in message
+
+
+def test_weights_that_have_no_such_units():
+    checkpoint = with_array(
+        checkpoint_of(input_bits=0), "encoder.weight", lambda a: a.__setitem__((2, 0), 1e-20)
+    )
+    message = refusal(checkpoint, quantiser=Quantiser(8, (90,)))
+    assert message.startswith("encoder.weight[2, 0] is 1e-20, which in units of 2^-90 is no float")
 
 
 @pytest.mark.parametrize(("changes", "encoding", "said"), [

@@ -168,7 +168,7 @@ def test_what_is_built_is_standard():
 
 def test_currents_are_refused():
     network = lif_network(encoding="current")
-    with pytest.raises(BackendError, match=r"Train with integer inputs \(model.input_bits\)"):
+    with pytest.raises(BackendError, match="--input bits and --data, the training samples"):
         run("nest", network, samples_of(network))
     sim.end()
 

@@ -9,13 +9,14 @@ import pytest
 from support.lif_networks import lif_network
 from support.lif_networks import samples_of as lif_samples
 from support.nest_simulator import IN_NEST
+from support.quantised_networks import quantised
 from support.random_networks import checkpoint_of, samples_of
 
 from export.command.arguments import main
 from export.lowering.network import lower
 from export.pynn.built import run
 from export.pynn.script import ScriptError, write_script
-from export.samples.inputs import encode
+from export.samples.inputs import QuantiserWarning, encode
 from export.samples.readout import logits
 from snn_ssm.checkpoint import save_checkpoint
 
@@ -148,8 +149,23 @@ def test_the_command_writes_it_and_overwrites_nothing(tmp_path, capsys):
 def test_what_cannot_be_a_script(tmp_path):
     with pytest.raises(ScriptError, match=r"of native cells, which PyNN lacks; .*snn-ssm job"):
         write_script(lower(checkpoint_of()), tmp_path / "net.py")
-    with pytest.raises(ScriptError, match=r"a current does not enter .* Train with integer"):
+    with pytest.raises(ScriptError, match="a current does not enter .* --data, the training sam"):
         write_script(lif_network(encoding="current"), tmp_path / "net.py")
     with pytest.raises(ScriptError, match=r"net.txt; expected a name that ends in .py"):
         write_script(lif_network(), tmp_path / "net.txt")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_quantised_input_is_quantised_there(tmp_path):
+    _, network, samples = quantised("stock", 3, 7, steps=30, depth=3)
+    found = spikes_of(tmp_path, "nest", network, samples)
+    assert assert_as_ours(found, network, samples) > 100
+    beyond = samples.copy()
+    beyond[0, 0, :3] = 1e3, -1e3, 0
+    done = run_script(tmp_path, "nest", beyond, "--out", tmp_path / "out.npz")
+    assert done.returncode == 0 and "2 of 180 values are beyond the range" in done.stderr
+    with pytest.warns(QuantiserWarning), np.load(tmp_path / "out.npz") as found:
+        assert_as_ours(dict(found), network, beyond)
+    beyond[0, 0, 0] = np.nan
+    done = run_script(tmp_path, "nest", beyond)
+    assert done.returncode == 1 and "values that are not finite; expected numbers" in done.stderr

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.gated_networks import leaky_network_of, lowered
+from support.quantised_networks import quantised
 from support.spinnaker2_chip import install
 
 from export.command.arguments import main
 from export.description.multiplicity import in_units
 from export.description.network import NetworkError
+from export.samples.inputs import QuantiserWarning
 from export.samples.readout import logits
 from export.software import simulation as software
 from export.spinnaker2 import (
@@ -224,6 +226,28 @@ def test_the_script_does_what_was_predicted(tmp_path, monkeypatch, capsys, kind,
     with np.load(tmp_path / "spinnaker2_spikes.npz") as found:
         for name, spikes in expected.spikes.items():
             assert (found[name] == spikes).all() and spikes.any()
+
+
+@pytest.mark.parametrize("kind", ["stock", "lif"])
+def test_a_quantised_input_in_the_script(tmp_path, monkeypatch, capsys, kind):
+    pytest.importorskip("nir", reason="nir is not installed")
+    install(monkeypatch)
+    _, network, samples = quantised(kind, 7, 6, depth=3)
+    samples[0, 0, :2] = 1e3, -1e3
+    with pytest.warns(QuantiserWarning):
+        expected = runner(network)(samples, [])
+    assert 0.02 < expected.spikes["layer0"].mean() < 0.98
+    save_target(network, tmp_path)
+    np.savez(tmp_path / "samples.npz", inputs=samples)
+    script(tmp_path).main([str(tmp_path / "samples.npz")])
+    assert "2 of 120 values are beyond the range" in capsys.readouterr().err
+    with np.load(tmp_path / "spinnaker2_spikes.npz") as found:
+        for name, spikes in expected.spikes.items():
+            assert (found[name] == spikes).all()
+    samples[0, 0, 0] = np.inf
+    np.savez(tmp_path / "samples.npz", inputs=samples)
+    with pytest.raises(SystemExit, match="values that are not finite"):
+        script(tmp_path).main([str(tmp_path / "samples.npz")])
 
 
 def test_the_script_refuses_samples_that_are_not_encoded(tmp_path, monkeypatch):

@@ -54,7 +54,8 @@ class Encoding:
     ``values(source)``: which values a channel can have. ``words(source)``, ``unit(source)``: what
     it carries, for a table and for the axis of a figure. ``currents``: the sources are step
     currents and not spikes. ``integers``: channels are always integers of a width; ``symbols``:
-    there is one channel, of symbols; ``binary``: its channels are spikes.
+    there is one channel, of symbols; ``binary``: its channels are spikes; ``fractions``: they are
+    real, in units of a power of two each.
     """
 
     name: str
@@ -69,3 +70,4 @@ class Encoding:
     integers: bool = False
     symbols: bool = False
     binary: bool = False
+    fractions: bool = False

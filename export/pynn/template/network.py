@@ -3,7 +3,8 @@
     python SCRIPT SIMULATOR SAMPLES.npz [--first N] [--out SPIKES.npz]
 
 SIMULATOR: nest, brian2 or neuron. SAMPLES.npz: ``inputs`` (B, channels, steps) of whole numbers,
-as the network reads them: encoded, where it was trained on recordings that were.
+as the network reads them: encoded, where it was trained on recordings that were; real values for a
+network that quantises them.
 Needs numpy and PyNN with that simulator; every number is in the .npz of this script's name. There
 ``SIMULATOR/...`` is what PyNN gets there, in its own units (ms, mV, nA, nF): simulators differ in
 the order of a step, and weights, thresholds and delays make up for it.
@@ -26,7 +27,15 @@ def sources(network: Any, sample: Any) -> Any:
     if encoding == "spikes":  # a source a channel
         return sample.T.astype(bool)
     bits = np.arange(int(network["bits"]))  # a source a bit of a channel
+    if encoding == "quantised":  # real values, of which each channel's integers are signed
+        top = 2 ** bits[-1]
+        sample = np.clip(np.rint(sample / units(network)), -top, top - 1)
     return ((sample.T[:, :, None].astype(int) >> bits) & 1).reshape(len(sample.T), -1).astype(bool)
+
+
+def units(network: Any) -> Any:
+    """What the integers of a quantised input count in, (channels, 1)."""
+    return 2.0 ** -network["fraction"].astype(float)[:, None]
 
 
 def check(network: Any, samples: Any) -> None:
@@ -35,12 +44,26 @@ def check(network: Any, samples: Any) -> None:
     if samples.ndim != 3 or samples.shape[1:] != expected:
         sys.exit(f"samples of shape {samples.shape}; expected (B, channels, steps) = (B, "
                  f"{expected[0]}, {expected[1]})")
+    if str(network["encoding"]) == "quantised":
+        check_range(network, samples)
+        return
     limit = int(network["limit"])
     bad = ~((samples >= 0) & (samples < limit) & (samples == np.floor(samples)))
     if bad.any():
         where = tuple(np.argwhere(bad)[0].tolist())
         sys.exit(f"samples hold {samples[where]} at {list(where)}; expected whole numbers, 0 to "
                  f"{limit - 1}: encode them as for training")
+
+
+def check_range(network: Any, samples: Any) -> None:
+    """End here for values that are no numbers; say how many a quantised input cuts off."""
+    if not np.isfinite(samples).all():
+        sys.exit("samples hold values that are not finite; expected numbers")
+    found, top = np.rint(samples / units(network)), 2 ** (int(network["bits"]) - 1)
+    beyond = int(((found < -top) | (found >= top)).sum())
+    if beyond:
+        print(f"{beyond} of {samples.size} values are beyond the range that the input was "
+              "quantised for, and are cut off", file=sys.stderr)
 
 
 def setup(sim: Any, name: str, network: Any) -> None:

@@ -3,7 +3,8 @@
     python spinnaker2_run.py SAMPLES.npz [ADDRESS] [COUNT]
 
 SAMPLES.npz: ``inputs`` (B, channels, steps) of integers, as the network reads them (encoded, where
-it was trained on recordings that were), and, where they are known, ``labels``.
+it was trained on recordings that were), or of the real values that it quantises, and, where they
+are known, ``labels``.
 ADDRESS: of the board's Ethernet interface. Needs py-spinnaker2 and numpy, nothing else.
 """
 
@@ -25,7 +26,15 @@ def sources(network: Any, sample: Any) -> Any:
     if encoding == "spikes":
         return sample.T.astype(np.uint8)
     bits = np.arange(int(network["bits"]))
+    if encoding == "quantised":  # real values, of which each channel's integers are signed
+        top = 2 ** bits[-1]
+        sample = np.clip(np.rint(sample / units(network)), -top, top - 1)
     return ((sample.T[:, :, None].astype(int) >> bits) & 1).reshape(len(sample.T), -1)
+
+
+def units(network: Any) -> Any:
+    """What the integers of a quantised input count in, (channels, 1)."""
+    return 2.0 ** -network["fraction"].astype(float)[:, None]
 
 
 def check(network: Any, samples: Any) -> None:
@@ -34,12 +43,26 @@ def check(network: Any, samples: Any) -> None:
     if samples.ndim != 3 or samples.shape[1:] != expected:
         sys.exit(f"samples of shape {samples.shape}; expected (B, channels, steps) = (B, "
                  f"{expected[0]}, {expected[1]})")
+    if str(network["encoding"]) == "quantised":
+        check_range(network, samples)
+        return
     limit = int(network["limit"])
     bad = ~((samples >= 0) & (samples < limit) & (samples == np.floor(samples)))
     if bad.any():
         where = tuple(np.argwhere(bad)[0].tolist())
         sys.exit(f"samples hold {samples[where]} at {list(where)}; expected integers, 0 to "
                  f"{limit - 1}: encode them as for training")
+
+
+def check_range(network: Any, samples: Any) -> None:
+    """End here for values that are no numbers; say how many a quantised input cuts off."""
+    if not np.isfinite(samples).all():
+        sys.exit("samples hold values that are not finite; expected numbers")
+    found, top = np.rint(samples / units(network)), 2 ** (int(network["bits"]) - 1)
+    beyond = int(((found < -top) | (found >= top)).sum())
+    if beyond:
+        print(f"{beyond} of {samples.size} values are beyond the range that the input was "
+              "quantised for, and are cut off", file=sys.stderr)
 
 
 def build(network: Any) -> tuple[dict[str, Any], list[Any]]:

@@ -99,7 +99,10 @@ def verify_backends(
             f"only {', '.join(compared)} would run, and nothing would be compared; expected at "
             "least two runs. Name another backend, for example --backends software,nest."
         )
-    known = None if checkpoint is None else margins(load_checkpoint(checkpoint))
+    real = None
+    if convolution is not None and checkpoint is not None and network.source.kind.fractions:
+        real = by_the_first(torch_runner(checkpoint, network, "convolution", quantised=False))
+    known = None if checkpoint is None else margins(load_checkpoint(checkpoint), network)
     with progress_bar(len(samples), desc="verify") as bar:
         return verify(
             network,
@@ -109,6 +112,7 @@ def verify_backends(
             convolution=convolution,
             margins=known,
             lengths=samples.lengths,
+            real=real,
             progress=bar.update,
         )
 

@@ -8,8 +8,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from export.description.encodings.quantised import quantise
 from export.description.network import Network
 from export.lowering.cells import NEGATIVE
+from export.lowering.quantised import in_integers
 from export.samples.recording import Recording
 from export.verification.backends.kind import Options, RunBackend, UnknownBackendError
 from export.verification.contract import Runner
@@ -26,11 +28,14 @@ def _runner(network: Network, options: Options) -> Runner:
     return torch_runner(options.checkpoint, network)
 
 
-def torch_runner(checkpoint: Path, network: Network, method: str = "steps") -> Runner:
+def torch_runner(
+    checkpoint: Path, network: Network, method: str = "steps", quantised: bool = True
+) -> Runner:
     """The trained model itself as a runner; needs torch, which is imported here and not before.
 
-    ``method`` as in ``snn_ssm.model.reference.run_reference``. Of what does not spike it has no
-    membranes. Raises ``UnknownBackendError`` where torch cannot be imported.
+    ``method`` as in ``snn_ssm.model.reference.run_reference``. It reads samples as the network
+    does: the integers of a quantised input, unless ``quantised`` is False. Of what does not spike
+    it has no membranes. Raises ``UnknownBackendError`` where torch cannot be imported.
     """
     try:
         from snn_ssm.model.reference import run_reference
@@ -39,10 +44,15 @@ def torch_runner(checkpoint: Path, network: Network, method: str = "steps") -> R
             f"the backend torch cannot be imported ({error}). "
             "Install it: pip install 'snn-ssm[train]'."
         ) from error
-    trained = load_checkpoint(checkpoint)
+    trained, source = load_checkpoint(checkpoint), network.source
+    in_units = quantised and source.kind.fractions
+    if in_units:
+        trained = in_integers(trained, source)
     names = [f"layer{i}" for i in range(trained.config.model.depth)]
 
     def run(samples: NDArray[Any], membranes: Collection[str]) -> Recording:
+        if in_units:
+            samples = quantise(source, samples)
         reference = run_reference(trained, samples, method=method)
         layers = zip(
             names, reference.spikes, reference.negative, reference.membranes, strict=True
@@ -83,7 +93,7 @@ def sensitivity_of(checkpoint: Checkpoint, network: Network) -> Gradient:
             "the network was not exported from this checkpoint, whose gradients would say nothing "
             "of it. Give the checkpoint that it was exported from."
         )
-    trained = load_network(checkpoint)
+    trained = load_network(in_integers(checkpoint, network.source))
     return lambda samples, labels: sensitivity(trained, samples, labels).gradient
 
 
