@@ -43,7 +43,12 @@ from export.fixed_point.plan import Arithmetic, Expected
 from export.fixed_point.weights import WeightPlan, plan_weights
 from pynn_models.branches import BRANCHES
 from pynn_models.cells import Branches, StateSpaceCell
-from pynn_models.spinnaker import FixedPointError, plan_scaling, quantise_cell
+from pynn_models.spinnaker import (
+    FixedPointError,
+    NativeScaling,
+    plan_scaling,
+    quantise_cell,
+)
 from pynn_models.spinnaker.fixed_point import INT32_MAX
 from pynn_models.spinnaker.gated_parameters import (
     GRADED_LIMIT,
@@ -57,6 +62,7 @@ TOP = 14
 _RANGE = 65000.0  # of a sum over 2^15: below 65536 by more than rounded weights add
 FINEST = 24  # exponents beyond gain nothing
 MOST = 31  # a shift
+_OWN = 16  # exponents of membranes up to here are every neuron's own
 _WEIGHT_BITS = 15  # of a graded weight, without its sign
 
 
@@ -145,6 +151,7 @@ class _Planner:
             cell, self.network.timestep, input_bound=LARGEST_INPUT, steps=self.network.steps,
             input_exponent=0,
         )  # fmt: skip
+        scaling = _sendable(scaling)
         plain = quantise_cell(_without_bias(cell), self.network.timestep, scaling)
         sent = int(scaling.membrane_exponent.min())
         parameters = GatedParameters(
@@ -264,6 +271,15 @@ def _gain(branches: Branches, e_u: IntArray, e_z: IntArray) -> dict[str, Int32Ar
         "gain": integers(branches.gain, last + e_u - e_z, "the gain"),
         "last": last.astype(np.int32),
     }
+
+
+def _sendable(scaling: NativeScaling) -> NativeScaling:
+    """Membranes that one shift brings to the exponent of those that a population sends.
+
+    Finer ones than ``_OWN`` only as far as the shift reaches, which keeps none of their bits.
+    """
+    own = scaling.membrane_exponent
+    return replace(scaling, membrane_exponent=np.minimum(own, max(_OWN, int(own.min()) + MOST)))
 
 
 def _without_bias(cell: StateSpaceCell) -> StateSpaceCell:

@@ -20,7 +20,7 @@ from pynn_models.spinnaker.native_parameters import (
     NativeScaling,
 )
 
-_EXPONENTS = range(-31, 17)  # of membranes: beyond, y has no bits, or is all noise
+_EXPONENTS = range(-300, 301)  # of membranes: a neuron's readout and threshold have any scale
 _MARGIN = 1 + 2.0**-10  # of a state's bound: its own rounding, at most 2 tau units
 
 

@@ -6,14 +6,17 @@ import math
 import numpy as np
 import pytest
 from support.drawn_cell import cell_of
+from support.quantised_networks import quantised
 
-from pynn_models import Reset, StateSpaceCell
+from export.fixed_point import simulation as integers
+from pynn_models import History, Reset, StateSpaceCell
 from pynn_models.cells import propagator
 from pynn_models.spinnaker import (
     FixedPointError,
     NativeReset,
     NativeScaling,
     NativeState,
+    neuron_words,
     plan_scaling,
     quantise_cell,
     run_native,
@@ -49,6 +52,32 @@ def test_a_slow_mode_at_the_end_of_its_range_stays_in_it(tau):
 def test_small_inputs_have_exponent_14_and_a_fast_mode_half_of_their_range():
     scaling = plan_scaling(one_mode(tau=[[0.1]]), 1.0, input_bound=0.5, steps=100)
     assert scaling.input_exponent == 14 and scaling.state_exponent == 13
+
+
+@pytest.mark.parametrize("power", [-200, -56, -20, 20, 56, 200])
+@pytest.mark.parametrize("kind", ["native", "soft reset", "history"])
+def test_membranes_have_any_scale(kind, power):
+    """A power of two on a neuron's readout and thresholds changes no bit, and no spike."""
+    _, network, samples = quantised(kind, 3, 9, depth=2)
+    scaled = []
+    for population in network.populations:
+        cell = population.cell
+        factor = 2.0 ** (power * (-1) ** np.arange(cell.n_neurons))
+        history = cell.history and History(a=cell.history.a * factor[:, None])
+        c_im = None if cell.c_im is None else cell.c_im * factor[:, None]
+        cell = dataclasses.replace(
+            cell, c_re=cell.c_re * factor[:, None], c_im=c_im, d=cell.d * factor,
+            theta=cell.theta * factor, history=history,
+        )
+        scaled.append(dataclasses.replace(population, cell=cell) if population.spikes
+                      else population)
+    other = dataclasses.replace(network, populations=tuple(scaled))
+    found, expected = integers.run(other, samples).spikes, integers.run(network, samples).spikes
+    assert all(np.array_equal(found[name], spikes) for name, spikes in expected.items())
+    assert all(0.02 < spikes.mean() < 0.98 for spikes in expected.values())
+    plans = [integers.plan_network(n).populations["layer0"] for n in (network, other)]
+    one, two = (neuron_words(plan.parameters) for plan in plans)
+    assert np.array_equal(one, two)
 
 
 @pytest.mark.parametrize("modes", [1, 4])
@@ -114,7 +143,7 @@ def _parameters():
         ),
         (
             lambda: plan_scaling(
-                cell_of(np.random.default_rng(0), 1, 1, theta=[1e30]),
+                cell_of(np.random.default_rng(0), 1, 1, theta=[1e200]),
                 1.0, input_bound=1.0, steps=10,
             ),
             "neuron 0 would need membrane exponent",
