@@ -64,7 +64,7 @@ def export(args: argparse.Namespace) -> int:
         script = script_files(network, args.script)
     with directory(args.network, "network directory", _NETWORK, args.force) as out:
         save_network(network, out)
-        if (args.checkpoint / _CONFIDENCE).exists():
+        if quantiser is None and (args.checkpoint / _CONFIDENCE).exists():
             from export.streaming import load_confidence, save_confidence  # which loads numba
 
             save_confidence(load_confidence(args.checkpoint, network), out)
@@ -80,6 +80,9 @@ def export(args: argparse.Namespace) -> int:
     output.say(f"{args.network}: {found['neurons']} neurons, {found['synapses']} synapses")
     for line in quantiser_lines(network):
         output.say(line)
+    if quantiser is not None and (args.checkpoint / _CONFIDENCE).exists():
+        output.say(f"the checkpoint's {_CONFIDENCE} is of values that are not quantised, and stays "
+                   f"there: snn-ssm calibrate {args.checkpoint} {args.network}")
     if network.folded:
         output.say("each layer computes all gated products before it: --residual relayed has one "
                    "population do that for all, with fewer synapses and less time in NEST")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from export.description.network import Network
     from export.samples.recording import Recording
     from export.streaming import Rule
+    from export.streaming.confidence import Confidence
+    from snn_ssm.tasks import Samples
 
 
 def rule_from(args: argparse.Namespace, network: Network) -> Rule | None:
@@ -85,31 +87,56 @@ def calibrate(args: argparse.Namespace) -> int:
     how true that is."""
     from export.description.storage import load_network
     from export.lowering.network import lower
-    from export.software.simulation import run
     from export.streaming import ConfidenceError, calibration, save_confidence
-    from export.streaming.confidence import CONFIDENCE_FILE
-    from export.streaming.exits import counts, describe_rules, measured
+    from export.streaming.confidence import CONFIDENCE_FILE, model_of
+    from export.streaming.exits import describe_rules
     from snn_ssm.checkpoint import load_checkpoint
 
     output = Output(args)
     network = lower(load_checkpoint(args.checkpoint))
+    places: dict[str, list[Path]] = {model_of(network): [args.checkpoint]}
+    networks = {model_of(network): network}
     for path in args.networks:
-        if load_network(path).origin.get("model_sha256") != network.origin["model_sha256"]:
+        other = load_network(path)
+        if other.origin.get("model_sha256") != network.origin["model_sha256"]:
             raise ConfidenceError(
                 f"{path} was exported from another checkpoint than {args.checkpoint}. Export it "
                 "anew, or calibrate the checkpoint that it is of."
             )
-    places = [Path(place) for place in (args.checkpoint, *args.networks)]
-    for place in places:
+        networks.setdefault(model_of(other), other)  # a quantised input has answers of its own
+        places.setdefault(model_of(other), []).append(path)
+    for place in (place for found in places.values() for place in found):
         writable(place / CONFIDENCE_FILE)
     samples = samples_of(network, args.data, args.samples)
     require_classes(network, "snn-ssm calibrate", samples)
     calibration.check_enough((len(samples) + 1) // 2)
+    made = {model: _calibrated(one, samples, args.batch) for model, one in networks.items()}
+    quantised = []
+    for model, (found, result) in made.items():
+        for place in places[model]:
+            save_confidence(found, place)
+        if networks[model] is not network:
+            output.say(f"{', '.join(map(str, places[model]))}, of a quantised input:")
+            quantised.append(result | {"networks": [str(place) for place in places[model]]})
+        output.say(describe_rules(result["rules"], result["measured"]))
+    _, first = made[model_of(network)]
+    output.result(first | ({"quantised": quantised} if quantised else {}))
+    return 0
+
+
+def _calibrated(
+    network: Network, samples: Samples, batch: int
+) -> tuple[Confidence, dict[str, Any]]:
+    """What one half of the samples says of a network, and what the other half makes of that."""
+    from export.software.simulation import run
+    from export.streaming import calibration
+    from export.streaming.exits import counts, measured
+
     steps = calibration.question_steps(network.steps)
     scores, spikes = [], []
     with progress_bar(len(samples), desc="software") as bar:
-        for start in range(0, len(samples), args.batch):
-            part = samples.inputs[start : start + args.batch]
+        for start in range(0, len(samples), batch):
+            part = samples.inputs[start : start + batch]
             recording = run(network, part, membranes=[network.readout.population])
             scores.append(calibration.running_scores(network, part, recording, steps))
             spikes.append(counts(network, recording, steps))
@@ -119,8 +146,4 @@ def calibrate(args: argparse.Namespace) -> int:
     one, two = np.sort(order[::2]), np.sort(order[1::2])
     found = calibration.fit(network, steps, every[one], samples.labels[one], samples.source)
     rows = measured(found, every[two], used[two], samples.labels[two])
-    for place in places:
-        save_confidence(found, place)
-    output.say(describe_rules(rows, len(two)))
-    output.result({"calibrated": len(one), "measured": len(two), "rules": rows})
-    return 0
+    return found, {"calibrated": len(one), "measured": len(two), "rules": rows}

@@ -13,7 +13,13 @@ from export.description.network import FloatArray, Network
 from export.samples.inputs import as_samples
 from export.samples.readout import readout_membrane
 from export.samples.recording import Recording
-from export.streaming.confidence import Confidence, ConfidenceError, ThresholdRule, log_softmax
+from export.streaming.confidence import (
+    Confidence,
+    ConfidenceError,
+    ThresholdRule,
+    log_softmax,
+    model_of,
+)
 from export.streaming.exits import exits
 
 QUESTIONS = 98  # steps of a sample at which its answer is asked for, at most
@@ -100,7 +106,7 @@ def fit(
     )  # (B / 2, m)
     quantiles = {repr(p): tuple(_quantiles(of_label, p)) for p in COVERAGES}
     bare = Confidence(
-        network.origin.get("model_sha256", ""), steps, temperatures, chosen, quantiles, (),
+        model_of(network), steps, temperatures, chosen, quantiles, (),
         len(labels), data,
     )  # fmt: skip
     curve = []

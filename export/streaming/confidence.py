@@ -200,6 +200,17 @@ def _number(value: Any) -> float:
     return float(value)
 
 
+def model_of(network: Network) -> str:
+    """Whose answers they are: the SHA-256 of the trained model, with that of its quantised input.
+
+    Rounded values have other answers, for which nothing calibrated on the others promises.
+    """
+    model, source = str(network.origin.get("model_sha256", "")), network.source
+    if not source.kind.fractions:
+        return model
+    return sha256(f"{model} {source.bits} {source.fraction}".encode())
+
+
 def load_confidence(directory: Path, network: Network) -> Confidence:
     """What stands beside a network; raises :class:`ConfidenceError`."""
     path = Path(directory) / CONFIDENCE_FILE
@@ -218,9 +229,10 @@ def load_confidence(directory: Path, network: Network) -> Confidence:
         raise ConfidenceError(
             f"{path} was altered, or is of another version ({error}). Calibrate anew."
         ) from error
-    if found.model != network.origin.get("model_sha256"):
+    if "model_sha256" not in network.origin or found.model != model_of(network):
         raise ConfidenceError(
-            f"{path} was calibrated for another model than that of this network. Calibrate the "
-            "checkpoint that the network was exported from."
+            f"{path} was calibrated for another model than that of this network, or for another "
+            "quantised input. Calibrate the checkpoint that it was exported from, and it: "
+            "'snn-ssm calibrate CHECKPOINT NETWORK --data DIR'."
         )
     return found

@@ -1,6 +1,7 @@
 """A quantised input: E2, E3 and E4 of the values that it reads, and what it changes, told."""
 
 import json
+import shutil
 from importlib.util import find_spec
 
 import numpy as np
@@ -301,6 +302,37 @@ def test_a_live_signal_is_quantised_step_by_step(trained, tmp_path):
     session = Session(network)
     answers = [session.step(samples[0, :, k]) for k in range(20)]
     assert (answers[-1].scores == logits(network, samples, whole)[0]).all()
+
+
+def test_confidence_is_calibrated_of_what_it_reads(trained, tmp_path, capsys):
+    """A table of the values as they are promises nothing of rounded ones."""
+    data, net, other = trained / "data", tmp_path / "net", tmp_path / "other"
+    shutil.copytree(trained / "run", tmp_path / "run")
+    for place, options in ((net, ["--bits", "3"]), (other, ["--bits", "4"])):
+        assert run("export", tmp_path / "run", place, "--input", "bits", "--data", data,
+                   *options) == 0
+    assert run("calibrate", tmp_path / "run", net, "--data", data, "--json",
+               tmp_path / "c.json") == 0
+    assert f"{net}, of a quantised input:" in capsys.readouterr().out
+    told = json.loads((tmp_path / "c.json").read_text())
+    assert told["calibrated"] == 20 and told["quantised"][0]["networks"] == [str(net)]
+    tables = [json.loads((p / "confidence.json").read_text()) for p in (tmp_path / "run", net)]
+    assert tables[0]["model"] != tables[1]["model"]
+    assert tables[0]["temperatures"] != tables[1]["temperatures"]
+    early = ["--backend", "software", "--data", data, "--confidence", "0.6"]
+    assert run("run", net, *early) == 0
+    shutil.copy(net / "confidence.json", other)
+    assert run("run", other, *early) == 2
+    assert "another model than that of this network, or for another quantised" in (
+        capsys.readouterr().err
+    )
+    # Exported after it was calibrated: the checkpoint's table goes with plain networks alone.
+    assert run("export", tmp_path / "run", tmp_path / "later", "--input", "bits", "--data", data,
+               ) == 0
+    assert "is of values that are not quantised, and stays there" in capsys.readouterr().out
+    assert run("export", tmp_path / "run", tmp_path / "plain") == 0
+    assert not (tmp_path / "later" / "confidence.json").exists()
+    assert (tmp_path / "plain" / "confidence.json").exists()
 
 
 @pytest.mark.parametrize(("arguments", "said"), [
