@@ -32,16 +32,18 @@ from pynn_models.spinnaker.native_words import (
 
 BINARY = "state_space.aplx"
 BINARY_FOLDER = "SNN_SSM_APLX"  # environment variable
+LAYOUT = "state-space layout 2"  # in a program that reads these parameters; c/state_space_neuron.h
 RECEPTORS = ("excitatory", "inhibitory")  # their numbers are those of c/state_space_impl.h
 MEMBRANE = "y"
 
 
 class MissingBinaryError(SnnSsmError):
-    """A board without the program of the native cell."""
+    """A board without the program of the cells, or with one that reads other parameters."""
 
 
 def require_binary(binary: str = BINARY) -> None:
-    """Raise :class:`MissingBinaryError` if a board is to run and ``binary`` is not found.
+    """Raise :class:`MissingBinaryError` if a board is to run and ``binary`` is not found, or was
+    built of C for other parameters.
 
     Looked for where sPyNNaker looks, and in the folder that :data:`BINARY_FOLDER` names.
     """
@@ -51,7 +53,7 @@ def require_binary(binary: str = BINARY) -> None:
     if folder:
         SpynnakerDataView.register_binary_search_path(os.fspath(Path(folder).resolve()))
     try:
-        SpynnakerDataView.get_executable_path(binary)
+        found = Path(SpynnakerDataView.get_executable_path(binary))
     except KeyError as error:
         raise MissingBinaryError(
             f"{binary}, the program of these cells, is not in "
@@ -60,6 +62,12 @@ def require_binary(binary: str = BINARY) -> None:
             f"the environment variable {BINARY_FOLDER}; or use the virtual board, or a network of "
             "stock cells."
         ) from error
+    if LAYOUT.encode() not in found.read_bytes():
+        raise MissingBinaryError(
+            f"{found} was built of other C than this version's, and would read its parameters "
+            f"wrongly; expected one with the text {LAYOUT!r}. Build it anew "
+            "(docs/how-to/spinnaker.md)."
+        )
 
 
 class HostStruct(Struct):  # type: ignore[misc]

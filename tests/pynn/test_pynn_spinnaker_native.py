@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import json
 import os
+import re
 import sqlite3
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -34,7 +35,7 @@ from export.pynn.spinnaker_native import (
     SpinnakerNative,
     capacity,
 )
-from pynn_models.spinnaker import neuron_bytes
+from pynn_models.spinnaker import C_DIRECTORY, neuron_bytes
 
 needs_spynnaker = pytest.mark.skipif(
     importlib.util.find_spec("spynnaker") is None, reason="sPyNNaker is not installed"
@@ -324,8 +325,10 @@ def test_the_neuron_model(monkeypatch, tmp_path):
     folders = []
 
     def find(name):
-        if not any((type(tmp_path)(f) / name).is_file() for f in folders):
-            raise KeyError(name)
+        for folder in folders:
+            if (type(tmp_path)(folder) / name).is_file():
+                return f"{folder}/{name}"
+        raise KeyError(name)
 
     view = SimpleNamespace(register_binary_search_path=folders.append, get_executable_path=find)
     monkeypatch.setattr(neuron, "SpynnakerDataView", view)
@@ -333,7 +336,13 @@ def test_the_neuron_model(monkeypatch, tmp_path):
     monkeypatch.setenv("SNN_SSM_APLX", str(tmp_path))
     with pytest.raises(MissingBinaryError, match="state_space.aplx.*Build it"):
         require_binary()
-    (tmp_path / "state_space.aplx").touch()
+    program = tmp_path / "state_space.aplx"
+    program.write_bytes(b"\0state-space layout 1\0")
+    with pytest.raises(MissingBinaryError, match="of other C than .*expected one with .*layout 2"):
+        require_binary()
+    header = (C_DIRECTORY / "state_space_neuron.h").read_text()
+    layout = re.search(r'STATE_SPACE_LAYOUT "(.+)"', header)[1]
+    program.write_bytes(b"\0" + layout.encode() + b"\0")
     require_binary()
 
 

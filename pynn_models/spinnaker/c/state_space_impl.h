@@ -55,10 +55,13 @@ static inline accum state_space_accum(int32_t bits)
     return word.value;
 }
 
+static volatile const char state_space_layout[] = STATE_SPACE_LAYOUT;
+
 SOMETIMES_UNUSED
 static bool neuron_impl_initialise(uint32_t n_neurons)
 {
-    use(n_neurons); /* how large a neuron is stands in the parameters */
+    use(n_neurons);             /* how large a neuron is stands in the parameters */
+    use(state_space_layout[0]); /* so that it stays in the program */
     return true;
 }
 

@@ -14,6 +14,10 @@ enum {
     STATE_SPACE_HARD = 2  /* a spike sets all modes to 0 */
 };
 
+/* Text in every program, for the host to find: which parameters it reads. Raised with each change of
+ * what they are; the host (pynn_models/spinnaker/neuron.py) refuses a program that has another. */
+#define STATE_SPACE_LAYOUT "state-space layout 2"
+
 /* What all neurons of a core share: 32 bytes. */
 typedef struct {
     uint32_t n_modes;
