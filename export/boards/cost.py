@@ -4,9 +4,9 @@
 
 in ARM instructions, of n neurons on a core; a spike that reaches a core and finds no target there
 takes 180. A value that arrives takes 50, at each step or with an event, and each of the n neurons
-``75 + 6 sources`` for a graded projection, whatever the rate. ``a`` and
-``b`` stand with the neurons' arithmetic (:mod:`export.fixed_point`). An estimate: the numbers were
-read from programs on the emulated board, which executes instructions and counts no cycles.
+``75 + 6 sources`` for a graded projection, whatever the rate. ``a`` and ``b`` stand with the
+neurons' arithmetic (:mod:`export.fixed_point`). An estimate: the numbers were read from programs on
+the emulated board, which executes instructions and counts no cycles.
 
 Which neurons lie on which core is sPyNNaker's doing: it cuts a population, with the copies of it
 that run side by side, into parts of one size. A core hears all of another core's spikes if any

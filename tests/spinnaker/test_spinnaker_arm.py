@@ -8,6 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 from support.arm import runner
+from support.arm.marks import needs_arm
 from support.drawn_cell import (
     EXTREMES,
     RESETS,
@@ -28,10 +29,7 @@ from pynn_models.spinnaker import (
     run_native,
 )
 
-MISSING = ", ".join(runner.missing_tools())
-pytestmark = pytest.mark.skipif(
-    bool(MISSING), reason=f"not installed: {MISSING}; Debian: gcc-arm-none-eabi, qemu-user"
-)
+pytestmark = needs_arm
 
 
 @pytest.fixture(scope="module")

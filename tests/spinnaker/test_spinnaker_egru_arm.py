@@ -9,6 +9,7 @@ import dataclasses
 import numpy as np
 import pytest
 from support.arm import runner
+from support.arm.marks import needs_arm
 from support.drawn_gated import delayed, random_egru, random_inputs
 
 from pynn_models.spinnaker.egru import run_egru
@@ -16,11 +17,6 @@ from pynn_models.spinnaker.fixed_point import FixedPointError
 from pynn_models.spinnaker.gated import gated_sums
 from pynn_models.spinnaker.gated_words import Clock, gated_words, slots
 from pynn_models.spinnaker.tables import SIGMOID
-
-MISSING = ", ".join(runner.missing_tools())
-needs_arm = pytest.mark.skipif(
-    bool(MISSING), reason=f"not installed: {MISSING}; Debian: gcc-arm-none-eabi, qemu-user"
-)
 
 
 @pytest.fixture(scope="module")

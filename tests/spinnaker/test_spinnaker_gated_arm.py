@@ -8,6 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 from support.arm import runner
+from support.arm.marks import needs_arm
 from support.drawn_cell import RESETS
 from support.drawn_gated import delayed, random_gated, random_inputs
 
@@ -15,10 +16,7 @@ from pynn_models.spinnaker import C_DIRECTORY, neuron_words, run_native
 from pynn_models.spinnaker.gated import gated_input, sent_membranes
 from pynn_models.spinnaker.gated_words import Clock, gated_words
 
-MISSING = ", ".join(runner.missing_tools())
-pytestmark = pytest.mark.skipif(
-    bool(MISSING), reason=f"not installed: {MISSING}; Debian: gcc-arm-none-eabi, qemu-user"
-)
+pytestmark = needs_arm
 
 
 @pytest.fixture(scope="module")

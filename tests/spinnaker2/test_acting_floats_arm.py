@@ -8,34 +8,27 @@ import itertools
 import numpy as np
 import pytest
 from support.any_configuration import draw
-from support.arm import float_runner, runner
+from support.arm import float_runner
+from support.arm.marks import needs_arm
 from support.float_networks import random_acting
 from support.float_on_chip import on_chip
 
 from export.spinnaker2 import report
 from pynn_models.spinnaker2 import neuron_words
 
-MISSING = ", ".join(runner.missing_tools())
-pytestmark = pytest.mark.skipif(
-    bool(MISSING), reason=f"not installed: {MISSING}; Debian: gcc-arm-none-eabi, qemu-user"
-)
-BUILDS = {"O2": ("-O2",), "O0": ("-O0", "-fomit-frame-pointer"), "Os": ("-Os",), "O3": ("-O3",)}
+pytestmark = needs_arm
 
 
 @pytest.fixture(scope="module")
 def executables(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("acting_float")
-    return {
-        name: float_runner.build(directory / f"driver{i}", *options)
-        for i, (name, options) in enumerate(BUILDS.items())
-    }
+    return float_runner.build_all(tmp_path_factory.mktemp("acting_float"))
 
 
 @pytest.mark.parametrize(("reset", "history", "refractory"), [
     ("soft", 0, 0), ("soft", 3, 2), ("hard", 0, 0), ("hard", 32, 3), ("none", 1, 0),
 ])
 @pytest.mark.parametrize("rotating", [True, False])
-@pytest.mark.parametrize("name", BUILDS)
+@pytest.mark.parametrize("name", float_runner.BUILDS)
 def test_every_bit(executables, name, rotating, reset, history, refractory):
     rng = np.random.default_rng(7)
     p = random_acting(
@@ -52,7 +45,7 @@ def test_every_bit(executables, name, rotating, reset, history, refractory):
     assert words.shape == neuron_words(p).shape
 
 
-@pytest.mark.parametrize("name", BUILDS)
+@pytest.mark.parametrize("name", float_runner.BUILDS)
 def test_at_its_threshold_a_membrane_is_not_above_it(executables, name):
     """y = u, theta = 1, a = 0.5 and 0.25: the counts of a spike and of a step above theta."""
     rng = np.random.default_rng(3)

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.arm import float_network, float_runner, runner
+from support.arm import float_network, float_runner
+from support.arm.marks import needs_arm
 from support.cell_parts import with_parts
 from support.files import ROOT
 from support.gated_networks import gated_network_of, lowered, samples_for
@@ -23,10 +24,7 @@ from export.spinnaker2.plan import mapped
 from export.spinnaker2.report import INSTRUCTIONS
 from snn_ssm.checkpoint import load_checkpoint
 
-MISSING = ", ".join(runner.missing_tools())
-pytestmark = pytest.mark.skipif(
-    bool(MISSING), reason=f"not installed: {MISSING}; Debian: gcc-arm-none-eabi, qemu-user"
-)
+pytestmark = needs_arm
 
 
 @pytest.fixture(scope="module")

@@ -7,33 +7,24 @@ import functools
 
 import numpy as np
 import pytest
-from support.arm import float_runner, runner
+from support.arm import float_runner
+from support.arm.marks import needs_arm
 from support.float_networks import random_floats, random_inputs
 
 from export.spinnaker2 import report
 from pynn_models.spinnaker2 import gated_words, run_modes
 
-MISSING = ", ".join(runner.missing_tools())
-pytestmark = pytest.mark.skipif(
-    bool(MISSING), reason=f"not installed: {MISSING}; Debian: gcc-arm-none-eabi, qemu-user"
-)
-BUILDS = {"O2": ("-O2",), "O0": ("-O0", "-fomit-frame-pointer"), "Os": ("-Os",), "O3": ("-O3",)}
+pytestmark = needs_arm
 
 
 @pytest.fixture(scope="module")
 def executables(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("gated_float")
-    return {
-        name: float_runner.build(
-            directory / f"driver{i}", *options, driver=float_runner.GATED_DRIVER
-        )
-        for i, (name, options) in enumerate(BUILDS.items())
-    }
+    return float_runner.build_all(tmp_path_factory.mktemp("gated_float"), float_runner.GATED_DRIVER)
 
 
 @pytest.mark.parametrize("rotating", [True, False])
 @pytest.mark.parametrize("kind", ["", "glu", "gsu"])
-@pytest.mark.parametrize("name", BUILDS)
+@pytest.mark.parametrize("name", float_runner.BUILDS)
 def test_every_bit(executables, name, kind, rotating):
     rng = np.random.default_rng([3, rotating])
     p = random_floats(rng, kind, size=5, modes=3, rotating=rotating)
@@ -51,7 +42,7 @@ ENDS = [
 
 
 @pytest.mark.parametrize("kind", ["glu", "gsu"])
-@pytest.mark.parametrize("name", BUILDS)
+@pytest.mark.parametrize("name", float_runner.BUILDS)
 def test_the_ends_of_the_tables(executables, name, kind):
     """A neuron an argument: steps of the table, its end, beyond it, of either sign."""
     ends = np.array([*ENDS, *(-x for x in ENDS)], np.float32)

@@ -5,43 +5,28 @@ Needs Debian's gcc-arm-none-eabi and qemu-user.
 
 import numpy as np
 import pytest
-from support.arm import float_runner, runner
+from support.arm import float_runner
+from support.arm.marks import needs_arm
+from support.float_networks import random_modes
 
 from export.spinnaker2 import report
-from pynn_models.spinnaker2 import ModeParameters, neuron_words, run_modes
+from pynn_models.spinnaker2 import neuron_words, run_modes
 
-MISSING = ", ".join(runner.missing_tools())
-pytestmark = pytest.mark.skipif(
-    bool(MISSING), reason=f"not installed: {MISSING}; Debian: gcc-arm-none-eabi, qemu-user"
-)
-BUILDS = {"O2": ("-O2",), "O0": ("-O0", "-fomit-frame-pointer"), "Os": ("-Os",), "O3": ("-O3",)}
+pytestmark = needs_arm
 
 
 @pytest.fixture(scope="module")
 def executables(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("float")
-    return {
-        name: float_runner.build(directory / f"driver{i}", *options)
-        for i, (name, options) in enumerate(BUILDS.items())
-    }
+    return float_runner.build_all(tmp_path_factory.mktemp("float"))
 
 
 def parameters(seed, size=5, modes=4, rotating=True):
     rng = np.random.default_rng(seed)
-    shape = (size, modes)
-    decay, angle = rng.uniform(0.3, 1, shape), rng.uniform(-3, 3, shape)
-    none = np.empty((size, 0))
-    return ModeParameters(
-        a_re=decay * np.cos(angle) if rotating else decay,
-        a_im=decay * np.sin(angle) if rotating else none,
-        c_re=rng.normal(size=shape),
-        c_im=rng.normal(size=shape) if rotating else none,
-        d=rng.normal(size=size), bias=rng.normal(size=size), theta=rng.normal(size=size) * 50,
-    )
+    return random_modes(rng, size, modes, rotating, bias=True, theta=50)
 
 
 @pytest.mark.parametrize("rotating", [True, False])
-@pytest.mark.parametrize("name", BUILDS)
+@pytest.mark.parametrize("name", float_runner.BUILDS)
 def test_every_bit(executables, name, rotating):
     p = parameters(3, rotating=rotating)
     u = np.random.default_rng(4).integers(-400, 400, (300, 5)).astype(np.float32)

@@ -14,7 +14,7 @@ from pynn_models.spinnaker2 import (
 )
 
 
-def random_modes(rng, size, modes, rotating=True, bias=False):
+def random_modes(rng, size, modes, rotating=True, bias=False, theta=3):
     """Neurons of any poles within the circle."""
     shape = (size, modes)
     decay, angle = rng.uniform(0.3, 1, shape), rng.uniform(-3, 3, shape)
@@ -24,7 +24,8 @@ def random_modes(rng, size, modes, rotating=True, bias=False):
         a_im=decay * np.sin(angle) if rotating else none,
         c_re=rng.normal(size=shape),
         c_im=rng.normal(size=shape) if rotating else none,
-        d=rng.normal(size=size), bias=rng.normal(size=size) * bias, theta=rng.normal(size=size) * 3,
+        d=rng.normal(size=size), bias=rng.normal(size=size) * bias,
+        theta=rng.normal(size=size) * theta,
     )
 
 

@@ -148,4 +148,3 @@ class NativeCore(Core):
     @property
     def instructions(self) -> int:
         return int(self._library.core_instructions(self._core))
-

@@ -31,10 +31,22 @@ FLAGS = (
 )  # fmt: skip
 
 
+# What the same C is compiled with: every way must compute the same.
+BUILDS = {"O2": ("-O2",), "O0": ("-O0", "-fomit-frame-pointer"), "Os": ("-Os",), "O3": ("-O3",)}
+
+
 def build(executable, *options, driver=DRIVER):
     link = ("-nostdlib", "-static", "-I", str(C_DIRECTORY), str(driver), "-lgcc")
     subprocess.run([COMPILER, *FLAGS, *options, *link, "-o", str(executable)], check=True)
     return executable
+
+
+def build_all(directory, driver=DRIVER):
+    """Executables of a driver in a directory, one for each of `BUILDS`."""
+    return {
+        name: build(directory / f"driver{i}", *options, driver=driver)
+        for i, (name, options) in enumerate(BUILDS.items())
+    }
 
 
 def run(executable, p, u, emulator_options=()):
